@@ -1,0 +1,204 @@
+//! Owns the contract of a dialect: what an agent is given, what it says, how a run of it ends.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use turno_core::command::Session;
+use turno_core::event::AgentEnd;
+use turno_core::ids::SessionId;
+use turno_core::outcome::OutcomeKind;
+use turno_core::persona::{Access, Effort, Model, Tools};
+use turno_core::units::{MicroUsd, Price, Spend};
+
+/// What a dialect can do. Shown by `doctor`, read by the engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Capabilities {
+    /// Whether a session can be gone on with.
+    pub resume: Support,
+    /// Whether the agent names its cost in money; otherwise Turno computes it from tokens.
+    pub cost: Support,
+    /// Whether the agent enforces a schema on its final answer; otherwise it is asked for in words.
+    pub schema: Support,
+    /// Whether it can be asked to stop through its own protocol.
+    pub interrupt: Support,
+}
+
+/// Whether something is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Support {
+    /// Yes.
+    Yes,
+    /// No.
+    No,
+}
+
+/// One run of an agent, as the engine asks for it. Plain data.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Job {
+    /// The program to run, by name or path.
+    pub program: String,
+    /// Arguments that the configuration puts before the dialect's own.
+    pub extra_args: Vec<String>,
+    /// The directory it works in: its slot, absolute.
+    pub cwd: String,
+    /// A directory of this attempt's own, absolute, where a dialect's files are written.
+    pub attempt_dir: String,
+    /// The rendered prompt of the persona: who it is and how it works.
+    pub system: String,
+    /// The rendered task: what is asked for now.
+    pub prompt: String,
+    /// Which conversation.
+    pub session: Session,
+    /// The model asked for.
+    pub model: Model,
+    /// The effort asked for.
+    pub effort: Effort,
+    /// What it may do to files.
+    pub access: Access,
+    /// Which tools it may use.
+    pub tools: Tools,
+    /// The outcome asked for.
+    pub outcome: OutcomeKind,
+    /// The cap that the agent itself is told, as a second fence.
+    pub cap: MicroUsd,
+    /// Prices by the provider's model name; `default` stands for every other model.
+    pub prices: BTreeMap<String, Price>,
+}
+
+/// A file that must exist before the launch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LaunchFile {
+    /// Absolute path, inside the attempt's directory.
+    pub path: String,
+    /// Its text.
+    pub text: String,
+}
+
+/// How to start an agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Launch {
+    /// Program and arguments.
+    pub argv: Vec<String>,
+    /// Environment that the dialect itself needs, on top of the agent's configured one.
+    pub env: BTreeMap<String, String>,
+    /// Files to write first.
+    pub files: Vec<LaunchFile>,
+    /// Lines to write to its standard input at once, without line ends.
+    pub input: Vec<String>,
+    /// Whether its input stays open for the conversation.
+    pub after_input: AfterInput,
+}
+
+/// What happens to an agent's standard input after the first lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AfterInput {
+    /// It is closed: an open one makes some agents wait for ever.
+    Close,
+    /// It stays open until a [`Signal::CloseInput`].
+    KeepOpen,
+}
+
+/// What a line of output means.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Signal {
+    /// The conversation's name.
+    Session(SessionId),
+    /// Words of the agent.
+    Text(String),
+    /// It began to use a tool; one line for people.
+    ToolStarted(String),
+    /// A tool came to its end; one line for people.
+    ToolEnded(String),
+    /// The sum spent so far.
+    Spent(Spend),
+    /// Something worth a line in the log: a retry, a fallback, an unknown message.
+    Notice(String),
+    /// An account limit. The end of the run, if it ends by it, says so as a failure.
+    Quota(String),
+    /// A line to write to its standard input.
+    Send(String),
+    /// Close its standard input: nothing more will be said.
+    CloseInput,
+}
+
+/// One line of output as the transcript gives it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Line<'a> {
+    /// A whole line, decoded, without its end.
+    Whole(&'a str),
+    /// A line longer than the cap; only its beginning is here, the rest is in the transcript.
+    Cut(&'a str),
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Exit {
+    /// With this exit code.
+    Code(i32),
+    /// By this signal.
+    Signal(i32),
+}
+
+impl std::fmt::Display for Exit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "exit code {code}"),
+            Self::Signal(signal) => write!(f, "signal {signal}"),
+        }
+    }
+}
+
+/// One run of an agent, as it is heard. A state machine: lines in, signals out.
+pub trait Conversation: Send {
+    /// One line of standard output. An unknown line is never fatal.
+    fn line(&mut self, line: Line<'_>) -> Vec<Signal>;
+
+    /// Lines to write to its standard input to ask it to stop; empty when it has no such protocol.
+    fn interrupt(&mut self) -> Vec<String>;
+
+    /// The process is gone. Success is never inferred from the exit code, the end of file or a phrase.
+    /// `stderr` is the end of what it wrote there, for the detail of a failure.
+    fn end(self: Box<Self>, exit: Exit, stderr: &str) -> AgentEnd;
+}
+
+/// A job that a dialect cannot translate.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LaunchError {
+    /// The prompt is longer than the agent takes.
+    #[error("the prompt has {length} characters, {agent} takes at most {limit}")]
+    PromptTooLong {
+        /// Which agent.
+        agent: &'static str,
+        /// How long it is.
+        length: usize,
+        /// How long it may be.
+        limit: usize,
+    },
+}
+
+/// How one kind of agent CLI is spoken to.
+pub trait Dialect: Send + Sync {
+    /// Its name in the configuration.
+    fn name(&self) -> &'static str;
+
+    /// What it can do.
+    fn capabilities(&self) -> Capabilities;
+
+    /// Arguments that make the program print its version.
+    fn version_args(&self) -> &'static [&'static str];
+
+    /// Names of variables of the user's environment that the program needs to find its login or its provider.
+    fn needed_env(&self) -> &'static [&'static str];
+
+    /// How to start it.
+    ///
+    /// # Errors
+    /// When the job cannot be expressed for this agent.
+    fn launch(&self, job: &Job) -> Result<Launch, LaunchError>;
+
+    /// How to listen to it.
+    fn converse(&self, job: &Job) -> Box<dyn Conversation>;
+}

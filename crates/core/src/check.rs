@@ -1,0 +1,103 @@
+//! Owns checks: the project's own commands, and what a run of them showed.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{CheckName, CommitId, TreeId};
+use crate::units::Span;
+
+/// A command of the project that Turno itself runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Check {
+    /// Its name.
+    pub name: CheckName,
+    /// The shell command, run at the top of the slot.
+    pub command: String,
+    /// Limit for the whole process tree.
+    pub timeout: Span,
+}
+
+/// Where a long output lies on disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogRef {
+    /// Path below the state directory.
+    pub path: String,
+    /// Its length.
+    pub bytes: u64,
+}
+
+/// What one check showed at one tree.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CheckVerdict {
+    /// Exit code 0.
+    Pass,
+    /// A red run, then a green one at the same tree. It counts as a pass and is reported.
+    Flaky,
+    /// Any other end.
+    Fail {
+        /// The useful part of the output, for the writer.
+        extract: String,
+    },
+    /// It did not come to an end of its own: could not start, timed out, was killed.
+    CouldNotRun {
+        /// Why.
+        why: String,
+    },
+}
+
+/// One check's result.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckResult {
+    /// Which check.
+    pub check: CheckName,
+    /// What it showed.
+    pub verdict: CheckVerdict,
+    /// How long it took.
+    pub took: Span,
+    /// Its whole output.
+    pub log: LogRef,
+}
+
+/// What a run of all checks showed at one commit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckReport {
+    /// The commit they ran at.
+    pub commit: CommitId,
+    /// Its tree: what the verdict is bound to.
+    pub tree: TreeId,
+    /// One result for each check, in the configured order.
+    pub results: Vec<CheckResult>,
+}
+
+/// The sum of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReportVerdict {
+    /// Every check passed (flaky ones count).
+    Green,
+    /// At least one failed.
+    Red,
+    /// None failed, but at least one could not be run, or there was none.
+    Unknown,
+}
+
+impl CheckReport {
+    /// Green only if there is at least one result and every one passed.
+    pub fn verdict(&self) -> ReportVerdict {
+        let mut verdict = if self.results.is_empty() { ReportVerdict::Unknown } else { ReportVerdict::Green };
+        for result in &self.results {
+            match result.verdict {
+                CheckVerdict::Pass | CheckVerdict::Flaky => {}
+                CheckVerdict::Fail { .. } => return ReportVerdict::Red,
+                CheckVerdict::CouldNotRun { .. } => verdict = ReportVerdict::Unknown,
+            }
+        }
+        verdict
+    }
+
+    /// The results that are not passes.
+    pub fn failing(&self) -> impl Iterator<Item = &CheckResult> {
+        self.results
+            .iter()
+            .filter(|r| matches!(r.verdict, CheckVerdict::Fail { .. } | CheckVerdict::CouldNotRun { .. }))
+    }
+}

@@ -1,0 +1,135 @@
+//! Owns commands: every effect that may leave the core, imperative, each naming its attempt.
+
+use serde::{Deserialize, Serialize};
+
+use crate::brief::Brief;
+use crate::check::Check;
+use crate::ids::{AgentName, AttemptId, CommitId, PersonaName, SessionId, ShiftId, SlotId, TaskId};
+use crate::persona::Access;
+use crate::shift::ShiftEnd;
+use crate::task::{Approved, StopWhy};
+use crate::units::{MicroUsd, Span};
+
+/// Which conversation an agent begins or goes on with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Session {
+    /// A new one.
+    Fresh,
+    /// This one, where the agent can.
+    Resume(SessionId),
+}
+
+/// What one agent attempt may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Money; reserved in the ledger.
+    pub cap: MicroUsd,
+    /// Time from start to end.
+    pub wall_clock: Span,
+    /// Time without any output.
+    pub silence: Span,
+}
+
+/// Start an agent. Answered by exactly one `AgentEnded` or `AttemptFailed`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentStart {
+    /// Its id.
+    pub attempt: AttemptId,
+    /// For which task.
+    pub task: TaskId,
+    /// In which slot.
+    pub slot: SlotId,
+    /// In which role.
+    pub persona: PersonaName,
+    /// Played by which agent.
+    pub agent: AgentName,
+    /// What it may do to files.
+    pub access: Access,
+    /// The commit its slot is put on.
+    pub from: CommitId,
+    /// Which conversation.
+    pub session: Session,
+    /// What it is told.
+    pub brief: Brief,
+    /// What it may use.
+    pub limits: Limits,
+}
+
+/// Run the checks at a commit. Answered by exactly one `ChecksEnded` or `AttemptFailed`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckStart {
+    /// Its id.
+    pub attempt: AttemptId,
+    /// For which task.
+    pub task: TaskId,
+    /// In which slot.
+    pub slot: SlotId,
+    /// At which commit.
+    pub commit: CommitId,
+    /// What to run, in this order.
+    pub checks: Vec<Check>,
+    /// How often a red one is run again at the same tree.
+    pub reruns: u8,
+}
+
+/// Put a change on its issue's integration branch. Answered by exactly one `LandingEnded` or `AttemptFailed`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LandStart {
+    /// Its id.
+    pub attempt: AttemptId,
+    /// For which task.
+    pub task: TaskId,
+    /// One line for the commit message.
+    pub title: String,
+    /// What to land, and why it may.
+    pub approved: Approved,
+    /// Where the integration branch begins if it does not exist yet.
+    pub base: CommitId,
+    /// Where the core believes the integration branch is.
+    pub head: CommitId,
+    /// What to run on the integrated tree.
+    pub checks: Vec<Check>,
+    /// How often a red one is run again at the same tree.
+    pub reruns: u8,
+    /// What the task has cost, for the commit's trailer.
+    pub cost: MicroUsd,
+}
+
+/// An effect.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Command {
+    /// Start an agent.
+    StartAgent(Box<AgentStart>),
+    /// Run checks.
+    RunChecks(Box<CheckStart>),
+    /// Land a change.
+    Land(Box<LandStart>),
+    /// Stop an attempt. It hastens the attempt's one ending, it has no answer of its own.
+    StopAttempt {
+        /// Which.
+        attempt: AttemptId,
+        /// Why.
+        why: StopWhy,
+    },
+    /// The shift is over. For those who wait for it.
+    EndShift {
+        /// Which.
+        shift: ShiftId,
+        /// How.
+        end: ShiftEnd,
+    },
+}
+
+impl Command {
+    /// The attempt that this command starts, if it starts one.
+    pub fn starts(&self) -> Option<AttemptId> {
+        match self {
+            Self::StartAgent(start) => Some(start.attempt),
+            Self::RunChecks(start) => Some(start.attempt),
+            Self::Land(start) => Some(start.attempt),
+            Self::StopAttempt { .. } | Self::EndShift { .. } => None,
+        }
+    }
+}

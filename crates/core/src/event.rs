@@ -1,0 +1,238 @@
+//! Owns events: every fact that may enter the core, past tense. The same type in memory, on disk, on the wire.
+
+use serde::{Deserialize, Serialize};
+
+use crate::check::{CheckReport, LogRef};
+use crate::config::Config;
+use crate::failure::Failure;
+use crate::ids::{AttemptId, CommitId, IssueId, PolicyName, SessionId, TaskId, TreeId};
+use crate::issue::IssueDraft;
+use crate::outcome::Outcome;
+use crate::shift::IssueAtStart;
+use crate::task::ConflictHunk;
+use crate::units::{MicroUsd, Spend};
+
+/// How a person wants a shift to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StopHow {
+    /// Start nothing more, let what runs finish.
+    Drain,
+    /// Stop what runs, keep its work.
+    Now,
+}
+
+/// What a person discarded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Discard {
+    /// An issue with all its tasks.
+    Issue(IssueId),
+    /// One task.
+    Task(TaskId),
+}
+
+/// How an agent's process ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AgentEnd {
+    /// With the typed outcome of its role.
+    Finished(Outcome),
+    /// In any other way.
+    Failed(Failure),
+}
+
+/// What an agent left in its slot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LeftBehind {
+    /// The tree it started from.
+    Nothing,
+    /// Another tree, which is now a commit on a branch of Turno's.
+    Commit {
+        /// The commit.
+        commit: CommitId,
+        /// Its tree.
+        tree: TreeId,
+    },
+}
+
+/// How a landing ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LandingEnd {
+    /// On the integration branch; ancestry was proven after the ref had moved.
+    Landed {
+        /// As this commit.
+        commit: CommitId,
+    },
+    /// The change does not apply.
+    Conflict {
+        /// Where.
+        hunks: Vec<ConflictHunk>,
+        /// Where the integration branch is.
+        head: CommitId,
+    },
+    /// The integrated tree is not green. The branch did not move.
+    NotGreen {
+        /// The change as rebased.
+        rebased: CommitId,
+        /// Where the integration branch is.
+        head: CommitId,
+        /// What the checks showed.
+        report: CheckReport,
+    },
+    /// The branch moved meanwhile.
+    Raced {
+        /// Where it is.
+        head: CommitId,
+    },
+}
+
+/// An attempt that was found dead at a restart.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LostAttempt {
+    /// Which.
+    pub attempt: AttemptId,
+    /// What it had spent, according to its transcript.
+    pub spend: Spend,
+    /// What it left in its slot, now a commit on a branch of Turno's.
+    pub left: LeftBehind,
+}
+
+/// A fact.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Event {
+    /// The configuration was read and is valid.
+    ConfigLoaded {
+        /// It.
+        config: Box<Config>,
+    },
+    /// A person filed an issue.
+    IssueAdded {
+        /// In these words.
+        draft: IssueDraft,
+    },
+    /// A person changed an issue's words.
+    IssueEdited {
+        /// Which.
+        issue: IssueId,
+        /// To these.
+        draft: IssueDraft,
+    },
+    /// A person closed an issue.
+    IssueClosed {
+        /// Which.
+        issue: IssueId,
+        /// Why.
+        why: String,
+    },
+    /// A person started a shift.
+    ShiftStarted {
+        /// Its mode.
+        mode: PolicyName,
+        /// What it is to work on.
+        issues: Vec<IssueAtStart>,
+        /// All it may spend.
+        budget: MicroUsd,
+    },
+    /// A person asked the running shift to stop.
+    StopAsked {
+        /// How.
+        how: StopHow,
+    },
+    /// A person gave something up. Its work is kept as salvage.
+    Discarded {
+        /// What.
+        what: Discard,
+    },
+    /// A person put an issue's integration branch on a branch of their own.
+    Promoted {
+        /// Which issue.
+        issue: IssueId,
+        /// Onto which branch.
+        onto: String,
+        /// What that branch now points at.
+        commit: CommitId,
+    },
+    /// An agent named its conversation.
+    SessionOpened {
+        /// Whose.
+        attempt: AttemptId,
+        /// Its name.
+        session: SessionId,
+    },
+    /// An agent spent money: the sum so far.
+    Metered {
+        /// Which.
+        attempt: AttemptId,
+        /// So far.
+        spend: Spend,
+    },
+    /// An agent's process and all its descendants are gone.
+    AgentEnded {
+        /// Which.
+        attempt: AttemptId,
+        /// How.
+        end: AgentEnd,
+        /// In all.
+        spend: Spend,
+        /// What is in the slot.
+        left: LeftBehind,
+        /// Everything it said.
+        transcript: LogRef,
+    },
+    /// A check run came to its end.
+    ChecksEnded {
+        /// Which.
+        attempt: AttemptId,
+        /// What it showed.
+        report: CheckReport,
+    },
+    /// A landing came to its end.
+    LandingEnded {
+        /// Which.
+        attempt: AttemptId,
+        /// How.
+        end: LandingEnd,
+    },
+    /// A command could not be carried out.
+    AttemptFailed {
+        /// Which.
+        attempt: AttemptId,
+        /// Why.
+        failure: Failure,
+    },
+    /// A deadline that the core had named has come.
+    TimePassed,
+    /// The coordinator began again; every attempt that ran is accounted for.
+    Restarted {
+        /// Those that were found dead.
+        lost: Vec<LostAttempt>,
+    },
+}
+
+impl Event {
+    /// The attempt this is about, if it is about one.
+    pub fn attempt(&self) -> Option<AttemptId> {
+        match self {
+            Self::SessionOpened { attempt, .. }
+            | Self::Metered { attempt, .. }
+            | Self::AgentEnded { attempt, .. }
+            | Self::ChecksEnded { attempt, .. }
+            | Self::LandingEnded { attempt, .. }
+            | Self::AttemptFailed { attempt, .. } => Some(*attempt),
+            Self::ConfigLoaded { .. }
+            | Self::IssueAdded { .. }
+            | Self::IssueEdited { .. }
+            | Self::IssueClosed { .. }
+            | Self::ShiftStarted { .. }
+            | Self::StopAsked { .. }
+            | Self::Discarded { .. }
+            | Self::Promoted { .. }
+            | Self::TimePassed
+            | Self::Restarted { .. } => None,
+        }
+    }
+}

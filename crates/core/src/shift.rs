@@ -1,0 +1,79 @@
+//! Owns shifts: one autopilot session with a mode, a budget and an end.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{CommitId, IssueId, PolicyName, ShiftId};
+use crate::units::{MicroUsd, Timestamp};
+
+/// How a shift ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ShiftEnd {
+    /// All that was asked for has landed, or there was nothing to do.
+    Done,
+    /// What is left waits for a person.
+    NeedsPerson,
+    /// The budget is spent, or what is left of it starts nothing.
+    Budget,
+    /// A person stopped it.
+    Interrupted,
+}
+
+/// Why a shift starts nothing more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Winding {
+    /// A person asked; what runs may finish.
+    Drain,
+    /// A person asked; what runs is stopped.
+    Stop,
+    /// The budget is spent; what runs is stopped.
+    Budget,
+}
+
+/// How far a shift is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ShiftStage {
+    /// Starts work.
+    Running,
+    /// Starts nothing more and waits for what runs to end.
+    Winding(Winding),
+    /// Over.
+    Ended {
+        /// How.
+        end: ShiftEnd,
+        /// When.
+        at: Timestamp,
+    },
+}
+
+/// An issue as a shift takes it up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IssueAtStart {
+    /// Which.
+    pub issue: IssueId,
+    /// The commit a new integration branch begins at: the user's branch at that moment.
+    pub base: CommitId,
+}
+
+/// One autopilot session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shift {
+    /// Its id.
+    pub id: ShiftId,
+    /// Its mode.
+    pub mode: PolicyName,
+    /// The issues it works on.
+    pub issues: BTreeSet<IssueId>,
+    /// All it may spend.
+    pub budget: MicroUsd,
+    /// Spent by attempts that have ended.
+    pub spent: MicroUsd,
+    /// When it began.
+    pub started: Timestamp,
+    /// How far it is.
+    pub stage: ShiftStage,
+}
