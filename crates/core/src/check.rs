@@ -83,7 +83,11 @@ pub enum ReportVerdict {
 impl CheckReport {
     /// Green only if there is at least one result and every one passed.
     pub fn verdict(&self) -> ReportVerdict {
-        let mut verdict = if self.results.is_empty() { ReportVerdict::Unknown } else { ReportVerdict::Green };
+        let mut verdict = if self.results.is_empty() {
+            ReportVerdict::Unknown
+        } else {
+            ReportVerdict::Green
+        };
         for result in &self.results {
             match result.verdict {
                 CheckVerdict::Pass | CheckVerdict::Flaky => {}
@@ -96,8 +100,11 @@ impl CheckReport {
 
     /// The results that are not passes.
     pub fn failing(&self) -> impl Iterator<Item = &CheckResult> {
-        self.results
-            .iter()
-            .filter(|r| matches!(r.verdict, CheckVerdict::Fail { .. } | CheckVerdict::CouldNotRun { .. }))
+        self.results.iter().filter(|r| {
+            matches!(
+                r.verdict,
+                CheckVerdict::Fail { .. } | CheckVerdict::CouldNotRun { .. }
+            )
+        })
     }
 }

@@ -123,6 +123,10 @@ pub struct Failure {
 impl Failure {
     /// A failure that is retried as the policy says.
     pub fn new(cause: Cause, detail: impl Into<String>) -> Self {
-        Self { cause, detail: detail.into(), retry_after: RetryAfter::Policy }
+        Self {
+            cause,
+            detail: detail.into(),
+            retry_after: RetryAfter::Policy,
+        }
     }
 }

@@ -77,8 +77,11 @@ impl fmt::Display for TaskId {
 impl FromStr for TaskId {
     type Err = InvalidId;
     fn from_str(text: &str) -> Result<Self, InvalidId> {
-        let invalid =
-            || InvalidId { text: text.to_owned(), kind: "task id", rule: "ISSUE.NUMBER is expected, like 7.2" };
+        let invalid = || InvalidId {
+            text: text.to_owned(),
+            kind: "task id",
+            rule: "ISSUE.NUMBER is expected, like 7.2",
+        };
         let (issue, number) = text.split_once('.').ok_or_else(invalid)?;
         Ok(Self {
             issue: IssueId(issue.parse().map_err(|_| invalid())?),
@@ -149,7 +152,9 @@ macro_rules! text_id {
 
 fn is_name(text: &str) -> bool {
     let mut chars = text.chars();
-    chars.next().is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
+    chars
+        .next()
+        .is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
         && text.len() <= 40
         && chars.all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_')
 }

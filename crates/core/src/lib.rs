@@ -2,17 +2,28 @@
 //!
 //! No clock, no I/O, no async, no randomness, no hash order: this crate's `clippy.toml` bans them.
 
+#![warn(clippy::wildcard_enum_match_arm)]
+
+pub mod admit;
 pub mod brief;
 pub mod check;
 pub mod command;
 pub mod config;
 pub mod event;
+pub mod explain;
 pub mod failure;
 pub mod ids;
 pub mod issue;
 pub mod outcome;
 pub mod persona;
 pub mod policy;
+pub mod record;
 pub mod shift;
+pub mod state;
+pub mod step;
 pub mod task;
 pub mod units;
+pub mod view;
+
+pub use state::State;
+pub use step::{next_deadline, step};

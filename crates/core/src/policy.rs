@@ -65,6 +65,9 @@ pub struct Policy {
 impl Policy {
     /// The row for a cause. A cause without one is tried once more, at once.
     pub fn row(&self, cause: Cause) -> TryRow {
-        self.rows.get(&cause).copied().unwrap_or(TryRow { tries: 1, wait: Span(0) })
+        self.rows.get(&cause).copied().unwrap_or(TryRow {
+            tries: 1,
+            wait: Span(0),
+        })
     }
 }

@@ -255,7 +255,11 @@ pub struct AgentRun {
 impl AgentRun {
     /// Who that is.
     pub fn actor(&self) -> Actor {
-        Actor { persona: self.persona.clone(), agent: self.agent.clone(), attempt: self.run.attempt }
+        Actor {
+            persona: self.persona.clone(),
+            agent: self.agent.clone(),
+            attempt: self.run.attempt,
+        }
     }
 }
 
@@ -275,11 +279,6 @@ pub enum Park {
     },
     /// The project has no checks, so nothing can be proven.
     NoChecks,
-    /// No configured agent can play the role that is needed.
-    NobodyFor {
-        /// Why nobody can.
-        why: String,
-    },
 }
 
 /// What a returned change looked like. The same one twice is no progress.
@@ -405,7 +404,7 @@ pub struct Task {
     /// What was returned before, to see standstill.
     pub progress: Vec<Progress>,
     /// The slot it was last in, which has its build caches.
-    pub warm: BTreeSet<SlotId>,
+    pub last_slot: Option<SlotId>,
 }
 
 impl Task {
@@ -454,16 +453,18 @@ impl Task {
 
     /// The slot it holds, if it holds one.
     pub fn slot(&self) -> Option<SlotId> {
-        match &self.stage {
-            Stage::Checking { slot, .. } => Some(*slot),
-            _ => self.agent_run().map(|r| r.slot),
+        if let Stage::Checking { slot, .. } = &self.stage {
+            return Some(*slot);
         }
+        self.agent_run().map(|r| r.slot)
     }
 
     /// What would be next if it ran no attempt.
     pub fn work(&self) -> Option<Work> {
         match &self.stage {
-            Stage::Ready { work, .. } | Stage::Backoff { work, .. } | Stage::Parked { work, .. } => Some(work.clone()),
+            Stage::Ready { work, .. } | Stage::Backoff { work, .. } | Stage::Parked { work, .. } => {
+                Some(work.clone())
+            }
             Stage::Writing { job, .. } => Some(Work::Write(job.clone())),
             Stage::Checking { change, .. } => Some(Work::Check(change.clone())),
             Stage::Reviewing { proven, .. } => Some(Work::Review(proven.clone())),

@@ -152,7 +152,11 @@ impl FromStr for MicroUsd {
         }
         let dollars: u64 = dollars.parse().map_err(|_| invalid())?;
         let micros: u64 = format!("{decimals:0<6}").parse().map_err(|_| invalid())?;
-        dollars.checked_mul(1_000_000).and_then(|d| d.checked_add(micros)).map(Self).ok_or_else(invalid)
+        dollars
+            .checked_mul(1_000_000)
+            .and_then(|d| d.checked_add(micros))
+            .map(Self)
+            .ok_or_else(invalid)
     }
 }
 
@@ -206,7 +210,12 @@ impl Spend {
     pub const NOTHING: Self = Self {
         cost: MicroUsd::ZERO,
         basis: CostBasis::Reported,
-        tokens: Tokens { input: 0, output: 0, cache_read: 0, cache_write: 0 },
+        tokens: Tokens {
+            input: 0,
+            output: 0,
+            cache_read: 0,
+            cache_write: 0,
+        },
     };
 }
 
@@ -285,7 +294,12 @@ mod tests {
             cache_read: MicroUsd(300_000),
             cache_write: MicroUsd(3_750_000),
         };
-        let tokens = Tokens { input: 1, output: 0, cache_read: 1, cache_write: 0 };
+        let tokens = Tokens {
+            input: 1,
+            output: 0,
+            cache_read: 1,
+            cache_write: 0,
+        };
         assert_eq!(price.of(tokens), MicroUsd(4));
     }
 }

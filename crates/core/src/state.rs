@@ -1,0 +1,216 @@
+//! Owns the state and the questions that can be asked of it. It takes no decisions.
+//!
+//! Free slots, totals and columns are derived here, never stored beside what they follow from. The state is
+//! made of entities behind `Arc`, so a copy is cheap and what changed in a step can be told by comparing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::Config;
+use crate::ids::{AgentName, AttemptId, IssueId, PersonaName, ShiftId, SlotId, TaskId};
+use crate::issue::Issue;
+use crate::shift::{Shift, ShiftStage};
+use crate::task::{Stage, Task};
+use crate::units::MicroUsd;
+
+/// What belongs to no single issue: whose turn it is, and the next free numbers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Desk {
+    /// Personas in the order of their turns, next first.
+    pub ring: Vec<PersonaName>,
+    /// Number of the next issue.
+    pub next_issue: IssueId,
+    /// Number of the next attempt.
+    pub next_attempt: AttemptId,
+    /// Number of the next shift.
+    pub next_shift: ShiftId,
+}
+
+impl Default for Desk {
+    fn default() -> Self {
+        Self {
+            ring: Vec::new(),
+            next_issue: IssueId(1),
+            next_attempt: AttemptId(1),
+            next_shift: ShiftId(1),
+        }
+    }
+}
+
+/// One part of the state, as a journal record and the store hold it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Entity {
+    /// The configuration.
+    Config(Arc<Config>),
+    /// An issue.
+    Issue(Arc<Issue>),
+    /// A task.
+    Task(Arc<Task>),
+    /// A shift.
+    Shift(Arc<Shift>),
+    /// The rest.
+    Desk(Desk),
+}
+
+impl Entity {
+    /// Its key in the store; a later entity of the same key replaces it.
+    pub fn key(&self) -> String {
+        match self {
+            Self::Config(_) => "config".to_owned(),
+            Self::Issue(issue) => format!("issue/{}", issue.id),
+            Self::Task(task) => format!("task/{}", task.id),
+            Self::Shift(shift) => format!("shift/{}", shift.id),
+            Self::Desk(_) => "desk".to_owned(),
+        }
+    }
+}
+
+/// Everything Turno knows.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    /// The configuration, once one was loaded.
+    pub config: Option<Arc<Config>>,
+    /// All issues.
+    pub issues: BTreeMap<IssueId, Arc<Issue>>,
+    /// All tasks.
+    pub tasks: BTreeMap<TaskId, Arc<Task>>,
+    /// All shifts.
+    pub shifts: BTreeMap<ShiftId, Arc<Shift>>,
+    /// The rest.
+    pub desk: Desk,
+}
+
+impl State {
+    /// The entities that are not as they were in `before`. Nothing is ever removed.
+    pub fn changes_since(&self, before: &Self) -> Vec<Entity> {
+        fn changed<K: Ord, V: PartialEq>(
+            now: &BTreeMap<K, Arc<V>>,
+            before: &BTreeMap<K, Arc<V>>,
+            wrap: fn(Arc<V>) -> Entity,
+            out: &mut Vec<Entity>,
+        ) {
+            out.extend(
+                now.iter()
+                    .filter(|(k, v)| before.get(k).is_none_or(|old| !Arc::ptr_eq(v, old) && v != &old))
+                    .map(|(_, v)| wrap(Arc::clone(v))),
+            );
+        }
+        let mut out = Vec::new();
+        if let Some(config) = &self.config
+            && before.config.as_ref() != Some(config)
+        {
+            out.push(Entity::Config(Arc::clone(config)));
+        }
+        changed(&self.issues, &before.issues, Entity::Issue, &mut out);
+        changed(&self.tasks, &before.tasks, Entity::Task, &mut out);
+        changed(&self.shifts, &before.shifts, Entity::Shift, &mut out);
+        if self.desk != before.desk {
+            out.push(Entity::Desk(self.desk.clone()));
+        }
+        out
+    }
+
+    /// Every entity there is.
+    pub fn entities(&self) -> Vec<Entity> {
+        self.changes_since(&Self {
+            desk: Desk {
+                ring: Vec::new(),
+                next_attempt: AttemptId(0),
+                ..Desk::default()
+            },
+            ..Self::default()
+        })
+    }
+
+    /// Takes an entity in, in place of the one with the same key.
+    pub fn put(&mut self, entity: Entity) {
+        match entity {
+            Entity::Config(config) => self.config = Some(config),
+            Entity::Issue(issue) => drop(self.issues.insert(issue.id, issue)),
+            Entity::Task(task) => drop(self.tasks.insert(task.id, task)),
+            Entity::Shift(shift) => drop(self.shifts.insert(shift.id, shift)),
+            Entity::Desk(desk) => self.desk = desk,
+        }
+    }
+
+    /// The task an attempt runs for, if it still runs.
+    pub fn task_of(&self, attempt: AttemptId) -> Option<TaskId> {
+        self.running()
+            .find(|t| t.run().is_some_and(|r| r.attempt == attempt))
+            .map(|t| t.id)
+    }
+
+    /// The tasks that have an attempt running.
+    pub fn running(&self) -> impl Iterator<Item = &Arc<Task>> {
+        self.tasks.values().filter(|t| t.run().is_some())
+    }
+
+    /// The tasks of one issue.
+    pub fn tasks_of(&self, issue: IssueId) -> impl Iterator<Item = &Arc<Task>> {
+        let from = TaskId { issue, number: 0 };
+        let to = TaskId {
+            issue,
+            number: u16::MAX,
+        };
+        self.tasks.range(from..=to).map(|(_, t)| t)
+    }
+
+    /// The shift that is not over, if there is one. There is at most one.
+    pub fn shift(&self) -> Option<&Arc<Shift>> {
+        self.shifts
+            .values()
+            .next_back()
+            .filter(|s| !matches!(s.stage, ShiftStage::Ended { .. }))
+    }
+
+    /// Slots that no task holds.
+    pub fn free_slots(&self) -> BTreeSet<SlotId> {
+        let all = self.config.as_ref().map_or(0, |c| c.slots);
+        let mut free: BTreeSet<SlotId> = (1..=all).map(SlotId).collect();
+        for task in self.tasks.values() {
+            if let Some(slot) = task.slot() {
+                free.remove(&slot);
+            }
+        }
+        free
+    }
+
+    /// The task that is being landed, if one is.
+    pub fn landing(&self) -> Option<&Arc<Task>> {
+        self.tasks
+            .values()
+            .find(|t| matches!(t.stage, Stage::Landing { .. }))
+    }
+
+    /// How many attempts of an agent run.
+    pub fn running_of(&self, agent: &AgentName) -> usize {
+        self.running()
+            .filter_map(|t| t.agent_run())
+            .filter(|r| r.agent == *agent)
+            .count()
+    }
+
+    /// What a shift has spent so far, running attempts included.
+    pub fn spent(&self, shift: &Shift) -> MicroUsd {
+        shift.spent + self.runs_in(shift).map(|r| r.spend.cost).sum()
+    }
+
+    /// What a shift has spent or has promised to running attempts.
+    pub fn committed(&self, shift: &Shift) -> MicroUsd {
+        shift.spent + self.runs_in(shift).map(|r| r.cap.max(r.spend.cost)).sum()
+    }
+
+    fn runs_in(&self, shift: &Shift) -> impl Iterator<Item = &crate::task::AgentRun> {
+        self.running()
+            .filter(|t| shift.issues.contains(&t.id.issue))
+            .filter_map(|t| t.agent_run())
+    }
+
+    /// What an issue has cost so far.
+    pub fn cost_of(&self, issue: IssueId) -> MicroUsd {
+        self.tasks_of(issue).map(|t| t.cost()).sum()
+    }
+}

@@ -1,0 +1,140 @@
+//! Owns the one function that decides. After every event: handle it, expire deadlines, fill slots, settle
+//! what is over. Level-triggered: what follows from the state is found again each time, so nothing can be
+//! missed. Each stage has its own file below; the match here only says who handles what.
+
+mod checking;
+mod expire;
+mod fill;
+mod intake;
+mod landing;
+mod recovery;
+mod retry;
+mod reviewing;
+mod settle;
+mod spending;
+mod writing;
+
+pub use fill::{Waiting, waiting};
+
+use std::sync::Arc;
+
+use crate::command::Command;
+use crate::event::Event;
+use crate::ids::{AttemptId, TaskId};
+use crate::issue::Issue;
+use crate::shift::Shift;
+use crate::state::State;
+use crate::task::{Run, Stage, StopWhy, Stopping, Task};
+use crate::units::{Span, Timestamp};
+
+/// The whole brain. Total: any event in any state is legal. The same inputs give the same outputs, for ever.
+pub fn step(state: &mut State, now: Timestamp, event: &Event) -> Vec<Command> {
+    let mut turn = Turn {
+        state,
+        now,
+        commands: Vec::new(),
+    };
+    turn.handle(event);
+    turn.expire();
+    turn.unblock();
+    turn.fill();
+    turn.settle();
+    turn.commands
+}
+
+/// When [`step`] next has something to do by itself. The shell sleeps until then.
+pub fn next_deadline(state: &State) -> Option<Timestamp> {
+    state
+        .tasks
+        .values()
+        .filter_map(|task| expire::deadline(task))
+        .min()
+}
+
+/// One call of [`step`].
+struct Turn<'a> {
+    state: &'a mut State,
+    now: Timestamp,
+    commands: Vec<Command>,
+}
+
+impl Turn<'_> {
+    fn handle(&mut self, event: &Event) {
+        match event {
+            Event::ConfigLoaded { config } => self.config_loaded(config),
+            Event::IssueAdded { draft } => self.issue_added(draft),
+            Event::IssueEdited { issue, draft } => self.issue_edited(*issue, draft),
+            Event::IssueClosed { issue, why } => self.issue_closed(*issue, why),
+            Event::ShiftStarted { mode, issues, budget } => self.shift_started(mode, issues, *budget),
+            Event::StopAsked { how } => self.stop_asked(*how),
+            Event::Discarded { what } => self.discarded(*what),
+            Event::Promoted { issue, onto, commit } => self.promoted(*issue, onto, commit),
+            Event::SessionOpened { attempt, session } => self.session_opened(*attempt, session),
+            Event::Metered { attempt, spend } => self.metered(*attempt, *spend),
+            Event::AgentEnded {
+                attempt,
+                end,
+                spend,
+                left,
+                ..
+            } => self.agent_ended(*attempt, end, *spend, left),
+            Event::ChecksEnded { attempt, report } => self.checks_ended(*attempt, report),
+            Event::LandingEnded { attempt, end } => self.landing_ended(*attempt, end),
+            Event::AttemptFailed { attempt, failure } => self.attempt_failed(*attempt, failure),
+            Event::TimePassed => {}
+            Event::Restarted { lost } => self.restarted(lost),
+        }
+    }
+
+    /// A task to change. Only its own copy is made, and only once for each step.
+    fn task(&mut self, id: TaskId) -> Option<&mut Task> {
+        self.state.tasks.get_mut(&id).map(Arc::make_mut)
+    }
+
+    fn issue(&mut self, id: crate::ids::IssueId) -> Option<&mut Issue> {
+        self.state.issues.get_mut(&id).map(Arc::make_mut)
+    }
+
+    /// The shift that is not over.
+    fn shift(&mut self) -> Option<&mut Shift> {
+        let id = self.state.shift()?.id;
+        self.state.shifts.get_mut(&id).map(Arc::make_mut)
+    }
+
+    fn set_stage(&mut self, id: TaskId, stage: Stage) {
+        if let Some(task) = self.task(id) {
+            task.stage = stage;
+        }
+    }
+
+    /// A new attempt that may run for `limit`.
+    fn new_run(&mut self, limit: Span) -> Run {
+        let attempt = self.state.desk.next_attempt;
+        self.state.desk.next_attempt = AttemptId(attempt.0 + 1);
+        Run {
+            attempt,
+            started: self.now,
+            deadline: self.now + limit,
+            stopping: Stopping::No,
+        }
+    }
+
+    /// Tells a task's attempt to stop, unless it was told before.
+    fn stop(&mut self, id: TaskId, why: StopWhy) {
+        let now = self.now;
+        let Some(run) = self.task(id).and_then(Task::run_mut) else {
+            return;
+        };
+        if run.stopping == Stopping::No {
+            run.stopping = Stopping::Asked { why, at: now };
+            let attempt = run.attempt;
+            self.commands.push(Command::StopAttempt { attempt, why });
+        }
+    }
+
+    /// The task of an attempt that still runs. Anything else is stale and ignored.
+    fn task_of(&self, attempt: AttemptId) -> Option<Task> {
+        let id = self.state.task_of(attempt)?;
+        self.state.tasks.get(&id).map(|t| Task::clone(t))
+    }
+}

@@ -1,0 +1,78 @@
+//! Owns what follows when an effect could not be carried out, or the coordinator began again.
+
+use super::Turn;
+use super::writing::{go_on_from, stop_asked};
+use crate::event::{LeftBehind, LostAttempt};
+use crate::failure::{Cause, Failure};
+use crate::ids::AttemptId;
+use crate::task::{Stage, Stopping, Work};
+use crate::units::Spend;
+
+impl Turn<'_> {
+    pub(super) fn attempt_failed(&mut self, attempt: AttemptId, failure: &Failure) {
+        self.failed(attempt, failure, Spend::NOTHING, &LeftBehind::Nothing);
+    }
+
+    /// Every attempt that the state knows as running and that nobody can vouch for is lost.
+    pub(super) fn restarted(&mut self, lost: &[LostAttempt]) {
+        let running: Vec<AttemptId> = self
+            .state
+            .running()
+            .filter_map(|t| t.run())
+            .map(|r| r.attempt)
+            .collect();
+        for attempt in running {
+            let failure = Failure::new(Cause::Lost, "the coordinator stopped while it ran");
+            match lost.iter().find(|l| l.attempt == attempt) {
+                Some(l) => self.failed(attempt, &failure, l.spend, &l.left),
+                None => self.failed(attempt, &failure, Spend::NOTHING, &LeftBehind::Nothing),
+            }
+        }
+    }
+
+    fn failed(&mut self, attempt: AttemptId, failure: &Failure, spend: Spend, left: &LeftBehind) {
+        let Some(task) = self.task_of(attempt) else { return };
+        let asked = task.run().map_or(&Stopping::No, |r| &r.stopping).clone();
+        let work = match task.stage {
+            Stage::Writing { job, run } => {
+                let spend = if spend.cost < run.spend.cost {
+                    run.spend
+                } else {
+                    spend
+                };
+                self.charge(task.id, &run, spend);
+                let next = match stop_asked(&run) {
+                    Some(_) => go_on_from(
+                        &job,
+                        &run,
+                        left,
+                        &Failure::new(Cause::Stopped, failure.detail.clone()),
+                    ),
+                    None => go_on_from(&job, &run, left, failure),
+                };
+                Work::Write(next)
+            }
+            Stage::Reviewing { proven, run } => {
+                let spend = if spend.cost < run.spend.cost {
+                    run.spend
+                } else {
+                    spend
+                };
+                self.charge(task.id, &run, spend);
+                Work::Review(proven)
+            }
+            Stage::Checking { change, .. } => Work::Check(change),
+            Stage::Landing { approved, .. } => Work::Land(approved),
+            Stage::Blocked
+            | Stage::Ready { .. }
+            | Stage::Backoff { .. }
+            | Stage::Parked { .. }
+            | Stage::Landed { .. }
+            | Stage::Dropped { .. } => return,
+        };
+        match asked {
+            Stopping::Asked { why, .. } => self.stopped(task.id, why, work),
+            Stopping::No => self.retry(task.id, work, failure),
+        }
+    }
+}

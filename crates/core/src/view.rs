@@ -1,0 +1,370 @@
+//! Owns the projections that people and programs are shown: the only ones, for terminal, JSON and board alike.
+//! Pure functions of the state.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{AgentName, AttemptId, IssueId, PersonaName, PolicyName, ShiftId, SlotId, TaskId};
+use crate::issue::{IssueStage, Priority};
+use crate::shift::ShiftStage;
+use crate::state::State;
+use crate::step::{Waiting, waiting};
+use crate::task::{Because, Park, Stage, Stopping, Task, Work};
+use crate::units::{MicroUsd, Timestamp};
+
+/// The name of a stage, without its data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "each variant is named as the stage it stands for")]
+pub enum StageName {
+    Blocked,
+    Ready,
+    Writing,
+    Checking,
+    Reviewing,
+    Landing,
+    Backoff,
+    Parked,
+    Landed,
+    Dropped,
+}
+
+impl StageName {
+    /// The name of a task's stage.
+    pub fn of(stage: &Stage) -> Self {
+        match stage {
+            Stage::Blocked => Self::Blocked,
+            Stage::Ready { .. } => Self::Ready,
+            Stage::Writing { .. } => Self::Writing,
+            Stage::Checking { .. } => Self::Checking,
+            Stage::Reviewing { .. } => Self::Reviewing,
+            Stage::Landing { .. } => Self::Landing,
+            Stage::Backoff { .. } => Self::Backoff,
+            Stage::Parked { .. } => Self::Parked,
+            Stage::Landed { .. } => Self::Landed,
+            Stage::Dropped { .. } => Self::Dropped,
+        }
+    }
+
+    /// For people.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Blocked => "blocked",
+            Self::Ready => "ready",
+            Self::Writing => "writing",
+            Self::Checking => "checking",
+            Self::Reviewing => "reviewing",
+            Self::Landing => "landing",
+            Self::Backoff => "backoff",
+            Self::Parked => "parked",
+            Self::Landed => "landed",
+            Self::Dropped => "dropped",
+        }
+    }
+}
+
+/// Everything at a glance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusView {
+    /// The latest shift, running or over.
+    pub shift: Option<ShiftView>,
+    /// What runs, by attempt.
+    pub running: Vec<RunView>,
+    /// Slots that nobody holds.
+    pub free_slots: Vec<SlotId>,
+    /// All issues.
+    pub issues: Vec<IssueView>,
+}
+
+/// A shift.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShiftView {
+    /// Its id.
+    pub id: ShiftId,
+    /// Its mode.
+    pub mode: PolicyName,
+    /// How far it is.
+    pub stage: ShiftStage,
+    /// When it began.
+    pub started: Timestamp,
+    /// All it may spend.
+    pub budget: MicroUsd,
+    /// Spent so far, running attempts included.
+    pub spent: MicroUsd,
+    /// Spent, or promised to running attempts.
+    pub committed: MicroUsd,
+}
+
+/// A running attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunView {
+    /// Its id.
+    pub attempt: AttemptId,
+    /// For which task.
+    pub task: TaskId,
+    /// What it does.
+    pub stage: StageName,
+    /// Who does it.
+    pub by: RunBy,
+    /// Where.
+    pub place: RunPlace,
+    /// Since when.
+    pub started: Timestamp,
+    /// Until when at the latest.
+    pub deadline: Timestamp,
+    /// Whether it has been told to stop.
+    pub stopping: Stopping,
+    /// Spent by it so far.
+    pub cost: MicroUsd,
+}
+
+/// Who does a running attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RunBy {
+    /// An agent in a role.
+    Agent {
+        /// The role's persona.
+        persona: PersonaName,
+        /// The agent.
+        agent: AgentName,
+    },
+    /// Turno's own code.
+    Turno,
+}
+
+/// Where a running attempt works.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RunPlace {
+    /// In a slot of the pool.
+    Slot(SlotId),
+    /// In the slot kept for landing.
+    Landing,
+}
+
+/// An issue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IssueView {
+    /// Its id.
+    pub id: IssueId,
+    /// One line.
+    pub title: String,
+    /// Which work comes first.
+    pub priority: Priority,
+    /// Free words.
+    pub labels: Vec<String>,
+    /// How far it is.
+    pub stage: IssueStage,
+    /// What it has cost.
+    pub cost: MicroUsd,
+    /// Its tasks.
+    pub tasks: Vec<TaskView>,
+}
+
+/// A task.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskView {
+    /// Its id.
+    pub id: TaskId,
+    /// One line.
+    pub title: String,
+    /// Where it is.
+    pub stage: StageName,
+    /// What is next or under way, in words.
+    pub detail: String,
+    /// Why it does not run, if it does not and is not over.
+    pub waiting: Option<Waiting>,
+    /// Attempts of agents so far.
+    pub attempts: u32,
+    /// What it has cost.
+    pub cost: MicroUsd,
+}
+
+/// Everything at a glance.
+pub fn status(state: &State) -> StatusView {
+    StatusView {
+        shift: state.shifts.values().next_back().map(|shift| ShiftView {
+            id: shift.id,
+            mode: shift.mode.clone(),
+            stage: shift.stage.clone(),
+            started: shift.started,
+            budget: shift.budget,
+            spent: state.spent(shift),
+            committed: state.committed(shift),
+        }),
+        running: state.running().filter_map(|task| run(task)).collect(),
+        free_slots: state.free_slots().into_iter().collect(),
+        issues: state.issues.keys().filter_map(|id| issue(state, *id)).collect(),
+    }
+}
+
+/// One issue with its tasks.
+pub fn issue(state: &State, id: IssueId) -> Option<IssueView> {
+    let issue = state.issues.get(&id)?;
+    Some(IssueView {
+        id,
+        title: issue.draft.title.clone(),
+        priority: issue.draft.priority,
+        labels: issue.draft.labels.clone(),
+        stage: issue.stage.clone(),
+        cost: state.cost_of(id),
+        tasks: state.tasks_of(id).map(|task| task_view(state, task)).collect(),
+    })
+}
+
+fn task_view(state: &State, task: &Task) -> TaskView {
+    let waiting = waiting(state, task);
+    TaskView {
+        id: task.id,
+        title: task.spec.title.clone(),
+        stage: StageName::of(&task.stage),
+        detail: stage_phrase(&task.stage),
+        waiting,
+        attempts: task.attempts,
+        cost: task.cost(),
+    }
+}
+
+fn run(task: &Task) -> Option<RunView> {
+    let run = task.run()?;
+    let by = task.agent_run().map_or(RunBy::Turno, |r| RunBy::Agent {
+        persona: r.persona.clone(),
+        agent: r.agent.clone(),
+    });
+    Some(RunView {
+        attempt: run.attempt,
+        task: task.id,
+        stage: StageName::of(&task.stage),
+        by,
+        place: task.slot().map_or(RunPlace::Landing, RunPlace::Slot),
+        started: run.started,
+        deadline: run.deadline,
+        stopping: run.stopping.clone(),
+        cost: task.agent_run().map_or(MicroUsd::ZERO, |r| r.spend.cost),
+    })
+}
+
+/// A stage in words.
+pub fn stage_phrase(stage: &Stage) -> String {
+    match stage {
+        Stage::Blocked => "waits for the tasks it needs".to_owned(),
+        Stage::Ready { work, .. } => format!("ready: {}", work_phrase(work)),
+        Stage::Writing { job, run } => format!(
+            "{} ({}) writes in {} as {}{}",
+            run.persona,
+            run.agent,
+            run.slot,
+            run.run.attempt,
+            because_phrase(&job.because)
+        ),
+        Stage::Checking { change, slot, run } => {
+            format!(
+                "checks run on {} in {slot} as {}",
+                change.commit.short(),
+                run.attempt
+            )
+        }
+        Stage::Reviewing { proven, run } => format!(
+            "{} ({}) reads {} in {} as {}",
+            run.persona,
+            run.agent,
+            proven.change.commit.short(),
+            run.slot,
+            run.run.attempt
+        ),
+        Stage::Landing { approved, run } => {
+            format!(
+                "{} is being landed as {}",
+                approved.proven.change.commit.short(),
+                run.attempt
+            )
+        }
+        Stage::Backoff { work, failure, .. } => {
+            format!("waits to {} again: {}", work.verb(), failure_phrase(failure))
+        }
+        Stage::Parked { park, .. } => park_phrase(park),
+        Stage::Landed { commit, .. } => format!("landed as {}", commit.short()),
+        Stage::Dropped { why } => format!("dropped: {why}"),
+    }
+}
+
+fn work_phrase(work: &Work) -> String {
+    match work {
+        Work::Write(job) => format!("a writer's turn{}", because_phrase(&job.because)),
+        Work::Check(change) => format!("checks of {}", change.commit.short()),
+        Work::Review(proven) => format!("a reviewer's turn on {}", proven.change.commit.short()),
+        Work::Land(approved) => format!("landing of {}", approved.proven.change.commit.short()),
+    }
+}
+
+fn because_phrase(because: &Because) -> String {
+    match because {
+        Because::New => String::new(),
+        Because::Interrupted { failure } => format!(", again because {}", failure_phrase(failure)),
+        Because::ChecksFailed { failing } => {
+            let names: Vec<_> = failing.iter().map(|r| r.check.as_str()).collect();
+            format!(", to mend the checks: {}", names.join(", "))
+        }
+        Because::Findings { by, findings } => {
+            format!(", to answer {} finding(s) of {}", findings.len(), by.persona)
+        }
+        Because::Conflict { hunks, .. } => {
+            let files: Vec<_> = hunks.iter().map(|h| h.file.as_str()).collect();
+            format!(", to resolve a conflict in {}", files.join(", "))
+        }
+    }
+}
+
+/// A failure in words: the phrase of its cause and the first line of its detail.
+pub fn failure_phrase(failure: &crate::failure::Failure) -> String {
+    let phrase = failure.cause.phrase();
+    match failure.detail.lines().next() {
+        None | Some("") => phrase.to_owned(),
+        Some(line) if line == phrase => phrase.to_owned(),
+        Some(line) => format!("{phrase} ({line})"),
+    }
+}
+
+/// Why a task waits for a person, in words, with what to do.
+pub fn park_phrase(park: &Park) -> String {
+    match park {
+        Park::OutOfTries { failure } => format!("parked, no tries left: {}", failure_phrase(failure)),
+        Park::NoProgress { same } => {
+            let what: Vec<_> = same
+                .failing
+                .iter()
+                .map(ToString::to_string)
+                .chain(same.findings.iter().cloned())
+                .collect();
+            format!(
+                "parked, no progress: three times the same tree with {}",
+                what.join("; ")
+            )
+        }
+        Park::NoChecks => {
+            "parked: there are no checks, so nothing can be proven; name some in turno.toml under [checks]"
+                .to_owned()
+        }
+    }
+}
+
+/// Why a task does not run, in words.
+pub fn waiting_phrase(waiting: &Waiting) -> String {
+    match waiting {
+        Waiting::NoShift => "no shift works on its issue; `turno run` starts one".to_owned(),
+        Waiting::WindingDown(_) => "the shift starts nothing more".to_owned(),
+        Waiting::Needs(needs) => {
+            let names: Vec<_> = needs.iter().map(ToString::to_string).collect();
+            format!("needs {} to be landed first", names.join(", "))
+        }
+        Waiting::Until { cause, .. } => format!("is tried again after a wait: {}", cause.phrase()),
+        Waiting::Person(park) => park_phrase(park),
+        Waiting::NoFreeSlot => "every slot is held".to_owned(),
+        Waiting::LandingBusy(task) => format!("task {task} is being landed"),
+        Waiting::NobodyFor(role) => format!("no persona has the role {role}"),
+        Waiting::AgentsBusy(role) => format!("every agent that may play {role} is at its limit"),
+        Waiting::Budget { least, left } => {
+            format!("the budget has {left} left, an attempt starts with at least {least}")
+        }
+    }
+}
