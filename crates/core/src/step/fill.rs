@@ -253,18 +253,21 @@ fn ready(state: &State, wanted: impl Fn(&Work) -> bool) -> Vec<(TaskId, Work)> {
     let mut found: Vec<_> = state
         .tasks
         .values()
-        .filter_map(|task| match &task.stage {
-            Stage::Ready { work, since } if wanted(work) && shift_for(state, task.id.issue).is_ok() => {
-                let priority = state
-                    .issues
-                    .get(&task.id.issue)
-                    .map_or(Priority::Normal, |i| i.draft.priority);
-                Some((
-                    (priority, Reverse(dependants(state, task.id, 0)), *since, task.id),
-                    work.clone(),
-                ))
+        .filter_map(|task| {
+            let Stage::Ready { work, since } = &task.stage else {
+                return None;
+            };
+            if !wanted(work) || shift_for(state, task.id.issue).is_err() {
+                return None;
             }
-            _ => None,
+            let priority = state
+                .issues
+                .get(&task.id.issue)
+                .map_or(Priority::Normal, |i| i.draft.priority);
+            Some((
+                (priority, Reverse(dependants(state, task.id, 0)), *since, task.id),
+                work.clone(),
+            ))
         })
         .collect();
     found.sort_by_key(|(key, _)| *key);
@@ -392,7 +395,10 @@ impl Turn<'_> {
             {
                 Session::Resume(session.clone())
             }
-            _ => Session::Fresh,
+            (
+                PersonaWork::Write(_) | PersonaWork::Review(_),
+                WriterSession::Open { .. } | WriterSession::Fresh,
+            ) => Session::Fresh,
         };
         let brief = brief(&issue, task, &work, config);
         let agent_run = AgentRun {
