@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use turno_core::command::Session;
 use turno_core::event::AgentEnd;
-use turno_core::ids::SessionId;
+use turno_core::ids::{PersonaName, SessionId, TaskId};
 use turno_core::outcome::OutcomeKind;
 use turno_core::persona::{Access, Effort, Model, Tools};
 use turno_core::units::{MicroUsd, Price, Spend};
@@ -33,12 +33,25 @@ pub enum Support {
     No,
 }
 
+/// What a run is for, by name. Real agents are told it in their prompt; a script is chosen by it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Cue {
+    /// In which role.
+    pub persona: PersonaName,
+    /// For which task.
+    pub task: TaskId,
+    /// The task's title.
+    pub title: String,
+    /// Which attempt of an agent on this task it is, counted from 1.
+    pub round: u32,
+}
+
 /// One run of an agent, as the engine asks for it. Plain data.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Job {
     /// The program to run, by name or path.
     pub program: String,
-    /// Arguments that the configuration puts before the dialect's own.
+    /// Arguments of the configuration, put before the dialect's own.
     pub extra_args: Vec<String>,
     /// The directory it works in: its slot, absolute.
     pub cwd: String,
@@ -62,8 +75,10 @@ pub struct Job {
     pub outcome: OutcomeKind,
     /// The cap that the agent itself is told, as a second fence.
     pub cap: MicroUsd,
-    /// Prices by the provider's model name; `default` stands for every other model.
+    /// Prices by the provider's model name, the longest beginning wins; `default` stands for every other model.
     pub prices: BTreeMap<String, Price>,
+    /// What it is for, by name.
+    pub cue: Cue,
 }
 
 /// A file that must exist before the launch.

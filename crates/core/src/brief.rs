@@ -64,7 +64,7 @@ pub struct Brief {
     pub issue: IssueBrief,
     /// The task.
     pub task: TaskBrief,
-    /// Which attempt of an agent on this task it is, counted from 1.
+    /// Which attempt of this persona on this task it is, counted from 1.
     pub round: u32,
     /// What is asked for.
     pub ask: Ask,

@@ -33,12 +33,12 @@ pub enum CheckVerdict {
     Pass,
     /// A red run, then a green one at the same tree. It counts as a pass and is reported.
     Flaky,
-    /// Any other end.
+    /// Any other end, also the time limit: the writer can do something about it.
     Fail {
         /// The useful part of the output, for the writer.
         extract: String,
     },
-    /// It did not come to an end of its own: could not start, timed out, was killed.
+    /// It says nothing about the change: it could not be started, was stopped, or a program it needs is missing.
     CouldNotRun {
         /// Why.
         why: String,

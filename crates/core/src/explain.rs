@@ -288,3 +288,36 @@ pub fn attempts_of<'a>(records: impl IntoIterator<Item = &'a Record>, task: Task
         })
         .collect()
 }
+
+/// What a record is worth telling those who watch a shift; `None` for meter readings and the like.
+pub fn headline(record: &Record) -> Option<String> {
+    let stops = record
+        .commands
+        .iter()
+        .any(|c| matches!(c, Command::StopAttempt { .. }));
+    let quiet = matches!(
+        record.event,
+        Event::Metered { .. } | Event::SessionOpened { .. } | Event::ConfigLoaded { .. } | Event::TimePassed
+    );
+    let became: Vec<String> = record
+        .changes
+        .iter()
+        .filter_map(|entity| match entity {
+            Entity::Task(t) if !quiet || stops || t.run().is_none_or(|r| r.started == record.at) => {
+                Some(format!("{}: {}", t.id, so(&t.stage)))
+            }
+            Entity::Task(_) | Entity::Config(_) | Entity::Issue(_) | Entity::Shift(_) | Entity::Desk(_) => {
+                None
+            }
+        })
+        .collect();
+    if quiet && (became.is_empty() || !stops && !matches!(record.event, Event::TimePassed)) {
+        return None;
+    }
+    let what = event_phrase(&record.event);
+    Some(if became.is_empty() {
+        what
+    } else {
+        format!("{what} \u{2192} {}", became.join("; "))
+    })
+}

@@ -393,8 +393,8 @@ pub struct Task {
     pub stage: Stage,
     /// How often each cause has happened.
     pub tries: BTreeMap<Cause, u8>,
-    /// Attempts of agents so far.
-    pub attempts: u32,
+    /// Attempts of each persona so far.
+    pub attempts: BTreeMap<PersonaName, u32>,
     /// Spent by attempts that have ended.
     pub spent: MicroUsd,
     /// The writer's conversation.

@@ -220,7 +220,7 @@ fn task_view(state: &State, task: &Task) -> TaskView {
         stage: StageName::of(&task.stage),
         detail: stage_phrase(&task.stage),
         waiting,
-        attempts: task.attempts,
+        attempts: task.attempts.values().sum(),
         cost: task.cost(),
     }
 }

@@ -1,9 +1,21 @@
 //! The engine does. It owns the state, the store, git, processes and the clock, and decides nothing:
 //! every choice between two effects is made in `turno-core`.
 
+mod attempt;
 pub mod config;
+pub mod detect;
 pub mod git;
 pub mod land;
+pub mod live;
+pub mod perform;
 pub mod process;
 pub mod prompt;
+pub mod recover;
+pub mod run;
+pub mod runner;
+pub mod site;
 pub mod slots;
+pub mod socket;
+pub mod store;
+pub mod transcript;
+pub mod workspace;

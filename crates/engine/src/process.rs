@@ -1,1 +1,397 @@
-//! placeholder
+//! The one file that starts processes. It owns their life: how they are started, the limit on how long they
+//! run, and that nothing of them is left afterwards. It must not know what a program is for.
+//!
+//! A process gets the environment its caller spells out and nothing else, and a process group of its own,
+//! which is killed as a whole.
+
+pub mod supervised;
+pub mod supervisor;
+pub mod tree;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::process::{Child, ChildStdin, Command};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+/// How long output may still arrive after the program itself has ended.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// What a program reads.
+#[derive(Debug, Clone)]
+pub(crate) enum Input {
+    /// Nothing.
+    Nothing,
+    /// These bytes, then the end.
+    Bytes(Vec<u8>),
+}
+
+/// A short helper program to run to its end.
+#[derive(Debug, Clone)]
+pub(crate) struct Call {
+    /// Looked up in the `PATH` of `env`.
+    pub(crate) program: OsString,
+    /// Its arguments, without its own name.
+    pub(crate) args: Vec<OsString>,
+    /// Where it starts.
+    pub(crate) cwd: PathBuf,
+    /// All of its environment.
+    pub(crate) env: Vec<(OsString, OsString)>,
+    /// What it reads.
+    pub(crate) input: Input,
+    /// How many bytes of output are accepted. More is an error: half an answer would be read as a whole one.
+    pub(crate) output_cap: usize,
+}
+
+/// How a program ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// By itself, with this code.
+    Exited(i32),
+    /// By this signal.
+    Signalled(i32),
+}
+
+/// A program that came to its end.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    /// How.
+    pub(crate) end: End,
+    /// All of its output.
+    pub(crate) stdout: Vec<u8>,
+    /// Its messages; the tail is dropped beyond the cap.
+    pub(crate) stderr: Vec<u8>,
+}
+
+/// Why a program did not come to an end of its own.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It could not be started.
+    #[error("cannot start `{program}` in {}: {source}. Is it installed and on PATH?", cwd.display())]
+    NotStarted {
+        /// Its name.
+        program: String,
+        /// Where.
+        cwd: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It ran too long; its whole process group was killed.
+    #[error("`{program}` was stopped after {} s without an end", limit.as_secs())]
+    TimedOut {
+        /// Its name.
+        program: String,
+        /// The limit.
+        limit: Duration,
+    },
+    /// It wrote more than was accepted.
+    #[error("`{program}` wrote more than {cap} bytes")]
+    TooMuch {
+        /// Its name.
+        program: String,
+        /// The cap.
+        cap: usize,
+    },
+    /// It left a process behind that kept its output open, or its output could not be read.
+    #[error("the output of `{program}` could not be read to its end: {why}")]
+    Output {
+        /// Its name.
+        program: String,
+        /// Why.
+        why: String,
+    },
+}
+
+/// Kills a process group when it goes out of scope, so that a caller that stops waiting leaves nothing behind.
+struct Group {
+    leader: Pid,
+    armed: Armed,
+}
+
+#[derive(PartialEq, Eq)]
+enum Armed {
+    Yes,
+    No,
+}
+
+impl Group {
+    fn kill(&self) {
+        match killpg(self.leader, Signal::SIGKILL) {
+            Ok(()) | Err(Errno::ESRCH) => {}
+            Err(errno) => tracing::warn!(group = self.leader.as_raw(), %errno, "could not kill a process group"),
+        }
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if self.armed == Armed::Yes {
+            self.kill();
+        }
+    }
+}
+
+/// Runs a helper to its end. At `limit` its whole process group is killed and waited for.
+pub(crate) async fn run_to_end(call: Call, limit: Duration) -> Result<Finished, Error> {
+    let program = call.program.to_string_lossy().into_owned();
+    let mut child = spawn(&call, &program)?;
+    let mut group = Group { leader: group_of(&child), armed: Armed::Yes };
+    let feeding = tokio::spawn(feed(child.stdin.take(), call.input));
+    let stdout = tokio::spawn(take(child.stdout.take(), call.output_cap));
+    let stderr = tokio::spawn(take(child.stderr.take(), call.output_cap));
+
+    let waited = timeout(limit, child.wait()).await;
+    let status = match waited {
+        Ok(status) => status.map_err(|e| Error::Output { program: program.clone(), why: e.to_string() })?,
+        Err(_) => {
+            group.kill();
+            group.armed = Armed::No;
+            let reaped = child.wait().await;
+            tracing::debug!(program, ?reaped, "killed at its limit");
+            feeding.abort();
+            stdout.abort();
+            stderr.abort();
+            return Err(Error::TimedOut { program, limit });
+        }
+    };
+    // The leader is reaped: its number may be used again, unless a member of the group is still there.
+    group.armed = Armed::No;
+    let out = finish(stdout, &group, &program).await?;
+    let err = finish(stderr, &group, &program).await?;
+    feeding.abort();
+    match out {
+        Taken::All(stdout) => Ok(Finished { end: end_of(status), stdout, stderr: err.into_bytes() }),
+        Taken::Part(_) => Err(Error::TooMuch { program, cap: call.output_cap }),
+    }
+}
+
+fn spawn(call: &Call, program: &str) -> Result<Child, Error> {
+    Command::new(&call.program)
+        .args(&call.args)
+        .current_dir(&call.cwd)
+        .env_clear()
+        .envs(call.env.iter().map(|(k, v)| (k, v)))
+        .stdin(match call.input {
+            Input::Nothing => Stdio::null(),
+            Input::Bytes(_) => Stdio::piped(),
+        })
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|source| Error::NotStarted { program: program.to_owned(), cwd: call.cwd.clone(), source })
+}
+
+fn group_of(child: &Child) -> Pid {
+    // An unreaped child always has an id; a group that cannot exist is the harmless answer otherwise.
+    Pid::from_raw(child.id().and_then(|id| i32::try_from(id).ok()).unwrap_or(i32::MAX))
+}
+
+fn end_of(status: ExitStatus) -> End {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => End::Exited(code),
+        (None, Some(signal)) => End::Signalled(signal),
+        (None, None) => End::Signalled(0),
+    }
+}
+
+async fn feed(stdin: Option<ChildStdin>, input: Input) {
+    if let (Some(mut stdin), Input::Bytes(bytes)) = (stdin, input)
+        && let Err(error) = stdin.write_all(&bytes).await
+    {
+        // A program may end without having read everything; its exit code says whether that was right.
+        tracing::debug!(%error, "a helper did not read all of its input");
+    }
+}
+
+enum Taken {
+    All(Vec<u8>),
+    Part(Vec<u8>),
+}
+
+impl Taken {
+    fn into_bytes(self) -> Vec<u8> {
+        match self {
+            Self::All(bytes) | Self::Part(bytes) => bytes,
+        }
+    }
+}
+
+async fn take<R: AsyncRead + Unpin>(pipe: Option<R>, cap: usize) -> std::io::Result<Taken> {
+    let Some(mut pipe) = pipe else { return Ok(Taken::All(Vec::new())) };
+    let mut kept = Vec::new();
+    let mut chunk = vec![0; 64 * 1024];
+    let mut over = 0usize;
+    loop {
+        let n = pipe.read(&mut chunk).await?;
+        if n == 0 {
+            break;
+        }
+        // It is drained beyond the cap too, so that the program is not blocked for ever.
+        let room = cap.saturating_sub(kept.len()).min(n);
+        kept.extend_from_slice(&chunk[..room]);
+        over += n - room;
+    }
+    Ok(if over == 0 { Taken::All(kept) } else { Taken::Part(kept) })
+}
+
+async fn finish(
+    mut reader: JoinHandle<std::io::Result<Taken>>,
+    group: &Group,
+    program: &str,
+) -> Result<Taken, Error> {
+    let failed = |why: String| Error::Output { program: program.to_owned(), why };
+    let joined = match timeout(LINGER, &mut reader).await {
+        Ok(joined) => joined,
+        Err(_) => {
+            group.kill();
+            match timeout(LINGER, &mut reader).await {
+                Ok(joined) => joined,
+                Err(_) => {
+                    reader.abort();
+                    return Err(failed("another process keeps it open".to_owned()));
+                }
+            }
+        }
+    };
+    joined.map_err(|e| failed(e.to_string()))?.map_err(|e| failed(e.to_string()))
+}
+
+/// Starts the program of a supervised run, inside its supervisor, whose environment and input it gets.
+fn spawn_supervised(orders: &supervisor::Orders) -> std::io::Result<std::process::Child> {
+    let (program, args) = orders.argv.split_first().ok_or_else(|| std::io::Error::other("no program is named"))?;
+    std::process::Command::new(program)
+        .args(args)
+        .current_dir(&orders.cwd)
+        .process_group(0)
+        .stdin(Stdio::inherit())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|e| std::io::Error::new(e.kind(), format!("cannot start `{program}`: {e}. Is it installed and on PATH?")))
+}
+
+/// Runs a shell command of a script to its end, with both outputs together.
+pub(crate) fn run_scripted(command: &str) -> std::io::Result<std::process::Output> {
+    std::process::Command::new("/bin/sh").arg("-c").arg(format!("exec 2>&1\n{command}")).stdin(Stdio::null()).output()
+}
+
+/// Leaves a process behind in a session of its own, as an agent's shell may.
+pub(crate) fn leave_behind(command: &str) -> std::io::Result<()> {
+    let mut child = std::process::Command::new("setsid")
+        .args(["--fork", "/bin/sh", "-c", command])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()?;
+    child.wait().map(|_| ())
+}
+
+/// Starts a supervisor. It makes a session of its own, so that an interrupt typed at the coordinator does not
+/// reach it.
+fn spawn_supervisor(
+    turno: &Path,
+    dir: &Path,
+    cwd: &Path,
+    env: &BTreeMap<String, String>,
+) -> Result<Child, Error> {
+    let not_started = |source| Error::NotStarted {
+        program: turno.display().to_string(),
+        cwd: cwd.to_owned(),
+        source,
+    };
+    let log = std::fs::File::create(dir.join("supervisor.log")).map_err(not_started)?;
+    Command::new(turno)
+        .arg("supervise")
+        .arg(dir)
+        .env_clear()
+        .envs(env)
+        .process_group(0)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(log)
+        .spawn()
+        .map_err(not_started)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Instant;
+
+    fn sh(script: &str, input: Input, output_cap: usize) -> Call {
+        Call {
+            program: "sh".into(),
+            args: vec!["-c".into(), script.into()],
+            cwd: "/".into(),
+            env: vec![("PATH".into(), "/usr/bin:/bin".into()), ("GIVEN".into(), "yes".into())],
+            input,
+            output_cap,
+        }
+    }
+
+    #[tokio::test]
+    async fn input_output_code_and_environment_are_the_ones_given() {
+        let call = sh("cat; echo $GIVEN$HOME; echo oops >&2; exit 3", Input::Bytes(b"in ".to_vec()), 1000);
+        let finished = run_to_end(call, Duration::from_secs(10)).await.unwrap();
+        assert_eq!(finished.end, End::Exited(3));
+        assert_eq!(finished.stdout, b"in yes\n");
+        assert_eq!(finished.stderr, b"oops\n");
+    }
+
+    #[tokio::test]
+    async fn at_the_limit_the_whole_group_is_gone() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("pid");
+        let script = format!("sleep 300 & echo $! > {}; wait", file.display());
+        let result = run_to_end(sh(&script, Input::Nothing, 1000), Duration::from_millis(700)).await;
+        assert!(matches!(result, Err(Error::TimedOut { .. })), "{result:?}");
+        let grandchild: i32 = std::fs::read_to_string(file).unwrap().trim().parse().unwrap();
+        let begun = Instant::now();
+        while is_running(grandchild) {
+            assert!(begun.elapsed() < Duration::from_secs(5), "the grandchild lives on");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    fn is_running(pid: i32) -> bool {
+        // A zombie that waits for init to reap it does not run.
+        std::fs::read_to_string(format!("/proc/{pid}/stat"))
+            .is_ok_and(|s| !s.rsplit(')').next().unwrap().trim_start().starts_with('Z'))
+    }
+
+    #[tokio::test]
+    async fn a_child_left_behind_does_not_hold_the_caller() {
+        let begun = Instant::now();
+        let finished = run_to_end(sh("sleep 300 & echo done", Input::Nothing, 1000), Duration::from_secs(60))
+            .await
+            .unwrap();
+        assert_eq!(finished.stdout, b"done\n");
+        assert!(begun.elapsed() < Duration::from_secs(20));
+    }
+
+    #[tokio::test]
+    async fn too_much_output_is_an_error_and_not_half_an_answer() {
+        let result = run_to_end(sh("yes | head -c 5000", Input::Nothing, 4999), Duration::from_secs(10)).await;
+        assert!(matches!(result, Err(Error::TooMuch { cap: 4999, .. })), "{result:?}");
+        let whole = run_to_end(sh("yes | head -c 5000", Input::Nothing, 5000), Duration::from_secs(10)).await;
+        assert_eq!(whole.unwrap().stdout.len(), 5000);
+    }
+
+    #[tokio::test]
+    async fn a_missing_program_is_named() {
+        let call = Call { program: "no-such-program".into(), ..sh("", Input::Nothing, 10) };
+        let error = run_to_end(call, Duration::from_secs(10)).await.unwrap_err();
+        assert!(error.to_string().contains("no-such-program"), "{error}");
+    }
+}

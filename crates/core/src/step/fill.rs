@@ -376,7 +376,9 @@ impl Turn<'_> {
         };
         let run = self.new_run(persona.wall_clock);
         let Some(task) = self.task(id) else { return };
-        task.attempts += 1;
+        let round = task.attempts.entry(persona.name.clone()).or_default();
+        *round += 1;
+        let round = *round;
         task.last_slot = Some(offer.slot);
         let (from, base) = match &work {
             PersonaWork::Write(WriteJob {
@@ -400,7 +402,7 @@ impl Turn<'_> {
                 WriterSession::Open { .. } | WriterSession::Fresh,
             ) => Session::Fresh,
         };
-        let brief = brief(&issue, task, &work, config);
+        let brief = brief(&issue, task, &work, config, round);
         let agent_run = AgentRun {
             run: run.clone(),
             persona: persona.name.clone(),
@@ -438,7 +440,7 @@ impl Turn<'_> {
 }
 
 /// What the persona is told. The reviewer is not told the writer's opinion of itself.
-fn brief(issue: &Issue, task: &Task, work: &PersonaWork, config: &Config) -> Brief {
+fn brief(issue: &Issue, task: &Task, work: &PersonaWork, config: &Config, round: u32) -> Brief {
     let ask = match work {
         PersonaWork::Write(job) => Ask::Write {
             because: job.because.clone(),
@@ -464,7 +466,7 @@ fn brief(issue: &Issue, task: &Task, work: &PersonaWork, config: &Config) -> Bri
             acceptance: task.spec.acceptance.clone(),
             touches: task.spec.touches.clone(),
         },
-        round: task.attempts,
+        round,
         ask,
     }
 }

@@ -103,7 +103,7 @@ impl Turn<'_> {
                 spec,
                 stage: Stage::Blocked,
                 tries: BTreeMap::new(),
-                attempts: 0,
+                attempts: BTreeMap::new(),
                 spent: MicroUsd::ZERO,
                 session: WriterSession::Fresh,
                 earlier_findings: Vec::new(),

@@ -239,7 +239,7 @@ impl World {
                     spec,
                     stage: Stage::Blocked,
                     tries: BTreeMap::new(),
-                    attempts: 0,
+                    attempts: BTreeMap::new(),
                     spent: MicroUsd::ZERO,
                     session: WriterSession::Fresh,
                     earlier_findings: Vec::new(),

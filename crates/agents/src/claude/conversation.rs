@@ -1,0 +1,373 @@
+//! Owns listening to Claude Code: its lines, its questions, its end. What tools it may use is in `permission`,
+//! what it spends in `usage`, what its errors mean in `failure`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+use turno_core::event::AgentEnd;
+use turno_core::failure::{Cause, Failure, RetryAfter};
+use turno_core::ids::SessionId;
+use turno_core::outcome::OutcomeKind;
+use turno_core::persona::{Access, Tools};
+use turno_core::units::Timestamp;
+
+use super::failure::{Signs, failure};
+use super::usage::Usage;
+use super::words::{refused_request, tool_line, words_of};
+use super::{control_line, permission, refusal_line, success_line, user_line};
+use crate::dialect::{Conversation, Exit, Job, Line, Signal};
+use crate::phase::{AskedToStop, Phase};
+use crate::schema::{self, OutcomeError};
+use crate::text;
+use crate::value::{list, number, text as text_at};
+
+/// One run of Claude Code.
+#[derive(Debug)]
+pub(super) struct Talk {
+    kind: OutcomeKind,
+    access: Access,
+    tools: Tools,
+    usage: Usage,
+    session: Option<SessionId>,
+    phase: Phase,
+    asked_to_stop: AskedToStop,
+    /// Names of the tool calls in flight.
+    calls: BTreeMap<String, String>,
+    /// The last request to the provider that failed and is being tried again.
+    retrying: Option<(Option<u64>, String)>,
+    /// The word of the last error message.
+    error: String,
+    /// When the account's limit lifts, if the provider refuses for it.
+    limit: Option<RetryAfter>,
+    /// Kinds of messages that were never heard of; each is told once.
+    unknown: BTreeSet<String>,
+}
+
+impl Talk {
+    pub(super) fn new(job: &Job) -> Self {
+        Self {
+            kind: job.outcome,
+            access: job.access,
+            tools: job.tools.clone(),
+            usage: Usage::new(job),
+            session: None,
+            phase: Phase::Working,
+            asked_to_stop: AskedToStop::No,
+            calls: BTreeMap::new(),
+            retrying: None,
+            error: String::new(),
+            limit: None,
+            unknown: BTreeSet::new(),
+        }
+    }
+
+    fn whole(&mut self, line: &str) -> Vec<Signal> {
+        if line.trim().is_empty() {
+            return Vec::new();
+        }
+        let Ok(message) = serde_json::from_str::<Value>(line) else {
+            return vec![Signal::Notice(text::line(line))];
+        };
+        let mut signals = match text_at(&message, "/type") {
+            Some("system") => self.system(&message),
+            Some("stream_event") => {
+                self.retrying = None;
+                self.usage.stream_event(&message);
+                Vec::new()
+            }
+            Some("assistant") => self.assistant(&message),
+            Some("user") => self.user(&message),
+            Some("result") => self.result(&message),
+            Some("control_request") => self.control_request(&message),
+            Some("control_response") => refused_request(&message),
+            Some("rate_limit_event") => self.rate_limit(&message),
+            Some("keep_alive" | "control_cancel_request") => Vec::new(),
+            other => self.stranger(other.unwrap_or("without a type")),
+        };
+        signals.extend(self.usage.news().map(Signal::Spent));
+        // A result is the last word, and what it cost belongs before the end of the input.
+        signals.sort_by_key(|signal| matches!(signal, Signal::CloseInput | Signal::Send(_)));
+        signals
+    }
+
+    fn stranger(&mut self, kind: &str) -> Vec<Signal> {
+        if !self.unknown.insert(kind.to_owned()) {
+            return Vec::new();
+        }
+        vec![Signal::Notice(text::line(&format!(
+            "an unknown kind of message: {kind}"
+        )))]
+    }
+
+    fn system(&mut self, message: &Value) -> Vec<Signal> {
+        match text_at(message, "/subtype") {
+            Some("init") => self.init(message),
+            Some("api_retry") => {
+                let status = number(message, "/error_status");
+                let word = text_at(message, "/error").unwrap_or("unknown");
+                let notice = format!(
+                    "the provider failed ({}, {word}), retry {} of {}",
+                    status.map_or("no connection".to_owned(), |status| status.to_string()),
+                    number(message, "/attempt").unwrap_or(0),
+                    number(message, "/max_retries").unwrap_or(0),
+                );
+                self.retrying = Some((status, word.to_owned()));
+                vec![Signal::Notice(text::line(&notice))]
+            }
+            Some("model_fallback") => vec![Signal::Notice(text::line(&format!(
+                "{} is {}: going on with {}",
+                text_at(message, "/original_model").unwrap_or("the model"),
+                text_at(message, "/trigger").unwrap_or("unavailable"),
+                text_at(message, "/fallback_model").unwrap_or("another"),
+            )))],
+            Some("model_refusal_no_fallback") => vec![Signal::Notice("the model refused".to_owned())],
+            Some("compact_boundary") => vec![Signal::Notice("the conversation was compacted".to_owned())],
+            Some(
+                "status" | "thinking_tokens" | "task_started" | "task_updated" | "task_progress"
+                | "task_notification" | "hook_started" | "hook_response" | "hook_progress",
+            ) => Vec::new(),
+            other => self.stranger(&format!("system/{}", other.unwrap_or("without a subtype"))),
+        }
+    }
+
+    fn init(&mut self, message: &Value) -> Vec<Signal> {
+        let session = text_at(message, "/session_id").and_then(|id| id.parse::<SessionId>().ok());
+        match session {
+            Some(session) if self.session.as_ref() != Some(&session) => {
+                self.session = Some(session.clone());
+                vec![Signal::Session(session)]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn assistant(&mut self, message: &Value) -> Vec<Signal> {
+        self.usage.assistant(message);
+        match text_at(message, "/error") {
+            Some(error) => self.error = error.to_owned(),
+            None => self.retrying = None,
+        }
+        let mut signals = Vec::new();
+        for block in list(message, "/message/content") {
+            match text_at(block, "/type") {
+                Some("text") => {
+                    let words = text_at(block, "/text").unwrap_or_default();
+                    if !words.trim().is_empty() {
+                        signals.push(Signal::Text(words.to_owned()));
+                    }
+                }
+                Some("tool_use") => {
+                    let name = text_at(block, "/name").unwrap_or("a tool");
+                    if let Some(id) = text_at(block, "/id") {
+                        self.calls.insert(id.to_owned(), name.to_owned());
+                    }
+                    signals.push(Signal::ToolStarted(tool_line(name, &block["input"])));
+                }
+                _ => {}
+            }
+        }
+        signals
+    }
+
+    fn user(&mut self, message: &Value) -> Vec<Signal> {
+        let mut signals = Vec::new();
+        for block in list(message, "/message/content") {
+            if text_at(block, "/type") != Some("tool_result") {
+                continue;
+            }
+            let id = text_at(block, "/tool_use_id").unwrap_or_default();
+            self.usage.subagent_ended(id, &message["tool_use_result"]);
+            let name = self.calls.remove(id).unwrap_or_else(|| "a tool".to_owned());
+            signals.push(Signal::ToolEnded(match block["is_error"].as_bool() {
+                Some(true) => text::line(&format!("{name} failed: {}", words_of(&block["content"]))),
+                _ => format!("{} done", text::line(&name)),
+            }));
+        }
+        signals
+    }
+
+    fn rate_limit(&mut self, message: &Value) -> Vec<Signal> {
+        let which = text_at(message, "/rate_limit_info/rateLimitType").unwrap_or("account");
+        let resets = message
+            .pointer("/rate_limit_info/resetsAt")
+            .and_then(Value::as_i64)
+            .map(|seconds| Timestamp(seconds.saturating_mul(1000)));
+        match text_at(message, "/rate_limit_info/status") {
+            Some("rejected") => {
+                self.limit = Some(resets.map_or(RetryAfter::Policy, RetryAfter::At));
+                vec![Signal::Quota(text::line(&format!(
+                    "the {which} limit is reached"
+                )))]
+            }
+            Some("allowed_warning") => {
+                self.limit = None;
+                let used = message
+                    .pointer("/rate_limit_info/utilization")
+                    .and_then(Value::as_f64);
+                vec![Signal::Notice(text::line(&match used {
+                    Some(used) => format!("the {which} limit is used to {:.0} %", used * 100.0),
+                    None => format!("the {which} limit is near"),
+                }))]
+            }
+            _ => {
+                self.limit = None;
+                Vec::new()
+            }
+        }
+    }
+
+    fn control_request(&mut self, message: &Value) -> Vec<Signal> {
+        let Some(id) = text_at(message, "/request_id") else {
+            return vec![Signal::Notice("a request without an id".to_owned())];
+        };
+        match text_at(message, "/request/subtype") {
+            Some("can_use_tool") => {
+                let name = text_at(message, "/request/tool_name").unwrap_or_default();
+                let input = &message["request"]["input"];
+                let answer = permission::answer(self.access, &self.tools, name, input);
+                let mut signals = Vec::new();
+                if answer["behavior"] == "deny" {
+                    let notice = format!("was denied {}", tool_line(name, input));
+                    signals.push(Signal::Notice(text::line(&notice)));
+                }
+                signals.push(Signal::Send(success_line(id, &answer)));
+                signals
+            }
+            other => {
+                let subtype = other.unwrap_or("unnamed");
+                vec![
+                    Signal::Notice(text::line(&format!("refused an unknown request: {subtype}"))),
+                    Signal::Send(refusal_line(id, "Turno does not know this request")),
+                ]
+            }
+        }
+    }
+
+    fn result(&mut self, message: &Value) -> Vec<Signal> {
+        self.usage.result(message);
+        if let Phase::Ended(_) = self.phase {
+            return vec![Signal::Notice("a further result after the end".to_owned())];
+        }
+        let subtype = text_at(message, "/subtype").unwrap_or_default();
+        if subtype == "success" && message["is_error"] == json!(false) {
+            let outcome = match message.get("structured_output") {
+                Some(value) => schema::parse(self.kind, value),
+                None => Err(OutcomeError::Absent),
+            };
+            return match outcome {
+                Ok(outcome) => self.ended(AgentEnd::Finished(outcome)),
+                Err(error) => self.no_outcome(&error),
+            };
+        }
+        let said = match text_at(message, "/result") {
+            Some(said) => said.to_owned(),
+            None => words_of(&message["errors"]),
+        };
+        if self.asked_to_stop == AskedToStop::Yes && subtype == "error_during_execution" {
+            return self.failed(Failure::new(Cause::Stopped, "it stopped when it was asked to"));
+        }
+        let detail = if said.is_empty() {
+            format!("it ended with {}", text::line(subtype))
+        } else {
+            text::line_of(&said, 400)
+        };
+        self.failed(failure(Signs {
+            subtype,
+            status: number(message, "/api_error_status"),
+            word: &self.error,
+            limit: self.limit,
+            detail,
+        }))
+    }
+
+    /// It gets one turn to mend its outcome.
+    fn no_outcome(&mut self, error: &OutcomeError) -> Vec<Signal> {
+        match (&self.phase, &self.asked_to_stop) {
+            (Phase::Working, AskedToStop::No) => {
+                self.phase = Phase::Repairing;
+                vec![
+                    Signal::Notice(text::line(&format!("asked to mend its outcome: {error}"))),
+                    Signal::Send(user_line(&schema::repair_request(self.kind, error))),
+                ]
+            }
+            _ => self.failed(Failure::new(Cause::NoOutcome, error.to_string())),
+        }
+    }
+
+    fn failed(&mut self, failure: Failure) -> Vec<Signal> {
+        self.ended(AgentEnd::Failed(failure))
+    }
+
+    fn ended(&mut self, end: AgentEnd) -> Vec<Signal> {
+        self.phase = Phase::Ended(end);
+        vec![Signal::CloseInput]
+    }
+
+    /// Only the beginning of a line is there. What waits for an answer must get one all the same.
+    fn cut(&mut self, line: &str) -> Vec<Signal> {
+        let notice = Signal::Notice(text::line(&format!("a line too long to read: {line}")));
+        match text::property_of_cut(line, "type") {
+            Some("control_request") => match text::property_of_cut(line, "request_id") {
+                Some(id) if text::property_of_cut(line, "subtype") == Some("can_use_tool") => {
+                    vec![
+                        notice,
+                        Signal::Send(success_line(id, &permission::answer_unread())),
+                    ]
+                }
+                Some(id) => vec![notice, Signal::Send(refusal_line(id, "the request is too long"))],
+                None => vec![notice],
+            },
+            Some("result") => match self.phase {
+                Phase::Ended(_) => vec![notice],
+                Phase::Working | Phase::Repairing => {
+                    let error = OutcomeError::Contradiction("it is too long to be read; be brief".to_owned());
+                    let mut signals = vec![notice];
+                    signals.extend(self.no_outcome(&error));
+                    signals
+                }
+            },
+            _ => vec![notice],
+        }
+    }
+}
+
+impl Conversation for Talk {
+    fn line(&mut self, line: Line<'_>) -> Vec<Signal> {
+        match line {
+            Line::Whole(line) => self.whole(line),
+            Line::Cut(line) => self.cut(line),
+        }
+    }
+
+    fn interrupt(&mut self) -> Vec<String> {
+        self.asked_to_stop = AskedToStop::Yes;
+        vec![control_line("turno-interrupt", "interrupt", &json!({}))]
+    }
+
+    fn end(self: Box<Self>, exit: Exit, stderr: &str) -> AgentEnd {
+        if let Phase::Ended(end) = self.phase {
+            return end;
+        }
+        if self.asked_to_stop == AskedToStop::Yes {
+            return AgentEnd::Failed(Failure::new(
+                Cause::Stopped,
+                format!("it was asked to stop and ended with {exit}"),
+            ));
+        }
+        let mut detail = format!("it ended with {exit} and gave no result");
+        let last = text::last_words(stderr);
+        if !last.is_empty() {
+            detail = format!("{detail}: {last}");
+        }
+        AgentEnd::Failed(match &self.retrying {
+            Some((status, word)) => failure(Signs {
+                subtype: "",
+                status: *status,
+                word,
+                limit: self.limit,
+                detail: format!("{detail}; its provider was failing ({word})"),
+            }),
+            None => Failure::new(Cause::Agent, detail),
+        })
+    }
+}

@@ -1,0 +1,93 @@
+//! Owns which tools Claude Code may use: what is withheld at the start, what is answered when it asks.
+
+use serde_json::{Value, json};
+use turno_core::persona::{Access, Tools};
+
+/// Tools that change files.
+const WRITERS: [&str; 4] = ["Edit", "MultiEdit", "NotebookEdit", "Write"];
+
+/// Tools that lead out of the slot, or set up what would outlive the attempt.
+const ESCAPES: [&str; 6] = [
+    "CronCreate",
+    "CronDelete",
+    "CronList",
+    "EnterWorktree",
+    "ExitWorktree",
+    "ScheduleWakeup",
+];
+
+/// Tools that ask a person.
+const QUESTIONS: [&str; 3] = ["AskUserQuestion", "EnterPlanMode", "ExitPlanMode"];
+
+/// The tool through which it gives its outcome.
+const OUTCOME: &str = "StructuredOutput";
+
+/// Tools that it is not even told of. A user's own settings can allow a tool before we are asked, so the
+/// answer to a question alone would be no fence.
+pub(super) fn withheld(access: Access) -> Vec<&'static str> {
+    let writers = WRITERS.iter().filter(|_| access == Access::Read);
+    // The newer versions have no MultiEdit, and warn of a name they do not know.
+    let writers = writers.filter(|name| **name != "MultiEdit");
+    ESCAPES.iter().chain(writers).copied().collect()
+}
+
+/// The built-in tools that it is told of; empty means all.
+pub(super) fn offered(tools: &Tools) -> Vec<&str> {
+    match tools {
+        Tools::ByAccess => Vec::new(),
+        Tools::Only(names) => names
+            .iter()
+            .map(|name| bare(name))
+            .filter(|name| !name.starts_with("mcp__"))
+            .collect(),
+    }
+}
+
+/// `Bash` of `Bash(git *)`.
+fn bare(name: &str) -> &str {
+    name.split('(').next().unwrap_or(name).trim()
+}
+
+/// The answer to "may I use this tool?".
+pub(super) fn answer(access: Access, tools: &Tools, name: &str, input: &Value) -> Value {
+    match refusal(access, tools, name) {
+        Some(message) => json!({ "behavior": "deny", "message": message }),
+        None => json!({ "behavior": "allow", "updatedInput": input }),
+    }
+}
+
+/// The answer when the request was too long to be read.
+pub(super) fn answer_unread() -> Value {
+    json!({
+        "behavior": "deny",
+        "message": "This one call is too large to be passed on. Do it in several smaller steps.",
+    })
+}
+
+fn refusal(access: Access, tools: &Tools, name: &str) -> Option<String> {
+    if QUESTIONS.contains(&name) {
+        return Some(
+            "Nobody is there to answer. Decide yourself, go on, and put the question and your decision \
+             into `open_questions` of your structured output if it has such a list."
+                .to_owned(),
+        );
+    }
+    if ESCAPES.contains(&name) {
+        return Some(format!(
+            "{name} is not available: all work happens here and ends with this session."
+        ));
+    }
+    if access == Access::Read && WRITERS.contains(&name) {
+        return Some(
+            "You may only read in this role. Do not change files, by this tool or by the shell; put what \
+             should change into your structured output."
+                .to_owned(),
+        );
+    }
+    match tools {
+        Tools::Only(names) if name != OUTCOME && !names.iter().any(|allowed| bare(allowed) == name) => {
+            Some(format!("{name} is not among the tools of this role."))
+        }
+        Tools::Only(_) | Tools::ByAccess => None,
+    }
+}

@@ -1,0 +1,177 @@
+//! Owns the sum that a run has spent: tokens by model, priced, corrected by what the agent itself reports.
+//! It must not read any agent's messages.
+
+use std::collections::BTreeMap;
+
+use turno_core::units::{CostBasis, MicroUsd, Price, Spend, Tokens};
+
+/// The name in a price list that stands for every model without a row of its own.
+const ANY_MODEL: &str = "default";
+
+/// A running sum.
+#[derive(Debug, Clone)]
+pub(crate) struct Meter {
+    prices: BTreeMap<String, Price>,
+    /// What the sum is called when a model has no price: the attempt's cap.
+    reserve: MicroUsd,
+    /// What the agent named, with the tokens it named for it.
+    reported: (MicroUsd, Tokens),
+    /// What was counted since.
+    counted: BTreeMap<String, Tokens>,
+}
+
+impl Meter {
+    pub(crate) fn new(prices: &BTreeMap<String, Price>, reserve: MicroUsd) -> Self {
+        Self {
+            prices: prices.clone(),
+            reserve,
+            reported: (MicroUsd::ZERO, Tokens::default()),
+            counted: BTreeMap::new(),
+        }
+    }
+
+    /// Tokens that were not counted before.
+    pub(crate) fn count(&mut self, model: &str, tokens: Tokens) {
+        if tokens != Tokens::default() {
+            *self.counted.entry(model.to_owned()).or_default() += tokens;
+        }
+    }
+
+    /// Money that the agent named and that was not part of a sum it named before.
+    pub(crate) fn charge(&mut self, cost: MicroUsd) {
+        self.reported.0 += cost;
+    }
+
+    /// The agent's own sum of everything so far: it replaces what was counted.
+    pub(crate) fn correct(&mut self, cost: MicroUsd, tokens: Tokens) {
+        self.reported = (cost, tokens);
+        self.counted.clear();
+    }
+
+    /// The tokens behind the sum.
+    pub(crate) fn tokens(&self) -> Tokens {
+        let mut sum = self.reported.1;
+        for tokens in self.counted.values() {
+            sum += *tokens;
+        }
+        sum
+    }
+
+    /// The sum so far.
+    pub(crate) fn spend(&self) -> Spend {
+        let mut cost = self.reported.0;
+        let mut basis = CostBasis::Reported;
+        for (model, tokens) in &self.counted {
+            match price_of(&self.prices, model) {
+                Some(price) => {
+                    cost += price.of(*tokens);
+                    basis = basis.max(CostBasis::Estimated);
+                }
+                None => basis = CostBasis::Unknown,
+            }
+        }
+        if basis == CostBasis::Unknown {
+            cost = cost.max(self.reserve);
+        }
+        Spend {
+            cost,
+            basis,
+            tokens: self.tokens(),
+        }
+    }
+}
+
+/// The price with the longest name that the model's name begins with, else the default.
+fn price_of<'a>(prices: &'a BTreeMap<String, Price>, model: &str) -> Option<&'a Price> {
+    prices
+        .iter()
+        .filter(|(name, _)| model.starts_with(name.as_str()))
+        .max_by_key(|(name, _)| name.len())
+        .map(|(_, price)| price)
+        .or_else(|| prices.get(ANY_MODEL))
+}
+
+/// Dollars as a program writes them, rounded to the nearest millionth; anything absurd becomes nothing or the most.
+pub(crate) fn dollars(usd: f64) -> MicroUsd {
+    MicroUsd((usd * 1_000_000.0).round() as u64)
+}
+
+/// What `now` has more than `before`, kind by kind.
+pub(crate) fn more(now: Tokens, before: Tokens) -> Tokens {
+    Tokens {
+        input: now.input.saturating_sub(before.input),
+        output: now.output.saturating_sub(before.output),
+        cache_read: now.cache_read.saturating_sub(before.cache_read),
+        cache_write: now.cache_write.saturating_sub(before.cache_write),
+    }
+}
+
+/// The larger of both, kind by kind.
+pub(crate) fn most(a: Tokens, b: Tokens) -> Tokens {
+    Tokens {
+        input: a.input.max(b.input),
+        output: a.output.max(b.output),
+        cache_read: a.cache_read.max(b.cache_read),
+        cache_write: a.cache_write.max(b.cache_write),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    fn price(input: u64) -> Price {
+        Price {
+            input: MicroUsd(input),
+            output: MicroUsd(0),
+            cache_read: MicroUsd(0),
+            cache_write: MicroUsd(0),
+        }
+    }
+
+    #[rstest]
+    #[case("big-2-20260101", 20)]
+    #[case("big-1", 10)]
+    #[case("small", 1)]
+    fn the_longest_name_wins(#[case] model: &str, #[case] expected: u64) {
+        let prices = [
+            ("big", price(10_000_000)),
+            ("big-2", price(20_000_000)),
+            ("default", price(1_000_000)),
+        ]
+        .map(|(name, price)| (name.to_owned(), price));
+        let mut meter = Meter::new(&prices.into(), MicroUsd(99));
+        meter.count(
+            model,
+            Tokens {
+                input: 1,
+                ..Tokens::default()
+            },
+        );
+        assert_eq!(meter.spend().cost, MicroUsd(expected));
+        assert_eq!(meter.spend().basis, CostBasis::Estimated);
+    }
+
+    #[test]
+    fn without_a_price_the_sum_is_the_reserve() {
+        let mut meter = Meter::new(&BTreeMap::new(), MicroUsd(99));
+        assert_eq!(meter.spend(), Spend::NOTHING);
+        meter.count(
+            "m",
+            Tokens {
+                output: 1,
+                ..Tokens::default()
+            },
+        );
+        assert_eq!(
+            (meter.spend().cost, meter.spend().basis),
+            (MicroUsd(99), CostBasis::Unknown)
+        );
+        meter.correct(MicroUsd(5), Tokens::default());
+        assert_eq!(
+            (meter.spend().cost, meter.spend().basis),
+            (MicroUsd(5), CostBasis::Reported)
+        );
+    }
+}

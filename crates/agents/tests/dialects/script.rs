@@ -1,0 +1,279 @@
+//! Scripts: the written form, which session is meant, and what a performance means.
+
+use rstest::rstest;
+use serde_json::json;
+use turno_agents::DialectKind;
+use turno_agents::dialect::{Cue, Signal};
+use turno_agents::script::file::{Failing, Run};
+use turno_agents::script::{Ended, Pattern, Round, ScriptFile, ScriptLine, Step, Usage, select};
+use turno_core::event::AgentEnd;
+use turno_core::failure::{Cause, Failure};
+use turno_core::outcome::{Outcome, OutcomeKind};
+use turno_core::persona::Access;
+use turno_core::units::{CostBasis, MicroUsd, Span, Tokens};
+
+use crate::stage::{Hearing, job};
+
+const EVERY_STEP: &str = r#"
+sessions:
+  - persona: engineer
+    task: 7.10
+    round: 2
+    steps:
+      - say: I look first.
+      - write: {path: a.txt, text: "hello\n"}
+      - edit: {path: a.txt, find: hello, replace: bye}
+      - run: cargo test
+      - run: {command: cargo build, must_pass: true}
+      - commit: mend it
+      - ask: {question: "Tabs?", options: [yes please, no]}
+      - usage: {usd: 0.02}
+      - usage: {input: 1200, output: 80, model: big-2}
+      - sleep: 500ms
+      - exit: 3
+      - hang: {}
+      - hang: {stubborn: true}
+      - spawn: sleep 300
+      - flood: {lines: 3, bytes_per_line: 9}
+      - raw: "not JSON"
+      - fail: {cause: quota, detail: used up, retry_in: 2s}
+      - outcome: {summary: done}
+"#;
+
+#[test]
+fn every_step_is_read() {
+    let file = ScriptFile::parse(EVERY_STEP).unwrap();
+    let session = &file.sessions[0];
+    assert_eq!(session.task, Pattern("7.10".to_owned()), "not the number 7.1");
+    assert_eq!(session.round, Round::Exactly(2));
+    let text = str::to_owned;
+    let run = |command: &str, failing| {
+        Step::Run(Run {
+            command: command.to_owned(),
+            failing,
+        })
+    };
+    let expected = [
+        Step::Say(text("I look first.")),
+        Step::Write {
+            path: text("a.txt"),
+            text: text("hello\n"),
+        },
+        Step::Edit {
+            path: text("a.txt"),
+            find: text("hello"),
+            replace: text("bye"),
+        },
+        run("cargo test", Failing::GoesOn),
+        run("cargo build", Failing::Ends),
+        Step::Commit(text("mend it")),
+        Step::Ask {
+            question: text("Tabs?"),
+            options: vec![text("yes please"), text("no")],
+        },
+        Step::Usage(Usage::Money {
+            micro_usd: MicroUsd(20_000),
+        }),
+        Step::Usage(Usage::Tokens {
+            model: text("big-2"),
+            tokens: Tokens {
+                input: 1200,
+                output: 80,
+                ..Tokens::default()
+            },
+        }),
+        Step::Sleep(Span(500)),
+        Step::Exit(3),
+        Step::Hang { stubborn: false },
+        Step::Hang { stubborn: true },
+        Step::Spawn(text("sleep 300")),
+        Step::Flood {
+            lines: 3,
+            bytes_per_line: 9,
+        },
+        Step::Raw(text("not JSON")),
+        Step::Fail {
+            cause: Cause::Quota,
+            detail: text("used up"),
+            retry_in: Some(Span::seconds(2)),
+        },
+        Step::Outcome(json!({ "summary": "done" })),
+    ];
+    assert_eq!(session.steps, expected);
+}
+
+#[rstest]
+#[case::unknown_step("sessions: [{steps: [{dance: now}]}]", "dance")]
+#[case::unknown_field("sessions: [{steps: [], colour: red}]", "colour")]
+#[case::unknown_part("sessions: [{steps: [{write: {path: a, text: b, mode: c}}]}]", "mode")]
+#[case::missing_part("sessions: [{steps: [{write: {path: a}}]}]", "text")]
+#[case::bad_round("sessions: [{round: often, steps: []}]", "any")]
+#[case::round_nought("sessions: [{round: 0, steps: []}]", "counted from 1")]
+#[case::bad_sleep("sessions: [{steps: [{sleep: long}]}]", "length of time")]
+#[case::mixed_usage("sessions: [{steps: [{usage: {usd: 1, input: 2}}]}]", "usd")]
+#[case::empty_usage("sessions: [{steps: [{usage: {}}]}]", "usd")]
+#[case::negative_usage("sessions: [{steps: [{usage: {usd: -1}}]}]", "usd")]
+#[case::bad_run("sessions: [{steps: [{run: {cmd: ls}}]}]", "cmd")]
+#[case::no_yaml("sessions: [", "")]
+fn what_is_no_script_is_refused(#[case] text: &str, #[case] told: &str) {
+    let error = ScriptFile::parse(text).unwrap_err().to_string();
+    assert!(error.contains(told), "{error}");
+}
+
+fn cue(persona: &str, title: &str, round: u32) -> Cue {
+    Cue {
+        persona: persona.parse().unwrap(),
+        task: "7.2".parse().unwrap(),
+        title: title.to_owned(),
+        round,
+    }
+}
+
+#[rstest]
+#[case::by_title("engineer", "Mend the parser", 1, Some("parser"))]
+#[case::by_round("engineer", "Write docs", 2, Some("second"))]
+#[case::by_id("engineer", "Write docs", 1, Some("by id"))]
+#[case::any_task("reviewer", "Write docs", 4, Some("review"))]
+#[case::nobody("tester", "Write docs", 1, None)]
+fn the_first_match_is_meant(
+    #[case] persona: &str,
+    #[case] title: &str,
+    #[case] round: u32,
+    #[case] expected: Option<&str>,
+) {
+    let file = ScriptFile::parse(
+        r#"
+sessions:
+  - {persona: engineer, task: "*parser*", steps: [say: parser]}
+  - {persona: engineer, round: 2, steps: [say: second]}
+  - {persona: engineer, task: "7.?", round: any, steps: [say: by id]}
+  - {persona: "re*", steps: [say: review]}
+"#,
+    )
+    .unwrap();
+    let said = select(&file, &cue(persona, title, round)).map(|session| session.steps[0].clone());
+    assert_eq!(said, expected.map(|text| Step::Say(text.to_owned())));
+}
+
+fn every_line() -> Vec<ScriptLine> {
+    let text = || "words".to_owned();
+    vec![
+        ScriptLine::Session {
+            id: "s-1".parse().unwrap(),
+        },
+        ScriptLine::Say { text: text() },
+        ScriptLine::ToolStarted { text: text() },
+        ScriptLine::ToolEnded {
+            text: text(),
+            ended: Ended::Badly,
+        },
+        ScriptLine::Spent {
+            usage: Usage::Money {
+                micro_usd: MicroUsd(20_000),
+            },
+        },
+        ScriptLine::Spent {
+            usage: Usage::Tokens {
+                model: "big-2".to_owned(),
+                tokens: Tokens {
+                    input: 1000,
+                    ..Tokens::default()
+                },
+            },
+        },
+        ScriptLine::Ask {
+            question: text(),
+            options: vec!["a".to_owned(), "b".to_owned()],
+        },
+        ScriptLine::Notice { text: text() },
+        ScriptLine::Failed {
+            failure: Failure::new(Cause::Provider, "down"),
+        },
+        ScriptLine::Outcome {
+            value: json!({ "summary": "done" }),
+        },
+    ]
+}
+
+#[test]
+fn every_line_survives_printing() {
+    for line in every_line() {
+        assert_eq!(
+            serde_json::from_str::<ScriptLine>(&line.print()).unwrap(),
+            line,
+            "{}",
+            line.print()
+        );
+    }
+}
+
+#[test]
+fn a_performance_is_heard() {
+    let mut hearing = Hearing::new(DialectKind::Script, &job(Access::Write));
+    hearing.hear(every_line().iter().map(ScriptLine::print));
+    assert_eq!(hearing.signals[0], Signal::Session("s-1".parse().unwrap()));
+    let sums: Vec<(u64, CostBasis)> = hearing
+        .spends()
+        .iter()
+        .map(|spend| (spend.cost.0, spend.basis))
+        .collect();
+    assert_eq!(
+        sums,
+        [(20_000, CostBasis::Reported), (21_000, CostBasis::Estimated)]
+    );
+    assert!(hearing.notices().contains(&"asks: words (a, b)"));
+    assert!(matches!(
+        hearing.end(0),
+        AgentEnd::Finished(Outcome::Change { .. })
+    ));
+}
+
+#[rstest]
+#[case::wrong_kind(json!({ "missing": [] }), "asked for was: change. It gave: acceptance")]
+#[case::named_kind(json!({ "kind": "plan", "summary": "x" }), "asked for was: change. It gave: plan")]
+#[case::bad_shape(json!({ "summary": 3 }), "summary")]
+#[case::no_object(json!([]), "")]
+fn a_wrong_outcome_is_none(#[case] value: serde_json::Value, #[case] told: &str) {
+    let mut hearing = Hearing::new(DialectKind::Script, &job(Access::Write));
+    hearing.hear([ScriptLine::Outcome { value }.print()]);
+    let failure = hearing.failure();
+    assert_eq!(failure.cause, Cause::NoOutcome);
+    assert!(failure.detail.contains(told), "{}", failure.detail);
+}
+
+#[test]
+fn a_named_kind_that_is_right_is_right() {
+    let mut job = job(Access::Read);
+    job.outcome = OutcomeKind::Verdict;
+    let mut hearing = Hearing::new(DialectKind::Script, &job);
+    let value = json!({ "kind": "verdict", "verdict": "approve" });
+    hearing.hear([ScriptLine::Outcome { value }.print()]);
+    assert!(matches!(
+        hearing.end(0),
+        AgentEnd::Finished(Outcome::Verdict { .. })
+    ));
+}
+
+#[rstest]
+#[case::quiet_end(0, Cause::NoOutcome)]
+#[case::bad_end(3, Cause::Agent)]
+fn an_end_without_an_outcome_is_a_failure(#[case] code: i32, #[case] cause: Cause) {
+    let mut hearing = Hearing::new(DialectKind::Script, &job(Access::Write));
+    hearing.hear(["not JSON", r#"{"say":{"text":"all done, everything works"}}"#]);
+    assert_eq!(hearing.notices(), ["not JSON"]);
+    let AgentEnd::Failed(failure) = hearing.end(code) else {
+        panic!("it finished");
+    };
+    assert_eq!(failure.cause, cause);
+}
+
+#[test]
+fn a_scripted_failure_is_the_failure() {
+    let mut hearing = Hearing::new(DialectKind::Script, &job(Access::Write));
+    let failure = Failure::new(Cause::Provider, "down");
+    hearing.hear([ScriptLine::Failed {
+        failure: failure.clone(),
+    }
+    .print()]);
+    assert_eq!(hearing.end(1), AgentEnd::Failed(failure));
+}

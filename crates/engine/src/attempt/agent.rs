@@ -1,0 +1,252 @@
+//! Owns an agent's attempt: prompt, slot, conversation, and what it left.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use turno_agents::dialect::{Cue, Dialect, Job, Launch};
+use turno_agents::dialect as find_dialect;
+use turno_core::brief::Ask;
+use turno_core::command::AgentStart;
+use turno_core::event::{AgentEnd, Event, LeftBehind};
+use turno_core::failure::{Cause, Failure};
+use turno_core::ids::PersonaName;
+use turno_core::outcome::Outcome;
+use turno_core::persona::{Access, Persona};
+use turno_core::units::{CostBasis, MicroUsd, Spend};
+
+use super::talk::{self, Heard};
+use super::{stopped, told_to_stop, workspace};
+use crate::config::AgentSetup;
+use crate::git::{CommitMessage, Trailers, TurnoRef};
+use crate::live::Doing;
+use crate::process::supervisor::files;
+use crate::prompt::{self, Extras};
+use crate::runner::local::{Ear, Mouth};
+use crate::site::Site;
+use crate::slots::{Inspected, Salvaged, SlotPlace};
+use crate::transcript::{Tail, log_ref};
+
+/// The branch of what an attempt leaves: its number is the attempt's.
+pub(crate) fn branch_of(start: &AgentStart) -> TurnoRef {
+    TurnoRef::task(start.task, u32::try_from(start.attempt.0).unwrap_or(u32::MAX))
+}
+
+/// The message of the commit that Turno makes of what an agent did not commit.
+pub(crate) fn message_of(start: &AgentStart, end: &AgentEnd, cost: MicroUsd) -> CommitMessage {
+    let body = match end {
+        AgentEnd::Finished(Outcome::Change { summary, .. }) => summary.clone(),
+        AgentEnd::Finished(_) => String::new(),
+        AgentEnd::Failed(failure) => format!("Unfinished: {}", failure.cause.phrase()),
+    };
+    CommitMessage {
+        subject: start.brief.task.title.clone(),
+        body,
+        trailers: Trailers {
+            task: start.task,
+            persona: start.persona.clone(),
+            attempt: start.attempt,
+            cost,
+        },
+    }
+}
+
+/// Runs an agent.
+pub(crate) async fn agent(site: &Site, start: AgentStart, mouth: Mouth, mut ear: Ear) {
+    let place = SlotPlace::Slot(start.slot);
+    let ready = async {
+        site.pace().await;
+        site.live.say(start.attempt, Doing::Step(format!("preparing {place} at {}", start.from.short())));
+        site.prepare(start.attempt, start.task, place, &start.from).await.map_err(workspace)
+    };
+    let prepared = tokio::select! {
+        biased;
+        _ = told_to_stop(&mut ear) => return mouth.fail(stopped()),
+        prepared = ready => prepared,
+    };
+    let prepared = match prepared {
+        Ok(prepared) => prepared,
+        Err(failure) => return mouth.fail(failure),
+    };
+    note_salvage(site, &start, &prepared.salvaged);
+    let dir = site.dirs.attempt(start.attempt);
+    let (job, setup) = match job(site, &start, &prepared.path, &dir) {
+        Ok(job) => job,
+        Err(failure) => return mouth.fail(failure),
+    };
+    let dialect = find_dialect(setup.dialect.kind());
+    let heard = match launch(site, &start, dialect, setup, &job, &dir) {
+        Ok(launch) => talk::talk(site, &start, dialect, &job, launch, &dir, &mouth, ear).await,
+        Err(failure) => Heard { end: AgentEnd::Failed(failure), spend: Spend::NOTHING },
+    };
+    let spend = settled(dialect, &heard);
+    site.live.say(start.attempt, Doing::Step("keeping what it left".to_owned()));
+    let (end, left) = match left_behind(site, &start, &heard.end, spend.cost).await {
+        Ok(left) => (heard.end, left),
+        // The slot is as it was left; its next use salvages it. What it cost is booked all the same.
+        Err(error) => (AgentEnd::Failed(workspace(error)), LeftBehind::Nothing),
+    };
+    let transcript = log_ref(site.dirs.root(), &dir.join(files::OUT));
+    let attempt = start.attempt;
+    mouth.end(Event::AgentEnded { attempt, end, spend, left, transcript });
+}
+
+/// What it spent, as far as that is known: an agent that finished and never said is taken at its cap.
+fn settled(dialect: &dyn Dialect, heard: &Heard) -> Spend {
+    let silent = heard.spend == Spend::NOTHING && matches!(heard.end, AgentEnd::Finished(_));
+    match dialect.capabilities().cost {
+        turno_agents::dialect::Support::No if silent => Spend { basis: CostBasis::Unknown, ..Spend::NOTHING },
+        turno_agents::dialect::Support::No | turno_agents::dialect::Support::Yes => heard.spend,
+    }
+}
+
+fn note_salvage(site: &Site, start: &AgentStart, salvaged: &[Salvaged]) {
+    for kept in salvaged {
+        tracing::info!(attempt = %start.attempt, ?kept, "found in the slot and kept");
+        site.live.say(start.attempt, Doing::Notes(format!("found in {} and kept: {kept:?}", start.slot)));
+    }
+}
+
+fn persona<'a>(site: &'a Site, name: &PersonaName) -> Result<&'a Persona, Failure> {
+    site.config.core.persona(name).ok_or_else(|| workspace(format!("there is no persona {name} any more")))
+}
+
+/// What the dialect is given.
+fn job<'a>(site: &'a Site, start: &AgentStart, cwd: &Path, dir: &Path) -> Result<(Job, &'a AgentSetup), Failure> {
+    let persona = persona(site, &start.persona)?;
+    let setup = site
+        .config
+        .agents
+        .get(&start.agent)
+        .ok_or_else(|| workspace(format!("there is no agent {} any more", start.agent)))?;
+    let diff_stat = match &start.brief.ask {
+        Ask::Write { .. } => String::new(),
+        Ask::Review { commit, base, .. } => {
+            site.repo().diff_stat(base, commit).map_err(workspace)?.to_string()
+        }
+    };
+    let prompt = prompt::render(persona, &start.brief, &Extras { diff_stat, notes: Vec::new() })
+        .map_err(|e| workspace(format!("the prompt of persona {} cannot be rendered: {e}", persona.name)))?;
+    std::fs::create_dir_all(dir).map_err(workspace)?;
+    let text = serde_json::to_vec_pretty(start).map_err(workspace)?;
+    std::fs::write(dir.join("start.json"), text).map_err(workspace)?;
+    std::fs::write(dir.join("prompt.md"), format!("{}\n\n---\n\n{}\n", prompt.system, prompt.task)).map_err(workspace)?;
+    let program = setup.dialect.program().map_or_else(|| site.turno.display().to_string(), str::to_owned);
+    Ok((
+        Job {
+            program,
+            extra_args: setup.extra_args(),
+            cwd: cwd.display().to_string(),
+            attempt_dir: dir.display().to_string(),
+            system: prompt.system,
+            prompt: prompt.task,
+            session: start.session.clone(),
+            model: persona.model.clone(),
+            effort: persona.effort,
+            access: start.access,
+            tools: persona.tools.clone(),
+            outcome: persona.role.outcome(),
+            cap: start.limits.cap,
+            prices: site.config.prices.list(),
+            cue: Cue {
+                persona: start.persona.clone(),
+                task: start.task,
+                title: start.brief.task.title.clone(),
+                round: start.brief.round,
+            },
+        },
+        setup,
+    ))
+}
+
+/// The launch with all of its environment, and its files written.
+fn launch(
+    site: &Site,
+    start: &AgentStart,
+    dialect: &dyn Dialect,
+    setup: &AgentSetup,
+    job: &Job,
+    dir: &Path,
+) -> Result<Launch, Failure> {
+    let mut launch = dialect.launch(job).map_err(|e| Failure::new(Cause::Spawn, e.to_string()))?;
+    for file in &launch.files {
+        if !Path::new(&file.path).starts_with(dir) {
+            return Err(workspace(format!("{} lies outside the attempt's directory", file.path)));
+        }
+        std::fs::write(&file.path, &file.text).map_err(workspace)?;
+    }
+    let mut env = site.base_env(start.task, SlotPlace::Slot(start.slot));
+    for name in dialect.needed_env() {
+        if let Some(value) = site.env.get(*name) {
+            env.insert((*name).to_owned(), value.clone());
+        }
+    }
+    env.extend(setup.environment(&site.env).map_err(|e| Failure::new(Cause::Spawn, e.to_string()))?);
+    env.extend(std::mem::take(&mut launch.env));
+    env.extend(identity(start));
+    launch.env = env;
+    Ok(launch)
+}
+
+/// Commits that the agent makes itself carry Turno's identity, whatever the machine's git knows.
+fn identity(start: &AgentStart) -> BTreeMap<String, String> {
+    let name = format!("Turno {}", start.persona);
+    [
+        ("GIT_AUTHOR_NAME", name.as_str()),
+        ("GIT_AUTHOR_EMAIL", "turno@localhost"),
+        ("GIT_COMMITTER_NAME", name.as_str()),
+        ("GIT_COMMITTER_EMAIL", "turno@localhost"),
+        ("GIT_TERMINAL_PROMPT", "0"),
+        ("TURNO_PERSONA", start.persona.as_str()),
+    ]
+    .into_iter()
+    .map(|(n, v)| (n.to_owned(), v.to_owned()))
+    .collect()
+}
+
+/// Makes a writer's work a commit; holds a reader's slot against what it was given.
+async fn left_behind(
+    site: &Site,
+    start: &AgentStart,
+    end: &AgentEnd,
+    cost: MicroUsd,
+) -> Result<LeftBehind, crate::slots::Error> {
+    let place = SlotPlace::Slot(start.slot);
+    match start.access {
+        Access::Write | Access::Tests => {
+            let message = message_of(start, end, cost);
+            let collected = site.pool.collect(place, &start.from, &branch_of(start), &message).await?;
+            for out in &collected.left_out {
+                site.live.say(start.attempt, Doing::Notes(format!("not part of the change: {out:?}")));
+            }
+            Ok(collected.left)
+        }
+        Access::Read => match site.pool.inspect_untouched(place, &start.from).await? {
+            Inspected::Untouched => Ok(LeftBehind::Nothing),
+            Inspected::Touched { salvaged, files } => {
+                let kept = salvaged.iter().find_map(|s| match s {
+                    Salvaged::Commit { commit, .. } => Some(commit.clone()),
+                    _ => None,
+                });
+                tracing::warn!(attempt = %start.attempt, ?files, "a reader changed files");
+                let commit = kept.unwrap_or_else(|| start.from.clone());
+                let tree = site.repo().tree_of(&commit)?;
+                Ok(LeftBehind::Commit { commit, tree })
+            }
+        },
+    }
+}
+
+/// What a dead attempt had spent, according to its transcript.
+pub(crate) fn replay_spend(site: &Site, start: &AgentStart, dir: &Path) -> Spend {
+    let Ok((job, setup)) = job(site, start, dir, dir) else { return Spend::NOTHING };
+    let mut conversation = find_dialect(setup.dialect.kind()).converse(&job);
+    let mut spend = Spend::NOTHING;
+    Tail::new(dir.join(files::OUT)).finish(|line| {
+        for signal in conversation.line(line) {
+            if let turno_agents::dialect::Signal::Spent(sum) = signal {
+                spend = sum;
+            }
+        }
+    });
+    spend
+}

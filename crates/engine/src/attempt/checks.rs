@@ -1,0 +1,234 @@
+//! Owns a run of the project's checks: each with its own limit for its whole tree, output on disk, and an
+//! extract that a writer can work with.
+
+use std::path::Path;
+use std::time::Instant;
+
+use turno_core::check::{Check, CheckReport, CheckResult, CheckVerdict};
+use turno_core::command::CheckStart;
+use turno_core::event::Event;
+use turno_core::failure::{Cause, Failure};
+use turno_core::ids::{AttemptId, CommitId, TaskId, TreeId};
+use turno_core::task::StopWhy;
+use turno_core::units::Span;
+
+use super::{stopped, told_to_stop, workspace};
+use crate::live::Doing;
+use crate::process::supervised::StopForce;
+use crate::process::supervisor::{End, ExitKind, files};
+use crate::runner::local::{Asked, Ear, Mouth};
+use crate::site::{Site, shell};
+use crate::slots::SlotPlace;
+use crate::transcript::{end_of, log_ref};
+
+const TAIL_BYTES: usize = 5000;
+const TELLING_LINES: usize = 25;
+const TELLING_WIDTH: usize = 300;
+
+/// Where and on what checks run.
+pub(super) struct Bench<'a> {
+    pub(super) site: &'a Site,
+    pub(super) attempt: AttemptId,
+    pub(super) task: TaskId,
+    pub(super) place: SlotPlace,
+    pub(super) checks: &'a [Check],
+    pub(super) reruns: u8,
+}
+
+/// Runs the checks of a change in its slot.
+pub(crate) async fn checks(site: &Site, start: CheckStart, mouth: Mouth, mut ear: Ear) {
+    let place = SlotPlace::Slot(start.slot);
+    let ready = site.prepare(start.attempt, start.task, place, &start.commit);
+    let prepared = tokio::select! {
+        biased;
+        _ = told_to_stop(&mut ear) => return mouth.fail(stopped()),
+        prepared = ready => prepared,
+    };
+    let (path, tree) = match prepared.map_err(workspace).and_then(|p| {
+        site.repo().tree_of(&start.commit).map(|tree| (p.path, tree)).map_err(workspace)
+    }) {
+        Ok(ready) => ready,
+        Err(failure) => return mouth.fail(failure),
+    };
+    let bench = Bench {
+        site,
+        attempt: start.attempt,
+        task: start.task,
+        place,
+        checks: &start.checks,
+        reruns: start.reruns,
+    };
+    let report = bench.run(&path, &start.commit, &tree, &mut ear).await;
+    // What checks leave behind is nobody's work.
+    if let Err(error) = site.pool.discard(place, &start.commit).await {
+        tracing::warn!(%error, "the slot could not be cleaned after its checks; its next use does it");
+    }
+    let attempt = start.attempt;
+    if was_stopped(&ear) {
+        return mouth.fail(Failure::new(Cause::Stopped, "the checks were stopped"));
+    }
+    mouth.end(Event::ChecksEnded { attempt, report });
+}
+
+pub(super) fn was_stopped(ear: &Ear) -> bool {
+    matches!(*ear.borrow(), Asked::Stop(_))
+}
+
+impl Bench<'_> {
+    /// Every check at one tree, in order. After a stop the rest is not run.
+    pub(super) async fn run(&self, path: &Path, commit: &CommitId, tree: &TreeId, ear: &mut Ear) -> CheckReport {
+        let mut results = Vec::new();
+        for check in self.checks {
+            if was_stopped(ear) {
+                break;
+            }
+            results.push(self.check(check, path, ear).await);
+        }
+        CheckReport { commit: commit.clone(), tree: tree.clone(), results }
+    }
+
+    async fn check(&self, check: &Check, path: &Path, ear: &mut Ear) -> CheckResult {
+        let first = self.once(check, path, ear, 0).await;
+        let mut seen = first;
+        for rerun in 1..=self.reruns {
+            let CheckVerdict::Fail { .. } = &seen.verdict else { break };
+            if was_stopped(ear) || seen.took.0 >= check.timeout.0 {
+                break;
+            }
+            let again = self.once(check, path, ear, rerun).await;
+            if again.verdict == CheckVerdict::Pass {
+                seen.verdict = CheckVerdict::Flaky;
+            }
+        }
+        seen
+    }
+
+    /// One run of one check.
+    async fn once(&self, check: &Check, path: &Path, ear: &mut Ear, rerun: u8) -> CheckResult {
+        let name = &check.name;
+        let step = if rerun == 0 { format!("check {name}") } else { format!("check {name}, again to see whether it is flaky") };
+        self.site.live.say(self.attempt, Doing::Step(step));
+        let dir = self.site.dirs.attempt(self.attempt).join("checks").join(format!("{name}-{rerun}"));
+        let env = self.site.base_env(self.task, self.place);
+        let begun = Instant::now();
+        let verdict = match self.site.supervise(self.attempt, &dir, shell(&check.command), path, env, check.timeout.0) {
+            Err(error) => CheckVerdict::CouldNotRun { why: error.to_string() },
+            Ok(mut run) => {
+                run.close_input();
+                loop {
+                    tokio::select! {
+                        bell = run.bell() => {
+                            if bell == crate::process::supervised::Bell::Over {
+                                break;
+                            }
+                        }
+                        why = told_to_stop(ear) => {
+                            let force = match why {
+                                StopWhy::ShiftBudget | StopWhy::AttemptBudget => StopForce::Kill,
+                                StopWhy::WallClock | StopWhy::Asked | StopWhy::Discarded => StopForce::Ladder,
+                            };
+                            run.stop(force);
+                            break;
+                        }
+                    }
+                }
+                let end = run.wait().await;
+                verdict(end, check, &dir)
+            }
+        };
+        let took = Span(u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX));
+        let log = log_ref(self.site.dirs.root(), &dir.join(files::OUT));
+        let text = match &verdict {
+            CheckVerdict::Pass | CheckVerdict::Flaky => format!("check {name} passed"),
+            CheckVerdict::Fail { .. } => format!("check {name} failed"),
+            CheckVerdict::CouldNotRun { why } => format!("check {name} could not be run: {why}"),
+        };
+        self.site.live.say(self.attempt, Doing::Step(text));
+        CheckResult { check: name.clone(), verdict, took, log }
+    }
+}
+
+fn verdict(end: Option<End>, check: &Check, dir: &Path) -> CheckVerdict {
+    let out = dir.join(files::OUT);
+    match end {
+        Some(End::Exited(ExitKind::Code(0))) => CheckVerdict::Pass,
+        Some(End::Exited(ExitKind::Code(code @ (126 | 127)))) => {
+            let said = end_of(&out, 300);
+            CheckVerdict::CouldNotRun { why: format!("exit code {code}, a program it needs is missing: {}", said.trim()) }
+        }
+        Some(End::Exited(ExitKind::Code(code))) => {
+            CheckVerdict::Fail { extract: extract(&end_of(&out, 1 << 20), &format!("exit code {code}")) }
+        }
+        Some(End::Exited(ExitKind::Signal(signal))) => {
+            CheckVerdict::Fail { extract: extract(&end_of(&out, 1 << 20), &format!("ended by signal {signal}")) }
+        }
+        Some(End::TimedOut) => {
+            let why = format!("stopped after its limit of {}; it did not come to an end", check.timeout);
+            CheckVerdict::Fail { extract: extract(&end_of(&out, 1 << 20), &why) }
+        }
+        Some(End::TooMuchOutput) => CheckVerdict::Fail { extract: "it wrote more output than is kept".to_owned() },
+        Some(End::Stopped) => CheckVerdict::CouldNotRun { why: "it was stopped".to_owned() },
+        Some(End::TranscriptFailed(why) | End::NotStarted(why)) => CheckVerdict::CouldNotRun { why },
+        None => CheckVerdict::CouldNotRun { why: "nothing is known of its end".to_owned() },
+    }
+}
+
+/// The part of an output that a writer can work with: the lines that tell of failure, then the end.
+fn extract(output: &str, how: &str) -> String {
+    let output = strip_colours(output);
+    let cut = output.len().saturating_sub(TAIL_BYTES);
+    let cut = (cut..output.len()).find(|i| output.is_char_boundary(*i)).unwrap_or(output.len());
+    let (before, tail) = output.split_at(cut);
+    let telling: Vec<&str> = before
+        .lines()
+        .filter(|line| {
+            let lower = line.to_lowercase();
+            ["error", "fail", "panic", "assert", "expected"].iter().any(|word| lower.contains(word))
+        })
+        .take(TELLING_LINES)
+        .collect();
+    let mut text = String::new();
+    for line in telling {
+        text.extend(line.chars().take(TELLING_WIDTH));
+        text.push('\n');
+    }
+    if !before.is_empty() {
+        text.push_str("[...]\n");
+    }
+    text.push_str(tail.trim_end());
+    text.push_str(&format!("\n[{how}]"));
+    text
+}
+
+fn strip_colours(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        if c == '\u{1b}' {
+            // A sequence ends with a letter.
+            chars.by_ref().find(char::is_ascii_alphabetic);
+        } else {
+            plain.push(c);
+        }
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_extract_has_the_telling_lines_and_the_end() {
+        let long = format!("start\nerror[E1]: early\n{}the end\n", "noise\n".repeat(3000));
+        let text = extract(&long, "exit code 1");
+        assert!(text.starts_with("error[E1]: early\n[...]\n"), "{text}");
+        assert!(text.ends_with("the end\n[exit code 1]"), "{text}");
+        assert!(text.len() < 6000);
+    }
+
+    #[test]
+    fn a_short_output_is_whole_and_plain() {
+        assert_eq!(extract("\u{1b}[31mred\u{1b}[0m\n", "exit code 2"), "red\n[exit code 2]");
+    }
+}

@@ -1,0 +1,48 @@
+//! Owns a landing's attempt: it lends the landing its checks and tells its end.
+
+use turno_core::command::LandStart;
+use turno_core::event::{Event, LandingEnd};
+use turno_core::check::ReportVerdict;
+
+use super::checks::{Bench, was_stopped};
+use super::{stopped, workspace};
+use crate::land::{Request, land};
+use crate::live::Doing;
+use crate::runner::local::{Ear, Mouth};
+use crate::site::Site;
+use crate::slots::SlotPlace;
+
+/// Lands a change.
+pub(crate) async fn landing(site: &Site, start: LandStart, mouth: Mouth, mut ear: Ear) {
+    if was_stopped(&ear) {
+        return mouth.fail(stopped());
+    }
+    site.live.say(start.attempt, Doing::Step("rebasing onto the integration branch".to_owned()));
+    let request = Request::from(&start);
+    let bench = Bench {
+        site,
+        attempt: start.attempt,
+        task: start.task,
+        place: SlotPlace::Landing,
+        checks: &start.checks,
+        reruns: start.reruns,
+    };
+    let ended = land(&site.pool, &request, async |path, commit, tree| {
+        if let Err(error) = site.set_up(start.attempt, start.task, SlotPlace::Landing, path).await {
+            tracing::warn!(%error, "the landing place could not be set up");
+        }
+        bench.run(path, commit, tree, &mut ear).await
+    })
+    .await;
+    let attempt = start.attempt;
+    match ended {
+        Err(error) => mouth.fail(workspace(error)),
+        // Checks that were stopped say nothing about the tree.
+        Ok(LandingEnd::NotGreen { report, .. })
+            if was_stopped(&ear) && report.verdict() != ReportVerdict::Red =>
+        {
+            mouth.fail(stopped());
+        }
+        Ok(end) => mouth.end(Event::LandingEnded { attempt, end }),
+    }
+}

@@ -1,0 +1,227 @@
+//! Owns a conversation with an agent while it runs: lines become signals, signals become facts and answers;
+//! silence, stops and the end are seen here.
+
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+use turno_agents::dialect::{AfterInput, Conversation, Dialect, Exit, Job, Launch, Signal};
+use turno_core::command::AgentStart;
+use turno_core::event::AgentEnd;
+use turno_core::failure::{Cause, Failure};
+use turno_core::task::StopWhy;
+use turno_core::units::Spend;
+
+use super::{stopped, told_to_stop};
+use crate::live::Doing;
+use crate::process::supervised::{Bell, StopForce, Supervised};
+use crate::process::supervisor::{End, ExitKind, files};
+use crate::runner::local::{Ear, Mouth};
+use crate::site::Site;
+use crate::transcript::{Tail, end_of};
+
+/// How long an agent has to end its turn after it was asked to in its own protocol.
+const POLITE: Duration = Duration::from_secs(3);
+/// How long an agent may stay after it has said all and its input is closed.
+const LEAVE: Duration = Duration::from_secs(20);
+const STDERR_SHOWN: usize = 4000;
+
+/// What came of a conversation.
+#[derive(Debug)]
+pub(super) struct Heard {
+    pub(super) end: AgentEnd,
+    pub(super) spend: Spend,
+}
+
+/// Why the agent is being ended from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    Not,
+    Silent,
+    Told,
+}
+
+struct Talk<'a> {
+    site: &'a Site,
+    start: &'a AgentStart,
+    mouth: &'a Mouth,
+    conversation: Box<dyn Conversation>,
+    run: Supervised,
+    spend: Spend,
+    ending: Ending,
+    /// When the stop goes on to the next rung, if one is under way.
+    next_rung: Option<Instant>,
+}
+
+#[expect(clippy::too_many_arguments, reason = "one call site; each is a thing of its own")]
+pub(super) async fn talk(
+    site: &Site,
+    start: &AgentStart,
+    dialect: &dyn Dialect,
+    job: &Job,
+    launch: Launch,
+    dir: &Path,
+    mouth: &Mouth,
+    mut ear: Ear,
+) -> Heard {
+    let cwd = Path::new(&job.cwd);
+    // The core's own limit comes first; this one holds when nobody is there to enforce it.
+    let limit = start.limits.wall_clock.0.saturating_add(60_000);
+    let run = match site.supervise(start.attempt, dir, launch.argv, cwd, launch.env, limit) {
+        Ok(run) => run,
+        Err(error) => {
+            let end = AgentEnd::Failed(Failure::new(Cause::Spawn, error.to_string()));
+            return Heard { end, spend: Spend::NOTHING };
+        }
+    };
+    let mut talk = Talk {
+        site,
+        start,
+        mouth,
+        conversation: dialect.converse(job),
+        run,
+        spend: Spend::NOTHING,
+        ending: Ending::Not,
+        next_rung: None,
+    };
+    for line in &launch.input {
+        talk.run.say(line).await;
+    }
+    if launch.after_input == AfterInput::Close {
+        talk.run.close_input();
+    }
+    site.live.say(start.attempt, Doing::Step(format!("{} has begun", start.agent)));
+    let mut tail = Tail::new(dir.join(files::OUT));
+    let silence = Duration::from_millis(start.limits.silence.0);
+    let mut heard_at = Instant::now();
+    loop {
+        let rung = talk.next_rung;
+        tokio::select! {
+            bell = talk.run.bell() => {
+                if talk.read(&mut tail).await {
+                    heard_at = Instant::now();
+                }
+                if bell == Bell::Over {
+                    break;
+                }
+            }
+            why = told_to_stop(&mut ear), if talk.ending == Ending::Not => talk.stop(why).await,
+            () = sleep_until(heard_at + silence), if talk.ending == Ending::Not && rung.is_none() => {
+                talk.ending = Ending::Silent;
+                talk.ask_politely().await;
+            }
+            () = sleep_until(rung.unwrap_or(heard_at)), if rung.is_some() => {
+                talk.next_rung = None;
+                talk.run.stop(StopForce::Ladder);
+            }
+        }
+    }
+    talk.over(tail, dir).await
+}
+
+impl Talk<'_> {
+    /// Takes in what was said. True when there was anything.
+    async fn read(&mut self, tail: &mut Tail) -> bool {
+        let mut signals = Vec::new();
+        let any = tail.read(|line| signals.extend(self.conversation.line(line)));
+        for signal in signals {
+            self.heed(signal).await;
+        }
+        any
+    }
+
+    async fn heed(&mut self, signal: Signal) {
+        let attempt = self.start.attempt;
+        let live = &self.site.live;
+        match signal {
+            Signal::Session(session) => self.mouth.session(session),
+            Signal::Text(text) => live.say(attempt, Doing::Says(text)),
+            Signal::ToolStarted(text) => live.say(attempt, Doing::Uses(text)),
+            Signal::ToolEnded(text) => live.say(attempt, Doing::Used(text)),
+            Signal::Notice(text) | Signal::Quota(text) => live.say(attempt, Doing::Notes(text)),
+            Signal::Spent(spend) => {
+                if spend != self.spend {
+                    self.spend = spend;
+                    self.mouth.spent(spend);
+                }
+            }
+            Signal::Send(line) => self.run.say(&line).await,
+            Signal::CloseInput => {
+                self.run.close_input();
+                self.next_rung.get_or_insert(Instant::now() + LEAVE);
+            }
+        }
+    }
+
+    /// A stop for money is a kill: every further message costs. Any other begins with a request.
+    async fn stop(&mut self, why: StopWhy) {
+        self.ending = Ending::Told;
+        match why {
+            StopWhy::ShiftBudget | StopWhy::AttemptBudget => {
+                self.next_rung = None;
+                self.run.stop(StopForce::Kill);
+            }
+            StopWhy::WallClock | StopWhy::Asked | StopWhy::Discarded => self.ask_politely().await,
+        }
+    }
+
+    async fn ask_politely(&mut self) {
+        let lines = self.conversation.interrupt();
+        if lines.is_empty() {
+            self.next_rung = None;
+            self.run.stop(StopForce::Ladder);
+            return;
+        }
+        for line in lines {
+            self.run.say(&line).await;
+        }
+        self.next_rung = Some(Instant::now() + POLITE);
+    }
+
+    /// The supervisor is gone, and so is everything below it.
+    async fn over(self, tail: Tail, dir: &Path) -> Heard {
+        let Self { mut conversation, run, mut spend, ending, mouth, .. } = self;
+        let end = run.wait().await;
+        tail.finish(|line| {
+            for signal in conversation.line(line) {
+                if let Signal::Spent(sum) = signal {
+                    spend = sum;
+                }
+            }
+        });
+        let stderr = end_of(&dir.join(files::ERR), STDERR_SHOWN);
+        let exit = match &end {
+            Some(End::Exited(ExitKind::Code(code))) => Exit::Code(*code),
+            Some(End::Exited(ExitKind::Signal(signal))) => Exit::Signal(*signal),
+            Some(_) | None => Exit::Signal(9),
+        };
+        let said = conversation.end(exit, &stderr);
+        tracing::info!(attempt = %mouth.attempt(), ?end, ?ending, ?said, "an agent has ended");
+        let end = match (said, outside(end, ending, &stderr)) {
+            // What was finished before the stop came is finished.
+            (AgentEnd::Finished(outcome), _) => AgentEnd::Finished(outcome),
+            (AgentEnd::Failed(_), Some(failure)) | (AgentEnd::Failed(failure), None) => AgentEnd::Failed(failure),
+        };
+        Heard { end, spend }
+    }
+}
+
+/// Why the agent could not come to an end of its own, if it could not.
+fn outside(end: Option<End>, ending: Ending, stderr: &str) -> Option<Failure> {
+    match (ending, end) {
+        (_, Some(End::NotStarted(why))) => Some(Failure::new(Cause::Spawn, why)),
+        (_, Some(End::TooMuchOutput)) => {
+            Some(Failure::new(Cause::Agent, "it said more than may be kept and was stopped"))
+        }
+        (_, Some(End::TranscriptFailed(why))) => {
+            Some(Failure::new(Cause::Workspace, format!("what it said could not be written down: {why}")))
+        }
+        (Ending::Silent, _) => Some(Failure::new(Cause::Stalled, "no output for longer than the policy's silence limit")),
+        (Ending::Told, _) => Some(stopped()),
+        (Ending::Not, Some(End::TimedOut)) => Some(Failure::new(Cause::WallClock, "stopped by its supervisor")),
+        (Ending::Not, None) => {
+            Some(Failure::new(Cause::Lost, format!("its supervisor died without a word. {stderr}")))
+        }
+        (Ending::Not, Some(End::Stopped | End::Exited(_))) => None,
+    }
+}

@@ -1,0 +1,94 @@
+//! Owns the names of all environment variables that Turno listens to. They are read here and nowhere else;
+//! the environment itself is an argument.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// An environment, as plain data.
+pub type EnvMap = BTreeMap<String, String>;
+
+/// A variable that Turno listens to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EnvVar {
+    /// Its name.
+    pub name: &'static str,
+    /// What it does, in one line.
+    pub doc: &'static str,
+}
+
+/// Overrides `slots`.
+pub const SLOTS: EnvVar = EnvVar {
+    name: "TURNO_SLOTS",
+    doc: "how many attempts may run at once; overrides `slots`",
+};
+/// Overrides `budget.shift_usd`.
+pub const BUDGET: EnvVar = EnvVar {
+    name: "TURNO_BUDGET_USD",
+    doc: "US dollars that one shift may spend; overrides `budget.shift_usd`",
+};
+/// Overrides `policy`.
+pub const POLICY: EnvVar = EnvVar {
+    name: "TURNO_POLICY",
+    doc: "the policy; overrides `policy`",
+};
+/// Overrides the agents of every persona.
+pub const AGENT: EnvVar = EnvVar {
+    name: "TURNO_AGENT",
+    doc: "agents that play every persona, best first, with commas; overrides each persona's own list",
+};
+/// Where the state lies.
+pub const STATE_DIR: EnvVar = EnvVar {
+    name: "TURNO_STATE_DIR",
+    doc: "the directory of Turno's state; otherwise one below $XDG_STATE_HOME/turno",
+};
+/// Where the user's configuration lies.
+pub const XDG_CONFIG_HOME: EnvVar = EnvVar {
+    name: "XDG_CONFIG_HOME",
+    doc: "your own configuration is in its directory `turno`; ~/.config when it is not set",
+};
+/// Where the user's state lies.
+pub const XDG_STATE_HOME: EnvVar = EnvVar {
+    name: "XDG_STATE_HOME",
+    doc: "state is in its directory `turno`; ~/.local/state when it is not set",
+};
+/// The user's home.
+pub const HOME: EnvVar = EnvVar {
+    name: "HOME",
+    doc: "where ~ is",
+};
+
+/// Every variable, in the order people read them.
+pub const ALL: [EnvVar; 8] = [
+    SLOTS,
+    BUDGET,
+    POLICY,
+    AGENT,
+    STATE_DIR,
+    XDG_CONFIG_HOME,
+    XDG_STATE_HOME,
+    HOME,
+];
+
+impl EnvVar {
+    /// Its value. An empty one counts as none.
+    pub fn of(self, env: &EnvMap) -> Option<&str> {
+        env.get(self.name).map(String::as_str).filter(|v| !v.is_empty())
+    }
+}
+
+/// The user's directory of configuration, `$XDG_CONFIG_HOME/turno`.
+pub fn user_dir(env: &EnvMap) -> Option<PathBuf> {
+    base(env, XDG_CONFIG_HOME, ".config")
+}
+
+/// The directory that holds the state of all workspaces, `$XDG_STATE_HOME/turno`.
+pub fn state_home(env: &EnvMap) -> Option<PathBuf> {
+    base(env, XDG_STATE_HOME, ".local/state")
+}
+
+fn base(env: &EnvMap, xdg: EnvVar, below_home: &str) -> Option<PathBuf> {
+    // The XDG specification has relative paths ignored.
+    let named = xdg.of(env).map(PathBuf::from).filter(|p| p.is_absolute());
+    let home = || HOME.of(env).map(|h| PathBuf::from(h).join(below_home));
+    named.or_else(home).map(|p| p.join("turno"))
+}

@@ -1,0 +1,151 @@
+//! Owns the types of `turno.toml`, as written: the shape of each value. Whether the whole makes sense is
+//! `validate.rs`'s to say.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::de::{self, Deserialize, Deserializer, Visitor};
+use turno_agents::DialectKind;
+use turno_core::ids::{AgentName, CheckName, PersonaName, PolicyName};
+use turno_core::persona::Effort;
+use turno_core::units::{MicroUsd, Price, Span};
+
+/// US dollars, as a number or a text.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Usd(pub(super) MicroUsd);
+
+impl<'de> Deserialize<'de> for Usd {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Dollars;
+        impl Visitor<'_> for Dollars {
+            type Value = Usd;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("US dollars, like 5 or 0.25")
+            }
+            fn visit_i64<E: de::Error>(self, v: i64) -> Result<Usd, E> {
+                self.visit_str(&v.to_string())
+            }
+            fn visit_u64<E: de::Error>(self, v: u64) -> Result<Usd, E> {
+                self.visit_str(&v.to_string())
+            }
+            fn visit_f64<E: de::Error>(self, v: f64) -> Result<Usd, E> {
+                self.visit_str(&v.to_string())
+            }
+            fn visit_str<E: de::Error>(self, v: &str) -> Result<Usd, E> {
+                v.parse().map(Usd).map_err(E::custom)
+            }
+        }
+        deserializer.deserialize_any(Dollars)
+    }
+}
+
+/// A small whole number.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Whole(pub(super) u16);
+
+impl<'de> Deserialize<'de> for Whole {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Number;
+        impl Visitor<'_> for Number {
+            type Value = Whole;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a whole number")
+            }
+            fn visit_i64<E: de::Error>(self, v: i64) -> Result<Whole, E> {
+                let wrong = || E::custom(format!("a whole number from 0 to {} is expected", u16::MAX));
+                u16::try_from(v).map(Whole).map_err(|_| wrong())
+            }
+        }
+        deserializer.deserialize_any(Number)
+    }
+}
+
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Settings {
+    pub(super) slots: Whole,
+    pub(super) policy: PolicyName,
+    pub(super) budget: BudgetFile,
+    #[serde(default)]
+    pub(super) checks: BTreeMap<CheckName, CheckFile>,
+    #[serde(default)]
+    pub(super) agents: BTreeMap<AgentName, AgentFile>,
+    pub(super) setup: SetupFile,
+    #[serde(default)]
+    pub(super) personas: BTreeMap<PersonaName, PersonaPatch>,
+    #[serde(default)]
+    pub(super) prices: BTreeMap<String, PriceFile>,
+}
+
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BudgetFile {
+    pub(super) shift_usd: Usd,
+}
+
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CheckFile {
+    pub(super) command: String,
+    #[serde(default = "ten_minutes")]
+    pub(super) timeout: Span,
+}
+
+/// The limit of a check that names none.
+pub(super) fn ten_minutes() -> Span {
+    Span::seconds(600)
+}
+
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AgentFile {
+    pub(super) dialect: DialectKind,
+    pub(super) program: Option<String>,
+    #[serde(default)]
+    pub(super) args: Vec<String>,
+    #[serde(default)]
+    pub(super) env: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(super) pass_env: Vec<String>,
+    pub(super) at_once: Option<Whole>,
+    pub(super) script: Option<String>,
+}
+
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SetupFile {
+    pub(super) command: Option<String>,
+    pub(super) timeout: Span,
+    pub(super) copy: Vec<String>,
+}
+
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PersonaPatch {
+    pub(super) agents: Option<Vec<AgentName>>,
+    pub(super) model: Option<String>,
+    pub(super) effort: Option<Effort>,
+    pub(super) budget_usd: Option<Usd>,
+    pub(super) wall_clock: Option<Span>,
+}
+
+#[derive(Debug, Clone, Copy, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PriceFile {
+    input: Usd,
+    output: Usd,
+    cache_read: Option<Usd>,
+    cache_write: Option<Usd>,
+}
+
+impl PriceFile {
+    /// Cached tokens without a price of their own cost as much as others: the guess is never too low for reads.
+    pub(super) fn price(self) -> Price {
+        Price {
+            input: self.input.0,
+            output: self.output.0,
+            cache_read: self.cache_read.unwrap_or(self.input).0,
+            cache_write: self.cache_write.unwrap_or(self.input).0,
+        }
+    }
+}

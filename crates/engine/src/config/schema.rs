@@ -1,0 +1,182 @@
+//! Owns the names of all keys of `turno.toml` and of policy files, with one line of words each. The reader takes
+//! its nearest names from here, and a test holds the documentation against it. The types are in `file.rs`.
+
+/// A key that may be written. `*` in its path stands for a name of the writer's choice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Key {
+    /// Its path, with dots.
+    pub path: &'static str,
+    /// What it is, in one line.
+    pub doc: &'static str,
+}
+
+const fn key(path: &'static str, doc: &'static str) -> Key {
+    Key { path, doc }
+}
+
+/// A set of keys.
+#[derive(Debug, Clone, Copy)]
+pub struct Schema(&'static [Key]);
+
+/// What a path stands for in a schema.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Meaning {
+    /// A value.
+    Value,
+    /// A table with keys of its own.
+    Table,
+    /// Nothing.
+    Unknown,
+}
+
+/// The keys of `turno.toml`.
+pub const SETTINGS: Schema = Schema(&[
+    key(
+        "slots",
+        "how many attempts may run at once, each in its own worktree",
+    ),
+    key("policy", "the policy that is used when none is asked for"),
+    key(
+        "budget.shift_usd",
+        "US dollars that one shift may spend; a hard stop",
+    ),
+    key(
+        "checks.*.command",
+        "the shell command, run at the top of the repository; exit code 0 is a pass",
+    ),
+    key(
+        "checks.*.timeout",
+        "limit for the command with everything it started",
+    ),
+    key(
+        "agents.*.dialect",
+        "how the agent is spoken to: claude, codex or script",
+    ),
+    key("agents.*.program", "the program to run, by name or path"),
+    key("agents.*.args", "arguments that are put before the dialect's own"),
+    key(
+        "agents.*.env.*",
+        "a variable for the agent: a text, or `$NAME` for the value of a variable of yours",
+    ),
+    key(
+        "agents.*.pass_env",
+        "names of variables of your environment that the agent sees as they are",
+    ),
+    key("agents.*.at_once", "how many of its attempts may run at once"),
+    key(
+        "agents.*.script",
+        "the file of a script agent, from the directory of the turno.toml that names it",
+    ),
+    key(
+        "setup.command",
+        "a shell command that is run once in each new slot",
+    ),
+    key("setup.timeout", "limit for the setup command"),
+    key(
+        "setup.copy",
+        "files that git ignores and that each slot needs, copied from your checkout",
+    ),
+    key(
+        "personas.*.agents",
+        "agents that may play the persona, best first",
+    ),
+    key("personas.*.model", "the model, by the agent's own name for it"),
+    key("personas.*.effort", "how hard it thinks: low, medium or high"),
+    key("personas.*.budget_usd", "US dollars that one attempt may spend"),
+    key("personas.*.wall_clock", "time limit of one attempt"),
+    key("prices.*.input", "US dollars for a million prompt tokens"),
+    key("prices.*.output", "US dollars for a million answer tokens"),
+    key(
+        "prices.*.cache_read",
+        "US dollars for a million prompt tokens read from cache",
+    ),
+    key(
+        "prices.*.cache_write",
+        "US dollars for a million prompt tokens written to cache",
+    ),
+]);
+
+/// The keys of a policy file.
+pub const POLICY: Schema = Schema(&[
+    key("description", "one line for people"),
+    key("review", "whether each change needs an approval: required or off"),
+    key(
+        "unchecked",
+        "what happens in a project without checks: refuse or land-on-review",
+    ),
+    key(
+        "check_reruns",
+        "how often a red check is run again at the same tree, to see whether it is flaky",
+    ),
+    key("silence", "no output from an agent for this long is a stall"),
+    key(
+        "least_start_usd",
+        "an attempt is not started with less money than this",
+    ),
+    key("longest_wait", "the longest wait between two tries"),
+    key(
+        "rows.*.tries",
+        "how often the cause may happen to a task before a person is asked",
+    ),
+    key(
+        "rows.*.wait",
+        "wait before the first retry, doubled for each further one",
+    ),
+]);
+
+/// The keys of a price list.
+pub const PRICES: Schema = Schema(&[
+    key("*.input", "US dollars for a million prompt tokens"),
+    key("*.output", "US dollars for a million answer tokens"),
+    key(
+        "*.cache_read",
+        "US dollars for a million prompt tokens read from cache",
+    ),
+    key(
+        "*.cache_write",
+        "US dollars for a million prompt tokens written to cache",
+    ),
+]);
+
+impl Schema {
+    /// All keys, in the order people read them.
+    pub fn keys(self) -> &'static [Key] {
+        self.0
+    }
+
+    /// What stands at a path.
+    pub(super) fn meaning(self, path: &[String]) -> Meaning {
+        let mut meaning = Meaning::Unknown;
+        for key in self.0 {
+            let mut rest = key.path.split('.');
+            if path
+                .iter()
+                .all(|p| rest.next().is_some_and(|k| k == "*" || k == p))
+            {
+                match rest.next() {
+                    None => return Meaning::Value,
+                    Some(_) => meaning = Meaning::Table,
+                }
+            }
+        }
+        meaning
+    }
+
+    /// The names that may be written in a table; empty where any name may be.
+    pub(super) fn names_in(self, table: &[String]) -> Vec<&'static str> {
+        let mut names: Vec<&'static str> = Vec::new();
+        for key in self.0 {
+            let mut rest = key.path.split('.');
+            if table
+                .iter()
+                .all(|p| rest.next().is_some_and(|k| k == "*" || k == p))
+                && let Some(name) = rest.next()
+                && name != "*"
+                && !names.contains(&name)
+            {
+                names.push(name);
+            }
+        }
+        names
+    }
+}

@@ -1,0 +1,80 @@
+//! Owns the names of Turno's refs. A [`TurnoRef`] can only be one of these, so that nothing that takes one can
+//! move or delete a branch of the user's.
+
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use turno_core::ids::{AttemptId, IssueId, TaskId};
+
+/// A ref below `refs/heads/turno/` or `refs/turno/`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TurnoRef(String);
+
+impl TurnoRef {
+    /// An issue's integration branch: `turno/7/base`.
+    pub fn base(issue: IssueId) -> Self {
+        Self(format!("refs/heads/turno/{issue}/base"))
+    }
+
+    /// The `n`th branch of a task: `turno/7/2-1`.
+    pub fn task(task: TaskId, n: u32) -> Self {
+        Self(format!("refs/heads/turno/{}/{}-{n}", task.issue, task.number))
+    }
+
+    /// What a landing made of an attempt's change, written before the integration branch moves: it proves after
+    /// a crash that the change has landed, and keeps the commit when it has not.
+    pub fn landing(task: TaskId, attempt: AttemptId) -> Self {
+        Self(format!(
+            "refs/turno/landing/{}/{}/{attempt}",
+            task.issue, task.number
+        ))
+    }
+
+    /// Work that was found somewhere and kept. `label` is a short word of Turno's own, e.g. a place.
+    pub(crate) fn salvage(label: &str, at: DateTime<Utc>, n: u32) -> Self {
+        Self(format!(
+            "refs/turno/salvage/{label}-{}-{n}",
+            at.format("%Y%m%dT%H%M%S%3fZ")
+        ))
+    }
+
+    /// The whole name, e.g. `refs/heads/turno/7/base`.
+    pub fn full(&self) -> &str {
+        &self.0
+    }
+
+    /// The name as people write it, e.g. `turno/7/base`.
+    pub fn short(&self) -> &str {
+        self.0.strip_prefix("refs/heads/").unwrap_or(&self.0)
+    }
+}
+
+impl fmt::Display for TurnoRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.short())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_what_people_read_in_git_branch() {
+        let task = TaskId {
+            issue: IssueId(7),
+            number: 2,
+        };
+        assert_eq!(TurnoRef::base(IssueId(7)).short(), "turno/7/base");
+        assert_eq!(TurnoRef::task(task, 1).full(), "refs/heads/turno/7/2-1");
+        assert_eq!(
+            TurnoRef::landing(task, AttemptId(5)).full(),
+            "refs/turno/landing/7/2/a5"
+        );
+        let at = DateTime::from_timestamp_millis(1_700_000_000_123).unwrap();
+        assert_eq!(
+            TurnoRef::salvage("s1", at, 0).short(),
+            "refs/turno/salvage/s1-20231114T221320123Z-0"
+        );
+    }
+}

@@ -1,0 +1,68 @@
+//! Owns the live feed: what attempts are doing at this moment, for those who look. It may lose lines and nothing
+//! depends on it; the journal and the transcripts lose none.
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::broadcast;
+use turno_core::ids::AttemptId;
+
+const KEPT: usize = 1024;
+
+/// What an attempt is doing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Doing {
+    /// It says this.
+    Says(String),
+    /// It uses a tool.
+    Uses(String),
+    /// A tool has come to its end.
+    Used(String),
+    /// Turno does this for it.
+    Step(String),
+    /// Something worth a line.
+    Notes(String),
+}
+
+impl Doing {
+    /// One short line for people.
+    pub fn line(&self) -> String {
+        let text = match self {
+            Self::Says(text) | Self::Uses(text) | Self::Used(text) | Self::Step(text) | Self::Notes(text) => text,
+        };
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// One line of the feed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LiveLine {
+    /// Whose.
+    pub attempt: AttemptId,
+    /// What.
+    pub doing: Doing,
+}
+
+/// The feed.
+#[derive(Debug, Clone)]
+pub struct Live {
+    lines: broadcast::Sender<LiveLine>,
+}
+
+impl Default for Live {
+    fn default() -> Self {
+        Self { lines: broadcast::channel(KEPT).0 }
+    }
+}
+
+impl Live {
+    /// Says what an attempt is doing, to whoever looks.
+    pub fn say(&self, attempt: AttemptId, doing: Doing) {
+        // Nobody looking is no error.
+        drop(self.lines.send(LiveLine { attempt, doing }));
+    }
+
+    /// From now on.
+    pub fn watch(&self) -> broadcast::Receiver<LiveLine> {
+        self.lines.subscribe()
+    }
+}

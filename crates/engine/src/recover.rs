@@ -1,0 +1,66 @@
+//! Owns the first thing a coordinator does: whatever an earlier one left running is ended, its work is kept and
+//! what it spent is counted, before anything new begins.
+
+use turno_core::State;
+use turno_core::command::AgentStart;
+use turno_core::event::{AgentEnd, Event, LeftBehind, LostAttempt};
+use turno_core::failure::{Cause, Failure};
+use turno_core::persona::Access;
+use turno_core::units::Spend;
+
+use crate::attempt::{branch_of, message_of, replay_spend};
+use crate::process::supervised::end_supervisor;
+use crate::process::tree::kill_marked;
+use crate::site::Site;
+use crate::slots::SlotPlace;
+
+/// Ends what an earlier coordinator left. `None` when it left nothing.
+pub async fn recover(site: &Site, state: &State) -> Option<Event> {
+    let attempts: Vec<_> = state.running().filter_map(|t| t.run()).map(|r| r.attempt).collect();
+    if attempts.is_empty() {
+        return None;
+    }
+    let mut lost = Vec::new();
+    for attempt in attempts {
+        let dir = site.dirs.attempt(attempt);
+        end_supervisors(&dir).await;
+        kill_marked(&site.marker(attempt)).await;
+        let start = std::fs::read(dir.join("start.json"))
+            .ok()
+            .and_then(|bytes| serde_json::from_slice::<AgentStart>(&bytes).ok());
+        let Some(start) = start else {
+            lost.push(LostAttempt { attempt, spend: Spend::NOTHING, left: LeftBehind::Nothing });
+            continue;
+        };
+        let spend = replay_spend(site, &start, &dir);
+        lost.push(LostAttempt { attempt, spend, left: keep(site, &start, spend).await });
+    }
+    Some(Event::Restarted { lost })
+}
+
+/// The attempt's own supervisor, and those of its checks and its setup.
+async fn end_supervisors(dir: &std::path::Path) {
+    end_supervisor(dir).await;
+    end_supervisor(&dir.join("setup")).await;
+    for entry in std::fs::read_dir(dir.join("checks")).into_iter().flatten().flatten() {
+        end_supervisor(&entry.path()).await;
+    }
+}
+
+/// A dead writer's work becomes a commit, so that the next one goes on from it.
+async fn keep(site: &Site, start: &AgentStart, spend: Spend) -> LeftBehind {
+    if start.access == Access::Read {
+        return LeftBehind::Nothing;
+    }
+    let end = AgentEnd::Failed(Failure::new(Cause::Lost, "the coordinator stopped while it ran"));
+    let message = message_of(start, &end, spend.cost);
+    let place = SlotPlace::Slot(start.slot);
+    match site.pool.collect(place, &start.from, &branch_of(start), &message).await {
+        Ok(collected) => collected.left,
+        Err(error) => {
+            // It stays in the slot, whose next use salvages it.
+            tracing::warn!(attempt = %start.attempt, %error, "what a lost attempt left could not be collected");
+            LeftBehind::Nothing
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! Owns the loop: take what has happened, decide, commit, tell, act. In that order, always.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use turno_core::admit::{Refused, admit};
+use turno_core::command::Command;
+use turno_core::event::Event;
+use turno_core::ids::Seq;
+use turno_core::record::Record;
+use turno_core::shift::ShiftEnd;
+use turno_core::units::Timestamp;
+use turno_core::{State, next_deadline};
+
+use crate::runner::{Runner, Submission, Told};
+use crate::store::{self, Reader, Store};
+
+/// How many events are committed together at most.
+const GROUP: usize = 64;
+/// The clock of the machine may jump, so it is looked at again after this long at the latest.
+const LONGEST_SLEEP: Duration = Duration::from_secs(20);
+
+/// The time now.
+pub fn now() -> Timestamp {
+    Timestamp(chrono::Utc::now().timestamp_millis())
+}
+
+/// What a person asks for, and where the answer goes.
+struct Request {
+    event: Event,
+    answer: oneshot::Sender<Result<Seq, Refused>>,
+}
+
+/// Why a request was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum RequestError {
+    /// It makes no sense now.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// The coordinator ended before it was committed.
+    #[error("the coordinator ended before it took the request; try again")]
+    Gone,
+}
+
+/// A door to the running engine. Cheap to copy.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    requests: mpsc::UnboundedSender<Request>,
+    head: watch::Receiver<Seq>,
+    snapshot: watch::Receiver<Arc<State>>,
+    reader: Reader,
+}
+
+impl std::fmt::Debug for Request {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Request({:?})", self.event)
+    }
+}
+
+impl Handle {
+    /// Asks for something. The answer comes after it is committed, or says why it is refused.
+    ///
+    /// # Errors
+    /// When it is refused or the engine has ended.
+    pub async fn request(&self, event: Event) -> Result<Seq, RequestError> {
+        let (answer, answered) = oneshot::channel();
+        self.requests.send(Request { event, answer }).map_err(|_| RequestError::Gone)?;
+        Ok(answered.await.map_err(|_| RequestError::Gone)??)
+    }
+
+    /// The state after the last commit.
+    pub fn snapshot(&self) -> Arc<State> {
+        self.snapshot.borrow().clone()
+    }
+
+    /// The number of the last committed record, to be waited on.
+    pub fn head(&self) -> watch::Receiver<Seq> {
+        self.head.clone()
+    }
+
+    /// Committed records.
+    pub fn reader(&self) -> &Reader {
+        &self.reader
+    }
+}
+
+/// The engine before it runs: state and store, and nobody at work.
+#[derive(Debug)]
+pub struct Desk {
+    /// The state.
+    pub state: State,
+    store: Store,
+}
+
+impl Desk {
+    /// From an opened store.
+    pub fn new(store: Store, state: State) -> Self {
+        Self { state, store }
+    }
+
+    /// Takes one event in and commits it. Nobody is at work, so nothing is started.
+    ///
+    /// # Errors
+    /// When it cannot be committed.
+    pub fn take(&mut self, event: Event) -> Result<Vec<Command>, store::Error> {
+        let seq = Seq(self.store.head().0 + 1);
+        let record = Record::of(&mut self.state, seq, now(), event);
+        self.store.commit(std::slice::from_ref(&record))?;
+        Ok(record.commands)
+    }
+
+    /// The same for what a person asks, which may be refused.
+    ///
+    /// # Errors
+    /// When it makes no sense now, or cannot be committed.
+    pub fn request(&mut self, event: Event) -> Result<Vec<Command>, DeskError> {
+        admit(&self.state, &event)?;
+        Ok(self.take(event)?)
+    }
+
+    /// Committed records.
+    pub fn reader(&self) -> Reader {
+        self.store.reader()
+    }
+}
+
+/// Why a request to a [`Desk`] was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum DeskError {
+    /// It makes no sense now.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// It could not be committed.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+/// The engine at work.
+#[derive(Debug)]
+pub struct Engine<R> {
+    desk: Desk,
+    runner: R,
+    heard: u64,
+    requests: mpsc::UnboundedReceiver<Request>,
+    head: watch::Sender<Seq>,
+    snapshot: watch::Sender<Arc<State>>,
+}
+
+/// Something to take in, and who waits for it.
+struct Taken {
+    event: Event,
+    answer: Option<oneshot::Sender<Result<Seq, Refused>>>,
+}
+
+impl<R: Runner> Engine<R> {
+    /// Puts a runner to work for a desk.
+    pub fn new(desk: Desk, runner: R) -> (Self, Handle) {
+        let (sender, requests) = mpsc::unbounded_channel();
+        let (head, head_seen) = watch::channel(desk.store.head());
+        let (snapshot, snapshot_seen) = watch::channel(Arc::new(desk.state.clone()));
+        let reader = desk.reader();
+        let engine = Self { desk, runner, heard: 0, requests, head, snapshot };
+        (engine, Handle { requests: sender, head: head_seen, snapshot: snapshot_seen, reader })
+    }
+
+    /// Runs until the shift that `first` starts has ended; everything that ran is gone then.
+    ///
+    /// # Errors
+    /// When `first` is refused, or a record cannot be committed. What was not committed was not done.
+    pub async fn run(mut self, first: Event) -> Result<ShiftEnd, DeskError> {
+        let ended = self.work(first).await;
+        self.runner.shutdown().await;
+        ended
+    }
+
+    async fn work(&mut self, first: Event) -> Result<ShiftEnd, DeskError> {
+        admit(&self.desk.state, &first)?;
+        let mut group = vec![Taken { event: first, answer: None }];
+        loop {
+            let commands = self.commit(group)?;
+            if let Some(end) = self.act(commands) {
+                return Ok(end);
+            }
+            group = self.next().await;
+        }
+    }
+
+    /// Decides on each event in order and makes the records durable together.
+    fn commit(&mut self, group: Vec<Taken>) -> Result<Vec<Command>, store::Error> {
+        let mut seq = self.desk.store.head();
+        let mut records = Vec::new();
+        let mut answers = Vec::new();
+        for Taken { event, answer } in group {
+            if let Some(answer) = answer {
+                if let Err(refused) = admit(&self.desk.state, &event) {
+                    answers.push((answer, Err(refused)));
+                    continue;
+                }
+                answers.push((answer, Ok(Seq(seq.0 + 1))));
+            }
+            seq = Seq(seq.0 + 1);
+            records.push(Record::of(&mut self.desk.state, seq, now(), event));
+        }
+        if !records.is_empty() {
+            let store = &mut self.desk.store;
+            tokio::task::block_in_place(|| store.commit(&records))?;
+            self.snapshot.send_replace(Arc::new(self.desk.state.clone()));
+            self.head.send_replace(seq);
+        }
+        for (answer, result) in answers {
+            // Whoever asked may have gone; the record stands.
+            drop(answer.send(result));
+        }
+        Ok(records.into_iter().flat_map(|r| r.commands).collect())
+    }
+
+    /// Carries commands out. Gives the end when the shift has one.
+    fn act(&self, commands: Vec<Command>) -> Option<ShiftEnd> {
+        let mut ended = None;
+        for command in commands {
+            match command {
+                Command::StartAgent(start) => drop(self.runner.submit(Submission::Agent(start))),
+                Command::RunChecks(start) => drop(self.runner.submit(Submission::Checks(start))),
+                Command::Land(start) => drop(self.runner.submit(Submission::Landing(start))),
+                Command::StopAttempt { attempt, why } => self.runner.cancel(attempt, why),
+                Command::EndShift { end, .. } => ended = Some(end),
+            }
+        }
+        ended
+    }
+
+    /// Waits for the next events: whatever is there by then is taken together.
+    async fn next(&mut self) -> Vec<Taken> {
+        let mut group = Vec::new();
+        loop {
+            let deadline = next_deadline(&self.desk.state);
+            let wait = deadline.map_or(LONGEST_SLEEP, |d| Duration::from_millis(d.since(now()).0).min(LONGEST_SLEEP));
+            tokio::select! {
+                told = self.runner.events(self.heard) => self.hear(told, &mut group),
+                Some(request) = self.requests.recv() => group.push(request.into()),
+                () = tokio::time::sleep(wait) => {}
+            }
+            if deadline.is_some_and(|d| d <= now()) {
+                group.push(Taken { event: Event::TimePassed, answer: None });
+            }
+            while group.len() < GROUP
+                && let Ok(request) = self.requests.try_recv()
+            {
+                group.push(request.into());
+            }
+            if !group.is_empty() {
+                return group;
+            }
+        }
+    }
+
+    fn hear(&mut self, told: Vec<Told>, group: &mut Vec<Taken>) {
+        for Told { number, event } in told {
+            self.heard = number;
+            group.push(Taken { event, answer: None });
+        }
+    }
+}
+
+impl From<Request> for Taken {
+    fn from(request: Request) -> Self {
+        Self { event: request.event, answer: Some(request.answer) }
+    }
+}

@@ -1,0 +1,223 @@
+//! Owns what attempts on this machine need: repository, pool, state directory, configuration, environment.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use turno_core::ids::{AttemptId, CommitId, TaskId};
+
+use crate::config::{EnvMap, Loaded};
+use crate::git::Repo;
+use crate::live::Live;
+use crate::process::supervised::{Start, Supervised};
+use crate::process::supervisor::Orders;
+use crate::process::{self, tree::MARKER};
+use crate::slots::{self, Prepared, SlotPlace, SlotPool};
+use crate::workspace::StateDir;
+
+/// How many agents may be started in a second: each start is a burst of work for the machine and the account.
+const STARTS_A_SECOND: NonZeroU32 = NonZeroU32::MIN.saturating_add(3);
+/// How long a program has to leave after it was asked, before its tree is killed.
+const GRACE_MS: u64 = 3000;
+/// How much a supervised program may say.
+const OUTPUT_CAP: u64 = 256 << 20;
+
+/// Variables of the user's environment that every program sees: where programs, files and certificates are, and
+/// how the network is reached. Nothing that is a secret by its nature.
+const BASE_ENV: [&str; 20] = [
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "SHELL",
+    "LANG",
+    "LC_ALL",
+    "LC_CTYPE",
+    "TZ",
+    "TMPDIR",
+    "CARGO_HOME",
+    "RUSTUP_HOME",
+    "NVM_DIR",
+    "JAVA_HOME",
+    "GOPATH",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+];
+
+/// What attempts on this machine need.
+#[derive(Debug)]
+pub struct Site {
+    /// The repository and its worktrees.
+    pub pool: SlotPool,
+    /// Where things are kept.
+    pub dirs: StateDir,
+    /// The `turno` binary itself: it supervises, and performs scripts.
+    pub turno: PathBuf,
+    /// The configuration of this shift.
+    pub config: Arc<Loaded>,
+    /// The user's environment.
+    pub env: EnvMap,
+    /// The live feed.
+    pub live: Live,
+    pace: DefaultDirectRateLimiter,
+}
+
+/// Why a slot is not ready for work.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The pool could not put it on its commit.
+    #[error(transparent)]
+    Slots(#[from] slots::Error),
+    /// The configured preparation failed.
+    #[error("the setup of a new slot failed: {0}. See [setup] in turno.toml")]
+    Setup(String),
+    /// A program of Turno's own could not be run.
+    #[error(transparent)]
+    Process(#[from] process::Error),
+}
+
+impl Site {
+    /// Opens the pool of a repository.
+    ///
+    /// # Errors
+    /// When the directory of the slots cannot be used.
+    pub fn new(
+        repo: Repo,
+        dirs: StateDir,
+        turno: PathBuf,
+        config: Arc<Loaded>,
+        env: EnvMap,
+    ) -> Result<Self, slots::Error> {
+        let pool = SlotPool::open(repo, &dirs.slots())?;
+        let pace = RateLimiter::direct(Quota::per_second(STARTS_A_SECOND));
+        Ok(Self { pool, dirs, turno, config, env, live: Live::default(), pace })
+    }
+
+    /// The repository.
+    pub fn repo(&self) -> &Repo {
+        self.pool.repo()
+    }
+
+    /// Waits for the next agent's turn to be started.
+    pub(crate) async fn pace(&self) {
+        self.pace.until_ready().await;
+    }
+
+    /// The marker that every process of an attempt carries; no other workspace has the same.
+    pub fn marker(&self, attempt: AttemptId) -> String {
+        marker(&self.dirs, attempt)
+    }
+
+    /// What every program sees.
+    pub(crate) fn base_env(&self, task: TaskId, place: SlotPlace) -> BTreeMap<String, String> {
+        let lower: BTreeSet<String> = BASE_ENV.iter().map(|n| n.to_lowercase()).filter(|n| n.ends_with("_proxy")).collect();
+        let mut env: BTreeMap<String, String> = self
+            .env
+            .iter()
+            .filter(|(name, _)| BASE_ENV.contains(&name.as_str()) || lower.contains(*name))
+            .map(|(n, v)| (n.clone(), v.clone()))
+            .collect();
+        env.insert("TURNO_TASK".to_owned(), task.to_string());
+        env.insert("TURNO_SLOT".to_owned(), place.to_string());
+        if let SlotPlace::Slot(id) = place {
+            // Twenty ports of its own, so that two slots can run the same server.
+            env.insert("TURNO_PORT".to_owned(), (20_000 + u32::from(id.0) * 20).to_string());
+        }
+        env
+    }
+
+    /// Starts a supervised program in a directory of its own.
+    pub(crate) fn supervise(
+        &self,
+        attempt: AttemptId,
+        dir: &Path,
+        argv: Vec<String>,
+        cwd: &Path,
+        env: BTreeMap<String, String>,
+        limit_ms: u64,
+    ) -> Result<Supervised, process::Error> {
+        std::fs::create_dir_all(dir)
+            .map_err(|e| process::Error::Output { program: dir.display().to_string(), why: e.to_string() })?;
+        let orders =
+            Orders { argv, cwd: cwd.to_owned(), grace_ms: GRACE_MS, limit_ms, output_cap: OUTPUT_CAP };
+        Supervised::start(Start { turno: &self.turno, dir, orders, env, marker: self.marker(attempt) })
+    }
+
+    /// Puts a place on a commit and makes it ready for work: files copied, setup run when it is new.
+    pub(crate) async fn prepare(
+        &self,
+        attempt: AttemptId,
+        task: TaskId,
+        place: SlotPlace,
+        commit: &CommitId,
+    ) -> Result<Prepared, Error> {
+        let prepared = self.pool.prepare(place, commit).await?;
+        self.set_up(attempt, task, place, &prepared.path).await?;
+        Ok(prepared)
+    }
+
+    /// Runs the configured setup, once for each place and each wording of it.
+    pub(crate) async fn set_up(
+        &self,
+        attempt: AttemptId,
+        task: TaskId,
+        place: SlotPlace,
+        path: &Path,
+    ) -> Result<(), Error> {
+        let setup = &self.config.setup;
+        for file in &setup.copy {
+            copy_into(self.repo().root(), path, file)?;
+        }
+        let Some(command) = &setup.command else { return Ok(()) };
+        let inode = std::os::unix::fs::MetadataExt::ino(
+            &std::fs::metadata(path).map_err(|e| Error::Setup(e.to_string()))?,
+        );
+        let wanted = format!("{inode} {command}");
+        let note = self.dirs.slots().join(format!("{place}.setup"));
+        if std::fs::read_to_string(&note).is_ok_and(|done| done == wanted) {
+            return Ok(());
+        }
+        let dir = self.dirs.attempt(attempt).join("setup");
+        let argv = shell(command);
+        let env = self.base_env(task, place);
+        let mut run = self.supervise(attempt, &dir, argv, path, env, setup.timeout.0)?;
+        run.close_input();
+        let end = run.wait().await;
+        use crate::process::supervisor::{End, ExitKind, files};
+        if end != Some(End::Exited(ExitKind::Code(0))) {
+            let said = crate::transcript::end_of(&dir.join(files::OUT), 2000);
+            return Err(Error::Setup(format!("`{command}` ended with {end:?}: {said}")));
+        }
+        std::fs::write(&note, wanted).map_err(|e| Error::Setup(e.to_string()))
+    }
+}
+
+/// A shell command, with both outputs in one file in the order they were written.
+pub(crate) fn shell(command: &str) -> Vec<String> {
+    vec!["/bin/sh".to_owned(), "-c".to_owned(), format!("exec 2>&1\n{command}")]
+}
+
+/// The marker of an attempt in a state directory.
+pub fn marker(dirs: &StateDir, attempt: AttemptId) -> String {
+    let sum = crc32c::crc32c(dirs.root().as_os_str().as_encoded_bytes());
+    debug_assert_eq!(MARKER, "TURNO_ATTEMPT");
+    format!("{sum:08x}-{attempt}")
+}
+
+fn copy_into(from: &Path, to: &Path, file: &str) -> Result<(), Error> {
+    let inside = Path::new(file).components().all(|c| matches!(c, std::path::Component::Normal(_)));
+    if !inside {
+        return Err(Error::Setup(format!("`{file}` in copy is no path below the repository")));
+    }
+    let (source, target) = (from.join(file), to.join(file));
+    if !source.is_file() || target.exists() {
+        return Ok(());
+    }
+    let copied = target.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| std::fs::copy(&source, &target));
+    copied.map(|_| ()).map_err(|e| Error::Setup(format!("cannot copy {file}: {e}")))
+}

@@ -1,0 +1,133 @@
+//! Owns what happens to a slot when an attempt in it has ended: a writer's work becomes commits on a branch of
+//! Turno's, a reader's slot is compared with what it was given.
+
+use turno_core::event::LeftBehind;
+use turno_core::ids::CommitId;
+
+use super::{Error, LeftOut, Salvaged, SlotPlace, SlotPool};
+use crate::git::{CommitMessage, Expected, Found, TurnoRef};
+
+/// What a writer left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Collected {
+    /// Its work.
+    pub left: LeftBehind,
+    /// What is not part of it; still in the slot, and moved aside when the slot is used again.
+    pub left_out: Vec<LeftOut>,
+    /// What does not lead to the result and is kept all the same, e.g. commits the agent went back from.
+    pub salvaged: Vec<Salvaged>,
+}
+
+/// What a reader left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Inspected {
+    /// Everything as it was.
+    Untouched,
+    /// Something else. It was kept and the slot was reset.
+    Touched {
+        /// What was kept.
+        salvaged: Vec<Salvaged>,
+        /// Which files, for people.
+        files: Vec<String>,
+    },
+}
+
+impl SlotPool {
+    /// Makes a writer's work a commit on `branch`: its own commits as they are, if they descend from `from`, and
+    /// on top of them one commit with everything it did not commit.
+    pub async fn collect(
+        &self,
+        place: SlotPlace,
+        from: &CommitId,
+        branch: &TurnoRef,
+        message: &CommitMessage,
+    ) -> Result<Collected, Error> {
+        let _lock = self.lock(place).await;
+        let tree = self.worktree(place)?;
+        let repo = self.repo();
+        let strays = self.tidy(&tree)?;
+        let head = self.head(&tree)?;
+        let parent = match head.commit() {
+            Some(commit) if repo.is_ancestor(from, commit)? => commit,
+            Some(_) | None => from,
+        };
+        // Detached before anything is written: a branch that is not Turno's must not come along.
+        self.set_head(&tree, parent)?;
+        let snapshot = self.snapshot(&tree, &head, Some(parent), Some(from)).await?;
+        let work = if snapshot.tree == repo.tree_of(parent)? {
+            parent.clone()
+        } else {
+            repo.commit_own(&snapshot.tree, parent, message).await?
+        };
+        let left = if snapshot.tree == repo.tree_of(from)? {
+            LeftBehind::Nothing
+        } else {
+            self.put_on(branch, &work).await?;
+            LeftBehind::Commit {
+                commit: work.clone(),
+                tree: snapshot.tree,
+            }
+        };
+        let mut salvaged = Vec::new();
+        for commit in head.commit().into_iter().chain([&work]).chain(&strays) {
+            if !repo.is_kept(commit).await? {
+                let refname = repo.keep(&place.to_string(), commit).await?;
+                salvaged.push(Salvaged::Commit {
+                    refname,
+                    commit: commit.clone(),
+                });
+            }
+        }
+        self.set_head(&tree, &work)?;
+        self.publish_index(&tree)?;
+        Ok(Collected {
+            left,
+            left_out: snapshot.left_out,
+            salvaged,
+        })
+    }
+
+    /// Moves a task's branch. Where it was before is kept if the new commit does not contain it.
+    async fn put_on(&self, branch: &TurnoRef, commit: &CommitId) -> Result<(), Error> {
+        let repo = self.repo();
+        let expected = match repo.read_ref(branch)? {
+            Found::At(old) if old == *commit => return Ok(()),
+            Found::Absent => Expected::Absent,
+            Found::At(old) => {
+                if !repo.is_ancestor(&old, commit)? {
+                    repo.keep("branch", &old).await?;
+                }
+                Expected::At(old)
+            }
+        };
+        Ok(repo.move_ref(branch, commit, &expected).await?)
+    }
+
+    /// Whether a reader changed nothing. If it did, its changes are kept and the slot is reset to `commit`.
+    pub async fn inspect_untouched(&self, place: SlotPlace, commit: &CommitId) -> Result<Inspected, Error> {
+        let _lock = self.lock(place).await;
+        let tree = self.worktree(place)?;
+        let found = self.look(&tree).await?;
+        let at = found.head.commit();
+        if at == Some(commit) && found.changes.is_empty() && found.strays.is_empty() {
+            return Ok(Inspected::Untouched);
+        }
+        let mut files: Vec<_> = match at {
+            Some(at) => self.repo().changed_files(commit, at)?,
+            None => Vec::new(),
+        };
+        files.extend(
+            found
+                .changes
+                .iter()
+                .map(|c| c.path().to_string_lossy().into_owned()),
+        );
+        files.sort();
+        files.dedup();
+        let mut salvaged = Vec::new();
+        self.salvage(place, &tree, &found, &mut salvaged).await?;
+        self.free_links(place, &tree, &found.head, commit, &mut salvaged)?;
+        self.reset(place, &tree, commit).await?;
+        Ok(Inspected::Touched { salvaged, files })
+    }
+}

@@ -1,0 +1,402 @@
+//! Owns keeping: how everything in a slot becomes a tree, and what happens to what git cannot hold.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use turno_core::ids::{CommitId, TreeId};
+
+use super::seat::Head;
+use super::{Error, SlotPlace, SlotPool};
+use crate::git::{self, Changed, Identity, Place, TurnoRef, Worktree, parse_status};
+use crate::process::End;
+
+/// Something that was found in a slot and kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Salvaged {
+    /// As a commit.
+    Commit {
+        /// Under this ref.
+        refname: TurnoRef,
+        /// Which.
+        commit: CommitId,
+    },
+    /// As files outside the slot, because git cannot hold them.
+    Aside {
+        /// Where they are.
+        path: PathBuf,
+    },
+}
+
+/// Something in a slot that is not part of the commit that was made of it. It is still there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Relative to the top of the slot.
+    pub path: PathBuf,
+    /// Why.
+    pub why: LeftOutWhy,
+}
+
+/// Why something could not be committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LeftOutWhy {
+    /// It is a repository of its own: a commit would hold a link that leads nowhere.
+    NestedRepository,
+    /// It cannot be read, or is no file, link or directory.
+    Unreadable,
+}
+
+/// A slot's files as a tree.
+pub(super) struct Snapshot {
+    pub(super) tree: TreeId,
+    pub(super) left_out: Vec<LeftOut>,
+}
+
+/// A raw diff entry of the index.
+struct Staged {
+    path: Vec<u8>,
+    was_link: Linked,
+    is_link: Linked,
+    change: u8,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Linked {
+    Yes,
+    No,
+}
+
+impl SlotPool {
+    /// What differs from Turno's index, and that from HEAD: the one scan of all files.
+    pub(super) async fn scan(&self, tree: &Worktree, head: &Head) -> Result<Vec<Changed>, Error> {
+        if !tree.index.exists() {
+            self.load_index(tree, head.commit()).await?;
+        }
+        let args = [
+            "status",
+            "--porcelain=v2",
+            "-z",
+            "--no-renames",
+            "--untracked-files=all",
+            "--ignored=no",
+        ];
+        let call = self.repo().git(Place::Own(tree)).args(args);
+        let output = match call.bytes().await {
+            Ok(output) => output,
+            // The index may be what is broken; it can be made again from the commit.
+            Err(git::Error::Git { .. }) => {
+                super::files::remove(&tree.index)?;
+                self.load_index(tree, head.commit()).await?;
+                call.bytes().await?
+            }
+            Err(other) => return Err(other.into()),
+        };
+        parse_status(&output).map_err(|answer| {
+            git::Error::Answer {
+                what: call.what(),
+                answer,
+            }
+            .into()
+        })
+    }
+
+    /// Makes Turno's index that of a commit. What it knows of unchanged files is kept.
+    pub(super) async fn load_index(&self, tree: &Worktree, commit: Option<&CommitId>) -> Result<(), Error> {
+        let call = self.repo().git(Place::Own(tree)).args(["read-tree"]);
+        let call = match commit {
+            Some(commit) => call.args(["--reset", commit.as_str()]),
+            None => call.args(["--empty"]),
+        };
+        Ok(call.done().await?)
+    }
+
+    /// Everything in the slot that is not ignored, as a tree on top of `parent`. What the programs in the slot
+    /// staged counts too: a force-added ignored file is in, one that was removed from the index only is out. A
+    /// link to another repository is in only if `known_links` has it.
+    pub(super) async fn snapshot(
+        &self,
+        tree: &Worktree,
+        head: &Head,
+        parent: Option<&CommitId>,
+        known_links: Option<&CommitId>,
+    ) -> Result<Snapshot, Error> {
+        let staged = self.staged_by_programs(tree, head).await;
+        self.load_index(tree, parent).await?;
+        let git = |args: &[&str]| self.repo().git(Place::Own(tree)).args(args);
+        let there = |path: &[u8]| fs::symlink_metadata(tree.path.join(OsStr::from_bytes(path))).is_ok();
+        let of = |wanted: u8| {
+            staged
+                .iter()
+                .filter(move |s| s.change == wanted && s.is_link == Linked::No)
+        };
+
+        let unstaged = nul(of(b'D').map(|s| s.path.as_slice()).filter(|p| there(p)));
+        if !unstaged.is_empty() {
+            git(&["update-index", "-z", "--force-remove", "--stdin"])
+                .input(unstaged)
+                .done()
+                .await?;
+        }
+        let mut left_out = Vec::new();
+        let add = git(&["add", "-A", "--ignore-errors"]);
+        let finished = add.finish().await?;
+        match finished.end {
+            End::Exited(0) => {}
+            End::Exited(1 | 128) => left_out = self.not_added(tree).await?,
+            End::Exited(_) | End::Signalled(_) => return Err(add.failure(&finished).into()),
+        }
+        if finished.end != End::Exited(0) && left_out.is_empty() {
+            return Err(add.failure(&finished).into());
+        }
+        let forced = nul(of(b'A').map(|s| s.path.as_slice()).filter(|p| there(p)));
+        if !forced.is_empty() {
+            let args = [
+                "add",
+                "-f",
+                "--ignore-errors",
+                "--pathspec-from-file=-",
+                "--pathspec-file-nul",
+            ];
+            let call = git(&args).input(forced);
+            let finished = call.finish().await?;
+            if finished.end != End::Exited(0) {
+                tracing::warn!(error = %call.failure(&finished), "not all that was staged in a slot could be added");
+            }
+        }
+        let known = match known_links {
+            Some(commit) => commit.to_string(),
+            None => {
+                git(&["hash-object", "-t", "tree", "-w", "--stdin"])
+                    .input(Vec::new())
+                    .text()
+                    .await?
+            }
+        };
+        let diff = git(&["diff-index", "--cached", "--raw", "-z", "--no-renames", &known])
+            .bytes()
+            .await?;
+        let links: Vec<_> = raw(&diff)
+            .into_iter()
+            .filter(|s| s.is_link == Linked::Yes && s.was_link == Linked::No)
+            .collect();
+        if !links.is_empty() {
+            let paths = nul(links.iter().map(|s| s.path.as_slice()));
+            git(&["update-index", "-z", "--force-remove", "--stdin"])
+                .input(paths)
+                .done()
+                .await?;
+            left_out.extend(links.iter().map(|s| LeftOut {
+                path: PathBuf::from(OsStr::from_bytes(&s.path)),
+                why: LeftOutWhy::NestedRepository,
+            }));
+        }
+        let answer = git(&["write-tree"]).text().await?;
+        let tree = answer.parse().map_err(|_| git::Error::Answer {
+            what: "write-tree".into(),
+            answer: answer.clone(),
+        })?;
+        Ok(Snapshot { tree, left_out })
+    }
+
+    /// What is still not in the index after everything was added.
+    async fn not_added(&self, tree: &Worktree) -> Result<Vec<LeftOut>, Error> {
+        let args = [
+            "status",
+            "--porcelain=v2",
+            "-z",
+            "--no-renames",
+            "--untracked-files=all",
+        ];
+        let call = self.repo().git(Place::Own(tree)).args(args);
+        let changes = parse_status(&call.bytes().await?).map_err(|answer| git::Error::Answer {
+            what: call.what(),
+            answer,
+        })?;
+        let left = changes.into_iter().filter_map(|change| match change {
+            Changed::Tracked {
+                differs: git::Differs::Staged,
+                ..
+            } => None,
+            Changed::Tracked {
+                path,
+                differs: git::Differs::Unstaged,
+            } => Some(LeftOut {
+                path,
+                why: LeftOutWhy::Unreadable,
+            }),
+            Changed::Untracked { path } => {
+                let nested = path.as_os_str().as_bytes().ends_with(b"/");
+                let why = if nested {
+                    LeftOutWhy::NestedRepository
+                } else {
+                    LeftOutWhy::Unreadable
+                };
+                Some(LeftOut { path, why })
+            }
+        });
+        Ok(left.collect())
+    }
+
+    /// What programs in the slot put in or took out of their own index. Their index may be broken: then nothing.
+    async fn staged_by_programs(&self, tree: &Worktree, head: &Head) -> Vec<Staged> {
+        let index = tree.git_dir.join("index");
+        let (Some(commit), true) = (head.commit(), index.exists()) else {
+            return Vec::new();
+        };
+        let args = [
+            "diff-index",
+            "--cached",
+            "--raw",
+            "-z",
+            "--no-renames",
+            commit.as_str(),
+        ];
+        match self
+            .repo()
+            .git(Place::OwnOtherIndex(tree, &index))
+            .args(args)
+            .bytes()
+            .await
+        {
+            Ok(output) => raw(&output),
+            Err(error) => {
+                tracing::warn!(%error, "a slot's own index cannot be read; its files are taken as they are");
+                Vec::new()
+            }
+        }
+    }
+
+    /// Keeps whatever is in a slot and nowhere else. Afterwards the slot may be reset.
+    pub(super) async fn salvage(
+        &self,
+        place: SlotPlace,
+        tree: &Worktree,
+        found: &Looked,
+        salvaged: &mut Vec<Salvaged>,
+    ) -> Result<(), Error> {
+        let label = place.to_string();
+        let head = found.head.commit();
+        if !found.changes.is_empty() {
+            let snapshot = self.snapshot(tree, &found.head, head, head).await?;
+            let same = match head {
+                Some(commit) => self.repo().tree_of(commit)? == snapshot.tree,
+                None => false,
+            };
+            if !same {
+                let parents: Vec<_> = head.into_iter().cloned().collect();
+                let message = format!("Left uncommitted in slot {place}\n");
+                let commit = self
+                    .repo()
+                    .commit_tree(&snapshot.tree, &parents, &message, &Identity::Turno)
+                    .await?;
+                let refname = self.repo().keep(&label, &commit).await?;
+                salvaged.push(Salvaged::Commit { refname, commit });
+            }
+            for left in &snapshot.left_out {
+                let (from, name) = (tree.path.join(&left.path), trimmed(&left.path));
+                if fs::symlink_metadata(&from).is_ok() {
+                    salvaged.push(Salvaged::Aside {
+                        path: self.put_aside(place, &from, name)?,
+                    });
+                }
+            }
+        }
+        for commit in head.into_iter().chain(&found.strays) {
+            if !self.repo().is_kept(commit).await? {
+                let refname = self.repo().keep(&label, commit).await?;
+                salvaged.push(Salvaged::Commit {
+                    refname,
+                    commit: commit.clone(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves repositories aside that a program in the slot cloned and committed as links: a checkout of a commit
+    /// without those links would leave them to be deleted.
+    pub(super) fn free_links(
+        &self,
+        place: SlotPlace,
+        tree: &Worktree,
+        head: &Head,
+        target: &CommitId,
+        salvaged: &mut Vec<Salvaged>,
+    ) -> Result<(), Error> {
+        let Some(from) = head.commit().filter(|c| *c != target) else {
+            return Ok(());
+        };
+        for path in self.repo().links_left(from, target)? {
+            let (whole, name) = (tree.path.join(&path), trimmed(&path));
+            // One of the project's own submodules has a file there, and its repository elsewhere.
+            if fs::symlink_metadata(whole.join(".git")).is_ok_and(|m| m.is_dir()) {
+                salvaged.push(Salvaged::Aside {
+                    path: self.put_aside(place, &whole, name)?,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Tidies a slot and looks at everything in it.
+    pub(super) async fn look(&self, tree: &Worktree) -> Result<Looked, Error> {
+        let strays = self.tidy(tree)?;
+        let head = self.head(tree)?;
+        if head.commit().is_none() {
+            // git refuses to work at all with such a HEAD; any commit will do until the slot is put on one.
+            self.set_head(tree, &self.repo().user_head()?.commit)?;
+        }
+        let changes = self.scan(tree, &head).await?;
+        Ok(Looked {
+            head,
+            strays,
+            changes,
+        })
+    }
+}
+
+/// All that a look at a slot shows.
+pub(super) struct Looked {
+    pub(super) head: Head,
+    pub(super) strays: Vec<CommitId>,
+    pub(super) changes: Vec<Changed>,
+}
+
+/// A path without the slash that marks a nested repository.
+fn trimmed(path: &Path) -> &Path {
+    let bytes = path.as_os_str().as_bytes();
+    Path::new(OsStr::from_bytes(bytes.strip_suffix(b"/").unwrap_or(bytes)))
+}
+
+fn nul<'a>(paths: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
+    paths.flat_map(|p| [p, b"\0"].concat()).collect()
+}
+
+fn raw(output: &[u8]) -> Vec<Staged> {
+    let mut fields = output.split(|&b| b == 0);
+    let mut found = Vec::new();
+    while let (Some(head), Some(path)) = (fields.next(), fields.next()) {
+        let linked = |mode: Option<&[u8]>| {
+            if mode == Some(b"160000") {
+                Linked::Yes
+            } else {
+                Linked::No
+            }
+        };
+        let mut words = head.strip_prefix(b":").unwrap_or(head).split(|&b| b == b' ');
+        let (was_link, is_link) = (linked(words.next()), linked(words.next()));
+        let change = words
+            .next_back()
+            .and_then(|w| w.first())
+            .copied()
+            .unwrap_or_default();
+        found.push(Staged {
+            path: path.to_vec(),
+            was_link,
+            is_link,
+            change,
+        });
+    }
+    found
+}

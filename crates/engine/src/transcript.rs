@@ -1,0 +1,160 @@
+//! Owns the reading of what an attempt said while it still says it. The raw bytes are on disk before they are
+//! seen here; this file only cuts them into lines: decoded one whole line at a time, each capped.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use turno_agents::dialect::Line;
+use turno_core::check::LogRef;
+
+/// A longer line is cut: its beginning is parsed, the rest stays in the transcript.
+pub const LINE_CAP: usize = 4 << 20;
+
+/// How far a transcript has been read.
+#[derive(Debug)]
+pub struct Tail {
+    path: PathBuf,
+    file: Option<File>,
+    part: Vec<u8>,
+    skipping: Skipping,
+    cap: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Skipping {
+    No,
+    /// The line was given, cut; its rest is not wanted.
+    RestOfLine,
+}
+
+impl Tail {
+    /// From the beginning of a file that may not be there yet.
+    pub fn new(path: PathBuf) -> Self {
+        Self::with_cap(path, LINE_CAP)
+    }
+
+    fn with_cap(path: PathBuf, cap: usize) -> Self {
+        Self { path, file: None, part: Vec::new(), skipping: Skipping::No, cap }
+    }
+
+    /// Gives every line that has come since the last call. True when there was any output at all.
+    pub fn read(&mut self, mut each: impl FnMut(Line<'_>)) -> bool {
+        let mut any = false;
+        let mut buffer = vec![0; 1 << 16];
+        loop {
+            if self.file.is_none() {
+                self.file = File::open(&self.path).ok();
+            }
+            let Some(file) = &mut self.file else { return any };
+            match file.read(&mut buffer) {
+                Ok(0) => return any,
+                Ok(count) => {
+                    any = true;
+                    self.take(&buffer[..count], &mut each);
+                }
+                Err(error) => {
+                    tracing::warn!(path = %self.path.display(), %error, "cannot read a transcript");
+                    return any;
+                }
+            }
+        }
+    }
+
+    /// Gives the last line if it has no end. Only when nothing more can come.
+    pub fn finish(mut self, mut each: impl FnMut(Line<'_>)) {
+        self.read(&mut each);
+        if !self.part.is_empty() && self.skipping == Skipping::No {
+            each(Line::Whole(&String::from_utf8_lossy(&self.part)));
+        }
+    }
+
+    fn take(&mut self, mut bytes: &[u8], each: &mut impl FnMut(Line<'_>)) {
+        while let Some(end) = bytes.iter().position(|b| *b == b'\n') {
+            let (line, rest) = bytes.split_at(end);
+            bytes = &rest[1..];
+            self.hold(line, each);
+            match self.skipping {
+                Skipping::RestOfLine => self.skipping = Skipping::No,
+                Skipping::No => {
+                    let whole = self.part.strip_suffix(b"\r").unwrap_or(&self.part);
+                    each(Line::Whole(&String::from_utf8_lossy(whole)));
+                }
+            }
+            self.part.clear();
+        }
+        self.hold(bytes, each);
+    }
+
+    /// Adds to the line that has no end yet; gives its beginning when it is too long.
+    fn hold(&mut self, bytes: &[u8], each: &mut impl FnMut(Line<'_>)) {
+        if self.skipping == Skipping::RestOfLine {
+            return;
+        }
+        let room = self.cap.saturating_sub(self.part.len());
+        self.part.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        if bytes.len() > room {
+            each(Line::Cut(&String::from_utf8_lossy(&self.part)));
+            self.part.clear();
+            self.skipping = Skipping::RestOfLine;
+        }
+    }
+}
+
+/// The last `limit` bytes of a file, as text; empty when there is none.
+pub fn end_of(path: &Path, limit: usize) -> String {
+    let Ok(bytes) = std::fs::read(path) else { return String::new() };
+    let from = bytes.len().saturating_sub(limit);
+    String::from_utf8_lossy(&bytes[from..]).into_owned()
+}
+
+/// A reference to a file below the state directory.
+pub fn log_ref(root: &Path, path: &Path) -> LogRef {
+    LogRef {
+        path: path.strip_prefix(root).unwrap_or(path).display().to_string(),
+        bytes: std::fs::metadata(path).map_or(0, |m| m.len()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(chunks: &[&[u8]], cap: usize) -> Vec<String> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("out");
+        let mut tail = Tail::with_cap(path.clone(), cap);
+        let mut found = Vec::new();
+        let mut all = Vec::new();
+        let mut note = |line: Line<'_>| {
+            found.push(match line {
+                Line::Whole(text) => text.to_owned(),
+                Line::Cut(text) => format!("CUT {text}"),
+            });
+        };
+        for chunk in chunks {
+            all.extend_from_slice(chunk);
+            std::fs::write(&path, &all).unwrap();
+            tail.read(&mut note);
+        }
+        tail.finish(&mut note);
+        found
+    }
+
+    #[test]
+    fn lines_are_whole_however_they_come() {
+        assert_eq!(lines(&[b"one\ntw", b"o\r\n", b"three"], 100), ["one", "two", "three"]);
+    }
+
+    #[test]
+    fn a_character_cut_between_two_reads_is_whole() {
+        let text = "gr\u{fc}n\n".as_bytes();
+        assert_eq!(lines(&[&text[..3], &text[3..]], 100), ["gr\u{fc}n"]);
+    }
+
+    #[test]
+    fn a_huge_line_is_given_once_and_cut() {
+        let huge = vec![b'x'; 50];
+        assert_eq!(lines(&[&huge, &huge, b"\nnext\n"], 10), ["CUT xxxxxxxxxx", "next"]);
+    }
+}

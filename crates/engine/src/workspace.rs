@@ -1,0 +1,167 @@
+//! Owns the state directory: where it is, what lies where in it, and the lock that lets one process in.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use turno_core::ids::AttemptId;
+
+/// Why the state directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It cannot be made or written.
+    #[error(
+        "the state directory {} cannot be used: {source}. Make it writable, or point TURNO_STATE_DIR at another directory",
+        path.display()
+    )]
+    Unusable {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Another process works with it.
+    #[error(
+        "another turno (pid {holder}) works on this workspace; its state is {}. \
+         Use `turno status` to see it, `turno stop` to end it",
+        path.display()
+    )]
+    Taken {
+        /// Which.
+        path: PathBuf,
+        /// Who has it, as far as the lock file says.
+        holder: String,
+    },
+    /// There is no home directory to put it in.
+    #[error("neither TURNO_STATE_DIR nor XDG_STATE_HOME nor HOME is set, so there is no place for Turno's state; set one")]
+    NoHome,
+}
+
+/// The paths in a state directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StateDir {
+    root: PathBuf,
+}
+
+impl StateDir {
+    /// The state directory of a repository: `TURNO_STATE_DIR`, else a directory below the user's state home
+    /// that is named after the repository and told apart by a sum over its path.
+    ///
+    /// # Errors
+    /// When no variable names a place.
+    pub fn of(repo_root: &Path, env: impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
+        let set = |name: &str| env(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+        if let Some(root) = set("TURNO_STATE_DIR") {
+            return Ok(Self { root: std::path::absolute(&root).unwrap_or(root) });
+        }
+        let home = set("XDG_STATE_HOME")
+            .or_else(|| set("HOME").map(|h| h.join(".local/state")))
+            .ok_or(Error::NoHome)?;
+        let name = repo_root.file_name().map_or_else(|| "root".to_owned(), |n| n.to_string_lossy().into_owned());
+        let sum = crc32c::crc32c(repo_root.as_os_str().as_encoded_bytes());
+        Ok(Self { root: home.join("turno").join(format!("{name}-{sum:08x}")) })
+    }
+
+    /// A state directory at a known place.
+    pub fn at(root: PathBuf) -> Self {
+        Self { root }
+    }
+
+    /// Its root.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Journal and index.
+    pub fn store(&self) -> PathBuf {
+        self.root.join("store")
+    }
+
+    /// One directory for each attempt.
+    pub fn attempts(&self) -> PathBuf {
+        self.root.join("attempts")
+    }
+
+    /// What one attempt said and left.
+    pub fn attempt(&self, attempt: AttemptId) -> PathBuf {
+        self.attempts().join(attempt.to_string())
+    }
+
+    /// The worktrees.
+    pub fn slots(&self) -> PathBuf {
+        self.root.join("slots")
+    }
+
+    /// The coordinator's socket. Short names only: a socket's path may have about a hundred bytes.
+    pub fn socket(&self) -> PathBuf {
+        self.root.join("turno.sock")
+    }
+
+    /// The developers' log.
+    pub fn log(&self) -> PathBuf {
+        self.root.join("turno.log")
+    }
+
+    /// Takes the lock, and makes the directory if there is none.
+    ///
+    /// # Errors
+    /// When it cannot be written or somebody else has it.
+    pub fn lock(&self) -> Result<Lock, Error> {
+        let unusable = |source| Error::Unusable { path: self.root.clone(), source };
+        std::fs::create_dir_all(&self.root).map_err(unusable)?;
+        let mut file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .read(true)
+            .write(true)
+            .open(self.root.join("lock"))
+            .map_err(unusable)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut holder = String::new();
+                let known = file.read_to_string(&mut holder).is_ok_and(|n| n > 0);
+                let holder = if known { holder.trim().to_owned() } else { "unknown".to_owned() };
+                return Err(Error::Taken { path: self.root.clone(), holder });
+            }
+            Err(TryLockError::Error(source)) => return Err(unusable(source)),
+        }
+        let written = file
+            .set_len(0)
+            .and_then(|()| file.rewind())
+            .and_then(|()| file.write_all(format!("{}\n", std::process::id()).as_bytes()));
+        written.map_err(unusable)?;
+        Ok(Lock { _file: file })
+    }
+}
+
+/// The right to use a state directory; given back when it is dropped, also by the kernel.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_one_may_have_it_and_the_other_is_told_who() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDir::at(dir.path().join("state"));
+        let lock = state.lock().unwrap();
+        let error = state.lock().unwrap_err();
+        assert!(error.to_string().contains(&std::process::id().to_string()), "{error}");
+        drop(lock);
+        state.lock().unwrap();
+    }
+
+    #[test]
+    fn two_repositories_of_the_same_name_have_two_directories() {
+        let env = |name: &str| (name == "HOME").then(|| "/home/u".to_owned());
+        let a = StateDir::of(Path::new("/a/app"), env).unwrap();
+        let b = StateDir::of(Path::new("/b/app"), env).unwrap();
+        assert_ne!(a, b);
+        assert!(a.root().starts_with("/home/u/.local/state/turno"));
+    }
+}

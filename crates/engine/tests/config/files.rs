@@ -1,0 +1,232 @@
+//! Files of personas, policies and prices: what they may say, and what is said when they do not do.
+
+use rstest::rstest;
+use turno_core::failure::Cause;
+use turno_core::persona::{Model, Tools};
+use turno_core::policy::TryRow;
+use turno_core::units::{MicroUsd, Span};
+use turno_engine::config::{self, Inputs, Layer};
+
+use crate::{error, file, inputs, repo};
+
+fn persona(text: &str) -> Inputs {
+    let mut inputs = inputs();
+    inputs
+        .files
+        .personas
+        .push(file(Layer::Repo, ".turno/personas/critic.md", text));
+    inputs
+}
+
+pub(crate) const CRITIC: &str =
+    "---\nname: critic\ndescription: Reads twice.\nrole: reviewer\n---\nYou are {{ persona.name }}.\n";
+
+#[test]
+fn a_persona_file_adds_or_replaces() {
+    let mut all = persona(CRITIC);
+    let own = "---\nname: engineer\ndescription: Ours.\nrole: engineer\nagent: codex\ntools: Read, Edit\nmodel: inherit\ncolor: blue\nbudget_usd: 0.5\n---\n\nWrite.\n";
+    all.files
+        .personas
+        .push(file(Layer::Repo, ".turno/personas/engineer.md", own));
+    let loaded = config::build(&all).unwrap();
+    let ring: Vec<&str> = loaded.core.personas.iter().map(|p| p.name.as_str()).collect();
+    assert_eq!(ring, ["author", "engineer", "reviewer", "tester", "critic"]);
+    let engineer = loaded.persona("engineer").unwrap();
+    assert_eq!(engineer.source.to_string(), ".turno/personas/engineer.md line 12");
+    let engineer = &engineer.persona;
+    assert_eq!(
+        (engineer.prompt.as_str(), engineer.budget),
+        ("Write.\n", MicroUsd(500_000))
+    );
+    assert_eq!(
+        engineer.tools,
+        Tools::Only(vec!["Read".to_owned(), "Edit".to_owned()])
+    );
+    assert_eq!(
+        (&engineer.model, engineer.agents.len()),
+        (&Model::AgentDefault, 1)
+    );
+}
+
+#[test]
+fn errors_of_persona_files_say_where_and_what_to_do() {
+    let head = "---\nname: critic\ndescription: Reads twice.\nrole: reviewer\n";
+    let cases = [
+        ("no front matter", "You are a critic.\n".to_owned()),
+        ("not closed", format!("{head}You are a critic.\n")),
+        ("empty front matter", "---\n---\nx\n".to_owned()),
+        (
+            "no name",
+            "---\nrole: reviewer\ndescription: x\n---\nx\n".to_owned(),
+        ),
+        (
+            "no description",
+            "---\nname: critic\nrole: reviewer\n---\nx\n".to_owned(),
+        ),
+        (
+            "no role",
+            "---\nname: critic\ndescription: x\n---\nx\n".to_owned(),
+        ),
+        (
+            "unknown role",
+            "---\nname: critic\ndescription: x\nrole: judge\n---\nx\n".to_owned(),
+        ),
+        ("another name", CRITIC.replace("name: critic", "name: cynic")),
+        ("bad name", CRITIC.replace("name: critic", "name: The Critic")),
+        ("unknown key", format!("{head}acess: read\n---\nx\n")),
+        ("not yaml", format!("{head}tools: [Read\n---\nx\n")),
+        ("bad value", format!("{head}effort: enormous\n---\nx\n")),
+        ("bad time", format!("{head}wall_clock: soon\n---\nx\n")),
+        ("key twice", format!("{head}role: tester\n---\nx\n")),
+        (
+            "agent twice",
+            format!("{head}agent: claude\nagents: [codex]\n---\nx\n"),
+        ),
+        ("nobody", format!("{head}agents: []\n---\nx\n")),
+        ("unknown agent", format!("{head}agents: [claud]\n---\nx\n")),
+        ("no prompt", format!("{head}---\n\n\n")),
+        ("may not write", format!("{head}access: write\n---\nx\n")),
+        ("too little money", format!("{head}budget_usd: 0.01\n---\nx\n")),
+        (
+            "unknown variable",
+            format!("{head}---\n\nHello {{{{ persona.nam }}}}.\n"),
+        ),
+        (
+            "unknown variable in a branch",
+            format!("{head}---\n{{% if rond > 3 %}}x{{% endif %}}\n"),
+        ),
+        ("broken template", format!("{head}---\na\n{{% if round %}}\n")),
+        ("unknown filter", format!("{head}---\n{{{{ round | shout }}}}\n")),
+    ];
+    let all: String = cases
+        .iter()
+        .map(|(name, text)| format!("{name}\n  {}\n", error(&persona(text))))
+        .collect();
+    insta::assert_snapshot!("errors_of_persona_files", all);
+}
+
+#[test]
+fn a_persona_is_defined_once_in_a_layer() {
+    let mut all = persona(CRITIC);
+    all.files
+        .personas
+        .push(file(Layer::Repo, ".turno/personas/more/critic.md", CRITIC));
+    insta::assert_snapshot!(error(&all), @".turno/personas/more/critic.md: persona `critic` is already defined by .turno/personas/critic.md; rename or remove one of them");
+}
+
+#[test]
+fn somebody_must_write_and_review() {
+    let not = |name: &str| {
+        let text = format!("---\nname: {name}\ndescription: x\nrole: tester\n---\nx\n");
+        let mut all = inputs();
+        all.files
+            .personas
+            .push(file(Layer::Repo, &format!(".turno/personas/{name}.md"), &text));
+        all
+    };
+    insta::assert_snapshot!(error(&not("engineer")), @"there is no engineer, so nobody can write: add one in .turno/personas, or remove the file that changed its role");
+    insta::assert_snapshot!(error(&not("reviewer")), @r#"there is no reviewer, and the policy `feature-dev` has review = "required": add one in .turno/personas, or remove the file that changed its role"#);
+    let mut unreviewed = not("reviewer");
+    unreviewed.files.policies.push(file(
+        Layer::Repo,
+        ".turno/policies/feature-dev.toml",
+        "review = 'off'\n",
+    ));
+    assert!(config::build(&unreviewed).is_ok());
+}
+
+fn with_policy(name: &str, text: &str) -> Inputs {
+    let mut all = inputs();
+    all.files
+        .policies
+        .push(file(Layer::Repo, &format!(".turno/policies/{name}.toml"), text));
+    all
+}
+
+#[test]
+fn a_policy_file_says_only_what_is_different() {
+    let mut all = with_policy(
+        "brave",
+        "description = 'Fast.'\nreview = 'off'\n[rows.findings]\ntries = 9\n",
+    );
+    all.flags.policy = Some("brave".parse().unwrap());
+    let policy = config::build(&all).unwrap().core.policy;
+    assert_eq!(policy.name.as_str(), "brave");
+    assert_eq!(
+        policy.row(Cause::Findings),
+        TryRow {
+            tries: 9,
+            wait: Span(0)
+        }
+    );
+    assert_eq!(
+        policy.row(Cause::Provider),
+        TryRow {
+            tries: 6,
+            wait: Span::seconds(10)
+        }
+    );
+}
+
+#[test]
+fn errors_of_policy_files_say_where_and_what_to_do() {
+    let cases = [
+        ("unknown key", with_policy("brave", "reviews = 'off'\n")),
+        ("unknown value", with_policy("brave", "review = 'maybe'\n")),
+        (
+            "unknown cause",
+            with_policy("brave", "[rows.finding]\ntries = 1\nwait = '0s'\n"),
+        ),
+        (
+            "too many tries",
+            with_policy("brave", "[rows.findings]\ntries = 300\n"),
+        ),
+        ("no silence", with_policy("brave", "silence = '0s'\n")),
+        ("bad name", with_policy("Brave New", "review = 'off'\n")),
+        ("prices", with_policy("prices", "")),
+    ];
+    let all: String = cases
+        .iter()
+        .map(|(name, inputs)| format!("{name}\n  {}\n", error(inputs)))
+        .collect();
+    insta::assert_snapshot!("errors_of_policy_files", all);
+}
+
+#[test]
+fn feature_dev_has_a_row_for_every_cause() {
+    let loaded = config::build(&inputs()).unwrap();
+    let missing: Vec<Cause> = Cause::ALL
+        .into_iter()
+        .filter(|c| !loaded.core.policy.rows.contains_key(c))
+        .collect();
+    assert_eq!(missing, []);
+}
+
+#[rstest]
+#[case("claude-opus-4-5-20251101", "5", "25")]
+#[case("claude-opus-4-1-20250805", "15", "75")]
+#[case("claude-sonnet-4-5[1m]", "3", "15")]
+#[case("gpt-5-2025-08-07", "1.25", "10")]
+#[case("gpt-5-mini", "0.25", "2")]
+#[case("gpt-5.1-codex", "1.25", "10")]
+#[case("gpt-5.9", "15", "75")]
+#[case("who-knows", "15", "75")]
+fn a_model_costs_what_its_longest_entry_says(#[case] model: &str, #[case] input: &str, #[case] output: &str) {
+    let price = config::build(&inputs()).unwrap().prices.of(model);
+    assert_eq!(
+        (price.input, price.output),
+        (input.parse().unwrap(), output.parse().unwrap())
+    );
+}
+
+#[test]
+fn turno_toml_adds_prices() {
+    let text = "[prices.\"gpt-5.9\"]\ninput = 2\noutput = '16.5'\ncache_read = 0.2\n";
+    let prices = config::build(&repo(text)).unwrap().prices;
+    let price = prices.of("gpt-5.9-codex");
+    assert_eq!(
+        (price.output, price.cache_write),
+        (MicroUsd(16_500_000), MicroUsd(2_000_000))
+    );
+    assert_eq!(prices.list().get("default"), Some(&prices.of("?")));
+}

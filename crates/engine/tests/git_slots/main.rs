@@ -1,0 +1,10 @@
+//! Real git, real worktrees: the slot pool, landing and promotion against a repository whose owner has hooks,
+//! a stash, uncommitted work, a second worktree and a configuration that would break every naive call.
+
+#![expect(clippy::unwrap_used, reason = "a helper of a test may fail the test")]
+
+mod collecting;
+mod landing;
+mod preparing;
+mod promoting;
+mod world;
