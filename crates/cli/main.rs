@@ -1,2 +1,36 @@
-//! The `turno` binary.
-fn main() {}
+//! The `turno` binary: parse, run one verb, turn its end into an exit code. Data goes to standard output,
+//! everything else to standard error.
+
+mod args;
+mod door;
+mod exit;
+mod failure;
+mod print;
+mod scene;
+mod screen;
+mod verb;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Args, Verb};
+use failure::Failure;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    // The hidden verbs run inside an attempt and must stay small: no runtime, no logging of their own.
+    match &args.verb {
+        Verb::Supervise(verb) => return verb::hidden::supervise(verb),
+        Verb::Perform(verb) => return verb::hidden::perform(verb),
+        _ => {}
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return Failure::bug(format!("no runtime: {error}")).show(),
+    };
+    let done = runtime.block_on(verb::run(args));
+    // What a verb started it has waited for; nothing is left to wait for here.
+    runtime.shutdown_background();
+    done.unwrap_or_else(|failure| failure.show())
+}

@@ -10,6 +10,7 @@ mod message;
 mod names;
 mod promote;
 mod read;
+mod retire;
 mod status;
 mod write;
 
@@ -28,7 +29,7 @@ pub(crate) use message::{carries, with_trailers};
 pub use names::TurnoRef;
 pub use promote::{How, Onto, PromoteError, Promoted};
 pub use read::{Checkout, CommitLine, DiffStat, DiffText, HeadAt, UserHead};
-pub(crate) use status::{Changed, Differs, parse as parse_status};
+pub(crate) use status::{Changed, Differs, Linked, RawChange, parse as parse_status, parse_raw};
 pub(crate) use write::Identity;
 pub use write::{Expected, Found};
 

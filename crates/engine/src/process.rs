@@ -281,6 +281,31 @@ fn spawn_supervised(orders: &supervisor::Orders) -> std::io::Result<std::process
         .map_err(|e| std::io::Error::new(e.kind(), format!("cannot start `{program}`: {e}. Is it installed and on PATH?")))
 }
 
+/// What a program says of its version: its first line.
+///
+/// # Errors
+/// When it cannot be started, fails, or says nothing; in words.
+pub fn version(program: &Path, args: &[&str], env: &BTreeMap<String, String>) -> Result<String, String> {
+    let output = std::process::Command::new(program)
+        .args(args)
+        .env_clear()
+        .envs(env.iter().filter(|(name, _)| matches!(name.as_str(), "PATH" | "HOME" | "LANG" | "NVM_DIR")))
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|e| format!("{} cannot be started: {e}", program.display()))?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    match said.lines().next() {
+        Some(line) if output.status.success() => Ok(line.trim().to_owned()),
+        Some(_) | None => Err(format!(
+            "{} {} ended with {}: {}",
+            program.display(),
+            args.join(" "),
+            output.status,
+            String::from_utf8_lossy(&output.stderr).trim()
+        )),
+    }
+}
+
 /// Runs a shell command of a script to its end, with both outputs together.
 pub(crate) fn run_scripted(command: &str) -> std::io::Result<std::process::Output> {
     std::process::Command::new("/bin/sh").arg("-c").arg(format!("exec 2>&1\n{command}")).stdin(Stdio::null()).output()

@@ -32,7 +32,8 @@ impl Turn<'_> {
         if spend.cost >= run.spend.cost {
             run.spend = spend;
         }
-        let over_cap = run.spend.cost >= run.cap;
+        // A guess at the whole cap is a reserve, not a reason to kill.
+        let over_cap = run.spend.cost >= run.cap && run.spend.basis != CostBasis::Unknown;
         let Some(shift) = self.state.shift() else { return };
         if self.state.spent(shift) >= shift.budget {
             self.wind(Winding::Budget);

@@ -1,4 +1,4 @@
-//! Owns the reading of `git status --porcelain=v2 -z --no-renames`.
+//! Owns the reading of what git lists: `status --porcelain=v2 -z --no-renames` and raw diffs.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -73,6 +73,53 @@ fn entry(line: &[u8]) -> Option<Changed> {
         b'?' => Some(Changed::Untracked { path: path_after(1)? }),
         _ => None,
     }
+}
+
+/// One entry of a raw diff.
+pub(crate) struct RawChange {
+    pub(crate) path: PathBuf,
+    pub(crate) was_link: Linked,
+    pub(crate) is_link: Linked,
+    /// The letter that git gives the kind of change.
+    pub(crate) change: u8,
+}
+
+/// Whether an entry is a link to another repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Linked {
+    /// It is.
+    Yes,
+    /// It is a file, a symbolic link or nothing.
+    No,
+}
+
+/// Reads a raw diff with `-z --no-renames`.
+pub(crate) fn parse_raw(output: &[u8]) -> Vec<RawChange> {
+    let mut fields = output.split(|&b| b == 0);
+    let mut found = Vec::new();
+    while let (Some(head), Some(path)) = (fields.next(), fields.next()) {
+        let linked = |mode: Option<&[u8]>| {
+            if mode == Some(b"160000") {
+                Linked::Yes
+            } else {
+                Linked::No
+            }
+        };
+        let mut words = head.strip_prefix(b":").unwrap_or(head).split(|&b| b == b' ');
+        let (was_link, is_link) = (linked(words.next()), linked(words.next()));
+        let change = words
+            .next_back()
+            .and_then(|w| w.first())
+            .copied()
+            .unwrap_or_default();
+        found.push(RawChange {
+            path: PathBuf::from(OsStr::from_bytes(path)),
+            was_link,
+            is_link,
+            change,
+        });
+    }
+    found
 }
 
 #[cfg(test)]

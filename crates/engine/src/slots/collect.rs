@@ -126,7 +126,8 @@ impl SlotPool {
         files.dedup();
         let mut salvaged = Vec::new();
         self.salvage(place, &tree, &found, &mut salvaged).await?;
-        self.free_links(place, &tree, &found.head, commit, &mut salvaged)?;
+        let between = self.between(&found.head, commit).await?;
+        self.free_links(place, &tree, &between, &mut salvaged)?;
         self.reset(place, &tree, commit).await?;
         Ok(Inspected::Touched { salvaged, files })
     }

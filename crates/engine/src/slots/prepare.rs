@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use turno_core::ids::CommitId;
 
+use super::salvage::{Between, Ignores};
 use super::seat::Head;
 use super::{Error, PlaceLock, Salvaged, SlotPlace, SlotPool, files};
 use crate::git::{self, Place, Worktree};
@@ -82,10 +83,11 @@ impl SlotPool {
         salvaged: &mut Vec<Salvaged>,
     ) -> Result<(), Error> {
         let found = self.look(tree).await?;
+        let between = self.between(&found.head, commit).await?;
         match place {
             SlotPlace::Slot(_) => {
                 self.salvage(place, tree, &found, salvaged).await?;
-                self.free_links(place, tree, &found.head, commit, salvaged)?;
+                self.free_links(place, tree, &between, salvaged)?;
             }
             SlotPlace::Landing => {}
         }
@@ -96,7 +98,7 @@ impl SlotPool {
             return self.reset(place, tree, commit).await;
         }
         if at != commit {
-            self.step(place, tree, at, commit).await?;
+            self.step(place, tree, &between, commit).await?;
         }
         self.expect_head(place, tree, commit)?;
         self.publish_index(tree)
@@ -107,7 +109,7 @@ impl SlotPool {
         &self,
         place: SlotPlace,
         tree: &Worktree,
-        from: &CommitId,
+        between: &Between,
         to: &CommitId,
     ) -> Result<(), Error> {
         let call = self.repo().git(Place::Own(tree)).setting("checkout.workers=4");
@@ -123,8 +125,7 @@ impl SlotPool {
             Err(other) => return Err(other.into()),
         }
         // What was ignored may not be any more; it would pass for an agent's work.
-        let ignores = |file: &String| file == ".gitignore" || file.ends_with("/.gitignore");
-        if self.repo().changed_files(from, to)?.iter().any(ignores) {
+        if between.ignores == Ignores::Changed {
             self.repo()
                 .git(Place::Own(tree))
                 .args(["clean", "-ffdq"])

@@ -9,7 +9,9 @@ use turno_core::ids::{CommitId, TreeId};
 
 use super::seat::Head;
 use super::{Error, SlotPlace, SlotPool};
-use crate::git::{self, Changed, Identity, Place, TurnoRef, Worktree, parse_status};
+use crate::git::{
+    self, Changed, Identity, Linked, Place, RawChange, TurnoRef, Worktree, parse_raw, parse_status,
+};
 use crate::process::End;
 
 /// Something that was found in a slot and kept.
@@ -47,24 +49,23 @@ pub enum LeftOutWhy {
     Unreadable,
 }
 
+/// What lies between two commits that a checkout alone does not take care of.
+pub(super) struct Between {
+    pub(super) ignores: Ignores,
+    pub(super) links_left: Vec<PathBuf>,
+}
+
+/// Whether the rules for ignored files are the same.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ignores {
+    Same,
+    Changed,
+}
+
 /// A slot's files as a tree.
 pub(super) struct Snapshot {
     pub(super) tree: TreeId,
     pub(super) left_out: Vec<LeftOut>,
-}
-
-/// A raw diff entry of the index.
-struct Staged {
-    path: Vec<u8>,
-    was_link: Linked,
-    is_link: Linked,
-    change: u8,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Linked {
-    Yes,
-    No,
 }
 
 impl SlotPool {
@@ -124,14 +125,14 @@ impl SlotPool {
         let staged = self.staged_by_programs(tree, head).await;
         self.load_index(tree, parent).await?;
         let git = |args: &[&str]| self.repo().git(Place::Own(tree)).args(args);
-        let there = |path: &[u8]| fs::symlink_metadata(tree.path.join(OsStr::from_bytes(path))).is_ok();
+        let there = |path: &Path| fs::symlink_metadata(tree.path.join(path)).is_ok();
         let of = |wanted: u8| {
             staged
                 .iter()
                 .filter(move |s| s.change == wanted && s.is_link == Linked::No)
         };
 
-        let unstaged = nul(of(b'D').map(|s| s.path.as_slice()).filter(|p| there(p)));
+        let unstaged = nul(of(b'D').map(|s| s.path.as_path()).filter(|p| there(p)));
         if !unstaged.is_empty() {
             git(&["update-index", "-z", "--force-remove", "--stdin"])
                 .input(unstaged)
@@ -149,7 +150,7 @@ impl SlotPool {
         if finished.end != End::Exited(0) && left_out.is_empty() {
             return Err(add.failure(&finished).into());
         }
-        let forced = nul(of(b'A').map(|s| s.path.as_slice()).filter(|p| there(p)));
+        let forced = nul(of(b'A').map(|s| s.path.as_path()).filter(|p| there(p)));
         if !forced.is_empty() {
             let args = [
                 "add",
@@ -176,18 +177,18 @@ impl SlotPool {
         let diff = git(&["diff-index", "--cached", "--raw", "-z", "--no-renames", &known])
             .bytes()
             .await?;
-        let links: Vec<_> = raw(&diff)
+        let links: Vec<_> = parse_raw(&diff)
             .into_iter()
             .filter(|s| s.is_link == Linked::Yes && s.was_link == Linked::No)
             .collect();
         if !links.is_empty() {
-            let paths = nul(links.iter().map(|s| s.path.as_slice()));
+            let paths = nul(links.iter().map(|s| s.path.as_path()));
             git(&["update-index", "-z", "--force-remove", "--stdin"])
                 .input(paths)
                 .done()
                 .await?;
             left_out.extend(links.iter().map(|s| LeftOut {
-                path: PathBuf::from(OsStr::from_bytes(&s.path)),
+                path: s.path.clone(),
                 why: LeftOutWhy::NestedRepository,
             }));
         }
@@ -239,7 +240,7 @@ impl SlotPool {
     }
 
     /// What programs in the slot put in or took out of their own index. Their index may be broken: then nothing.
-    async fn staged_by_programs(&self, tree: &Worktree, head: &Head) -> Vec<Staged> {
+    async fn staged_by_programs(&self, tree: &Worktree, head: &Head) -> Vec<RawChange> {
         let index = tree.git_dir.join("index");
         let (Some(commit), true) = (head.commit(), index.exists()) else {
             return Vec::new();
@@ -259,7 +260,7 @@ impl SlotPool {
             .bytes()
             .await
         {
-            Ok(output) => raw(&output),
+            Ok(output) => parse_raw(&output),
             Err(error) => {
                 tracing::warn!(%error, "a slot's own index cannot be read; its files are taken as they are");
                 Vec::new()
@@ -320,15 +321,11 @@ impl SlotPool {
         &self,
         place: SlotPlace,
         tree: &Worktree,
-        head: &Head,
-        target: &CommitId,
+        between: &Between,
         salvaged: &mut Vec<Salvaged>,
     ) -> Result<(), Error> {
-        let Some(from) = head.commit().filter(|c| *c != target) else {
-            return Ok(());
-        };
-        for path in self.repo().links_left(from, target)? {
-            let (whole, name) = (tree.path.join(&path), trimmed(&path));
+        for path in &between.links_left {
+            let (whole, name) = (tree.path.join(path), trimmed(path));
             // One of the project's own submodules has a file there, and its repository elsewhere.
             if fs::symlink_metadata(whole.join(".git")).is_ok_and(|m| m.is_dir()) {
                 salvaged.push(Salvaged::Aside {
@@ -337,6 +334,26 @@ impl SlotPool {
             }
         }
         Ok(())
+    }
+
+    /// What a checkout from where a slot is to `target` meets.
+    pub(super) async fn between(&self, head: &Head, target: &CommitId) -> Result<Between, Error> {
+        let mut between = Between {
+            ignores: Ignores::Same,
+            links_left: Vec::new(),
+        };
+        let Some(from) = head.commit().filter(|c| *c != target) else {
+            return Ok(between);
+        };
+        for change in self.repo().raw_diff(from, target).await? {
+            if change.path.file_name() == Some(OsStr::new(".gitignore")) {
+                between.ignores = Ignores::Changed;
+            }
+            if change.was_link == Linked::Yes && change.is_link == Linked::No {
+                between.links_left.push(change.path);
+            }
+        }
+        Ok(between)
     }
 
     /// Tidies a slot and looks at everything in it.
@@ -369,34 +386,8 @@ fn trimmed(path: &Path) -> &Path {
     Path::new(OsStr::from_bytes(bytes.strip_suffix(b"/").unwrap_or(bytes)))
 }
 
-fn nul<'a>(paths: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
-    paths.flat_map(|p| [p, b"\0"].concat()).collect()
-}
-
-fn raw(output: &[u8]) -> Vec<Staged> {
-    let mut fields = output.split(|&b| b == 0);
-    let mut found = Vec::new();
-    while let (Some(head), Some(path)) = (fields.next(), fields.next()) {
-        let linked = |mode: Option<&[u8]>| {
-            if mode == Some(b"160000") {
-                Linked::Yes
-            } else {
-                Linked::No
-            }
-        };
-        let mut words = head.strip_prefix(b":").unwrap_or(head).split(|&b| b == b' ');
-        let (was_link, is_link) = (linked(words.next()), linked(words.next()));
-        let change = words
-            .next_back()
-            .and_then(|w| w.first())
-            .copied()
-            .unwrap_or_default();
-        found.push(Staged {
-            path: path.to_vec(),
-            was_link,
-            is_link,
-            change,
-        });
-    }
-    found
+fn nul<'a>(paths: impl Iterator<Item = &'a Path>) -> Vec<u8> {
+    paths
+        .flat_map(|p| [p.as_os_str().as_bytes(), b"\0"].concat())
+        .collect()
 }

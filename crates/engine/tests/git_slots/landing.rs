@@ -395,6 +395,31 @@ async fn a_change_that_is_there_already_lands_as_it_is() {
 }
 
 #[tokio::test]
+async fn a_red_tree_does_not_land_even_if_the_change_is_there_already() {
+    let world = World::new();
+    let first = world.id("main");
+    let one = world.commit_on(&first, "one", &[("one.txt", "1"), ("two.txt", "2")]);
+    let part = world.commit_on(&first, "a part of it", &[("one.txt", "1")]);
+    landed(
+        run(
+            &world,
+            &request(&world, &one, &first, 5),
+            CheckVerdict::Pass,
+            |_| {},
+        )
+        .await
+        .0,
+    );
+    for _ in 0..2 {
+        let red = CheckVerdict::Fail { extract: "no".into() };
+        let end = run(&world, &request(&world, &part, &first, 6), red, |_| {})
+            .await
+            .0;
+        assert!(matches!(end, Ok(LandingEnd::NotGreen { .. })), "{end:?}");
+    }
+}
+
+#[tokio::test]
 async fn it_refuses_what_it_cannot_do_safely() {
     let world = World::new();
     let first = world.id("main");

@@ -1,0 +1,109 @@
+//! Owns the way into the workspace's state: through the live coordinator when there is one, else by opening the
+//! store itself. Every verb but `run` goes through here, so both ways behave alike.
+
+use std::time::Duration;
+
+use turno_core::State;
+use turno_core::event::Event;
+use turno_core::ids::Seq;
+use turno_core::record::Record;
+use turno_engine::run::Desk;
+use turno_engine::socket::{self, Answer, Ask, Client};
+use turno_engine::store::Store;
+use turno_engine::workspace::{Error as WorkspaceError, Lock};
+
+use crate::failure::Failure;
+use crate::scene::Scene;
+
+/// The way in.
+pub(crate) enum Door {
+    /// A coordinator is at work.
+    Live(Box<Client>),
+    /// Nobody is.
+    Own {
+        /// State and store.
+        desk: Box<Desk>,
+        /// Held as long as the store is open.
+        _lock: Lock,
+    },
+}
+
+impl Door {
+    /// Opens it.
+    pub(crate) async fn open(scene: &Scene) -> Result<Self, Failure> {
+        let mut last = None;
+        // A coordinator takes the lock a moment before it opens its socket, and closes it a moment before.
+        for _ in 0..50 {
+            match scene.dirs.lock() {
+                Ok(lock) => {
+                    let (store, state) = Store::open(&scene.dirs.store())?;
+                    return Ok(Self::Own { desk: Box::new(Desk::new(store, state)), _lock: lock });
+                }
+                Err(taken @ WorkspaceError::Taken { .. }) => match Client::connect(&scene.dirs.socket()).await {
+                    Ok(client) => return Ok(Self::Live(Box::new(client))),
+                    Err(_) => last = Some(taken),
+                },
+                Err(other) => return Err(other.into()),
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        Err(last.map_or_else(|| Failure::bug("no lock and no holder"), Failure::from))
+    }
+
+    pub(crate) async fn state(&mut self) -> Result<State, Failure> {
+        match self {
+            Self::Own { desk, .. } => Ok(desk.state.clone()),
+            Self::Live(client) => {
+                client.ask(&Ask::State).await?;
+                match client.answer().await? {
+                    Some(Answer::State(state)) => Ok(*state),
+                    other => Err(unexpected(other)),
+                }
+            }
+        }
+    }
+
+    /// Asks for something. It is committed when this returns.
+    pub(crate) async fn take(&mut self, event: Event) -> Result<(), Failure> {
+        match self {
+            Self::Own { desk, .. } => {
+                desk.request(event)?;
+                Ok(())
+            }
+            Self::Live(client) => {
+                client.ask(&Ask::Take(Box::new(event))).await?;
+                match client.answer().await? {
+                    Some(Answer::Taken(_)) => Ok(()),
+                    Some(Answer::Refused(why)) => Err(Failure::usage(why)),
+                    other => Err(unexpected(other)),
+                }
+            }
+        }
+    }
+
+    /// All records after one.
+    pub(crate) async fn records(&mut self, after: Seq) -> Result<Vec<Record>, Failure> {
+        match self {
+            Self::Own { desk, .. } => Ok(desk.reader().after(after, usize::MAX)?),
+            Self::Live(client) => {
+                client.ask(&Ask::Records { after }).await?;
+                let mut records = Vec::new();
+                loop {
+                    match client.answer().await? {
+                        Some(Answer::Record(record)) => records.push(*record),
+                        Some(Answer::Done) => return Ok(records),
+                        other => return Err(unexpected(other)),
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn unexpected(answer: Option<Answer>) -> Failure {
+    match answer {
+        None => socket::Error::Gone.into(),
+        Some(Answer::Failed(why)) => Failure::cannot_start(why),
+        Some(other) => socket::Error::Answer(format!("{other:?}")).into(),
+    }
+}

@@ -1,0 +1,108 @@
+//! Owns what a person reads when something does not work: what failed, where it came from, what to do next.
+//! Every error of the engine becomes a [`Failure`] here and nowhere else; its kind picks the exit code.
+
+use std::process::ExitCode;
+
+use turno_core::admit::Refused;
+use turno_core::ids::InvalidId;
+use turno_engine::{config, git, run, site, slots, socket, store, workspace};
+
+use crate::exit;
+
+/// Whose fault it is, roughly: it picks the exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Words or configuration that make no sense.
+    Usage,
+    /// Something that is needed is not there.
+    CannotStart,
+    /// A person has to look.
+    NeedsPerson,
+    /// Turno's own.
+    Bug,
+}
+
+/// One failure, ready to be shown.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    kind: Kind,
+    message: String,
+}
+
+impl Failure {
+    pub(crate) fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into() }
+    }
+
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::new(Kind::Usage, message)
+    }
+
+    pub(crate) fn cannot_start(message: impl Into<String>) -> Self {
+        Self::new(Kind::CannotStart, message)
+    }
+
+    pub(crate) fn bug(message: impl Into<String>) -> Self {
+        Self::new(Kind::Bug, message)
+    }
+
+    /// Writes it to standard error; gives the exit code.
+    pub(crate) fn show(&self) -> ExitCode {
+        crate::print::error(&self.message);
+        ExitCode::from(match self.kind {
+            Kind::Usage => exit::USAGE,
+            Kind::CannotStart => exit::CANNOT_START,
+            Kind::NeedsPerson => exit::NEEDS_PERSON,
+            Kind::Bug => exit::BUG,
+        })
+    }
+}
+
+macro_rules! failures {
+    ($($error:ty => $kind:ident),* $(,)?) => {
+        $(impl From<$error> for Failure {
+            fn from(error: $error) -> Self {
+                Self::new(Kind::$kind, error.to_string())
+            }
+        })*
+    };
+}
+
+failures! {
+    InvalidId => Usage,
+    Refused => Usage,
+    config::Error => Usage,
+    config::MissingVar => CannotStart,
+    site::Error => CannotStart,
+    slots::Error => CannotStart,
+    store::Error => CannotStart,
+    socket::Error => CannotStart,
+    workspace::Error => CannotStart,
+    std::io::Error => CannotStart,
+    serde_json::Error => Bug,
+}
+
+impl From<git::Error> for Failure {
+    fn from(error: git::Error) -> Self {
+        let kind = match error {
+            git::Error::NotARepository { .. } => Kind::Usage,
+            _ => Kind::CannotStart,
+        };
+        Self::new(kind, error.to_string())
+    }
+}
+
+impl From<run::DeskError> for Failure {
+    fn from(error: run::DeskError) -> Self {
+        match error {
+            run::DeskError::Refused(refused) => refused.into(),
+            run::DeskError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}

@@ -1,0 +1,208 @@
+//! Owns what is shown while a shift runs: on a terminal a line for each running attempt that is kept up to date,
+//! and the totals against the budget; elsewhere plain lines; NDJSON of the journal when asked for.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tokio::sync::broadcast::error::RecvError;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use turno_core::explain::headline;
+use turno_core::ids::{AttemptId, Seq};
+use turno_core::record::Record;
+use turno_core::view::{self, StageName, StatusView};
+use turno_engine::live::{Live, LiveLine};
+use turno_engine::run::{Handle, now};
+
+use crate::print;
+use crate::verb::{run_line, shift_line};
+
+const TICK: Duration = Duration::from_millis(200);
+
+/// In which form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Show {
+    /// A live display.
+    Live,
+    /// Plain lines.
+    Lines,
+    /// NDJSON.
+    Json,
+}
+
+impl Show {
+    /// For people: live on a terminal, else lines.
+    pub(crate) fn people() -> Self {
+        let dumb = std::env::var_os("TERM").is_some_and(|t| t == "dumb");
+        if std::io::stderr().is_terminal() && !dumb { Self::Live } else { Self::Lines }
+    }
+}
+
+/// The screen of a running shift.
+pub(crate) struct Screen {
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Screen {
+    /// Shows what is still to be shown, then ends.
+    pub(crate) async fn finish(self) {
+        self.stop.cancel();
+        if self.task.await.is_err() {
+            print::warning("the display broke; the shift did not");
+        }
+    }
+}
+
+/// Begins to show.
+pub(crate) fn start(show: Show, handle: Handle, live: &Live) -> Screen {
+    let stop = CancellationToken::new();
+    let until = stop.clone();
+    let mut feed = live.watch();
+    let mut head = handle.head();
+    let mut at = *head.borrow();
+    let mut panel = Panel::new(show);
+    let task = tokio::spawn(async move {
+        let mut tick = tokio::time::interval(TICK);
+        loop {
+            let over = tokio::select! {
+                () = until.cancelled() => true,
+                changed = head.changed() => changed.is_err(),
+                line = feed.recv() => {
+                    match line {
+                        Ok(line) => panel.heard(line),
+                        Err(RecvError::Lagged(_) | RecvError::Closed) => {}
+                    }
+                    false
+                }
+                _ = tick.tick() => {
+                    panel.draw(&view::status(&handle.snapshot()));
+                    false
+                }
+            };
+            at = panel.records(&handle, at);
+            if over {
+                panel.clear();
+                return;
+            }
+        }
+    });
+    Screen { stop, task }
+}
+
+/// What is on the screen.
+struct Panel {
+    show: Show,
+    bars: MultiProgress,
+    lines: BTreeMap<AttemptId, ProgressBar>,
+    total: ProgressBar,
+    doing: BTreeMap<AttemptId, String>,
+}
+
+fn plain_bar() -> ProgressBar {
+    let bar = ProgressBar::no_length();
+    // A template without fields cannot be wrong.
+    bar.set_style(ProgressStyle::with_template("{wide_msg}").unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar
+}
+
+impl Panel {
+    fn new(show: Show) -> Self {
+        let target = match show {
+            Show::Live => ProgressDrawTarget::stderr_with_hz(10),
+            Show::Lines | Show::Json => ProgressDrawTarget::hidden(),
+        };
+        let bars = MultiProgress::with_draw_target(target);
+        let total = bars.add(plain_bar());
+        Self { show, bars, lines: BTreeMap::new(), total, doing: BTreeMap::new() }
+    }
+
+    fn heard(&mut self, line: LiveLine) {
+        self.doing.insert(line.attempt, print::plain(&line.doing.line(), 200));
+    }
+
+    /// Shows committed records that were not shown yet.
+    fn records(&mut self, handle: &Handle, after: Seq) -> Seq {
+        let head = *handle.head().borrow();
+        if head <= after {
+            return after;
+        }
+        match handle.reader().after(after, 10_000) {
+            Ok(records) => {
+                for record in &records {
+                    self.record(record);
+                }
+                records.last().map_or(after, |r| r.seq)
+            }
+            Err(error) => {
+                self.say(&format!("the journal cannot be shown: {error}"));
+                head
+            }
+        }
+    }
+
+    fn record(&self, record: &Record) {
+        match self.show {
+            Show::Json => {
+                if let Ok(line) = serde_json::to_string(record) {
+                    print::data(&line);
+                }
+            }
+            Show::Live | Show::Lines => {
+                if let Some(line) = headline(record) {
+                    self.say(&format!("{} {}", print::dim(&print::clock(record.at)), print::plain(&line, 400)));
+                }
+            }
+        }
+    }
+
+    fn say(&self, line: &str) {
+        match self.show {
+            Show::Live => self.bars.suspend(|| print::note(line)),
+            Show::Lines => print::note(line),
+            Show::Json => {}
+        }
+    }
+
+    fn draw(&mut self, status: &StatusView) {
+        if self.show != Show::Live {
+            return;
+        }
+        let now = now();
+        self.lines.retain(|attempt, bar| {
+            let runs = status.running.iter().any(|r| r.attempt == *attempt);
+            if !runs {
+                bar.finish_and_clear();
+                self.bars.remove(bar);
+            }
+            runs
+        });
+        for run in &status.running {
+            let bars = &self.bars;
+            let total = &self.total;
+            let bar = self.lines.entry(run.attempt).or_insert_with(|| bars.insert_before(total, plain_bar()));
+            let doing = self.doing.get(&run.attempt).map_or("", String::as_str);
+            bar.set_message(format!("  {}  {}", run_line(run, now), print::dim(doing)));
+        }
+        let count = |stage| status.issues.iter().flat_map(|i| &i.tasks).filter(|t| t.stage == stage).count();
+        if let Some(shift) = &status.shift {
+            self.total.set_message(format!(
+                "{}  {} running, {} free slot(s), {} landed, {} parked",
+                print::bold(&shift_line(shift, now)),
+                status.running.len(),
+                status.free_slots.len(),
+                count(StageName::Landed),
+                count(StageName::Parked),
+            ));
+        }
+    }
+
+    fn clear(&mut self) {
+        for bar in self.lines.values() {
+            bar.finish_and_clear();
+        }
+        self.total.finish_and_clear();
+    }
+}

@@ -1,0 +1,52 @@
+//! One file for each verb. Here is only which is which.
+
+mod completions;
+mod demo;
+mod diff;
+mod discard;
+mod doctor;
+mod explain;
+pub(crate) mod hidden;
+mod init;
+mod issue;
+mod log;
+mod persona;
+mod promote;
+mod report;
+mod run;
+mod status;
+mod stop;
+mod whereis;
+
+pub(crate) use status::{run_line, shift_line};
+
+use std::process::ExitCode;
+
+use crate::args::{Args, Verb};
+use crate::failure::Failure;
+use crate::scene::Scene;
+
+/// Runs a verb.
+pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
+    let at = args.directory.as_deref();
+    let scene = || Scene::at(at);
+    match args.verb {
+        Verb::Demo(verb) => demo::run(verb).await,
+        Verb::Init(verb) => init::run(&scene()?, &verb),
+        Verb::Doctor(verb) => doctor::run(at, &verb).await,
+        Verb::Issue(verb) => issue::run(&scene()?, verb).await,
+        Verb::Run(verb) => run::run(&scene()?, verb).await,
+        Verb::Status(verb) => status::run(&scene()?, &verb).await,
+        Verb::Log(verb) => log::run(&scene()?, &verb).await,
+        Verb::Explain(verb) => explain::run(&scene()?, &verb).await,
+        Verb::Diff(verb) => diff::run(&scene()?, &verb).await,
+        Verb::Stop(verb) => stop::run(&scene()?, &verb).await,
+        Verb::Promote(verb) => promote::run(&scene()?, &verb).await,
+        Verb::Discard(verb) => discard::run(&scene()?, &verb).await,
+        Verb::Where(verb) => whereis::run(&scene()?, &verb),
+        Verb::Persona(verb) => persona::run(&scene()?, verb).await,
+        Verb::Completions { shell } => Ok(completions::completions(shell)),
+        Verb::Man => completions::man(),
+        Verb::Supervise(_) | Verb::Perform(_) => Err(Failure::bug("hidden verbs are run before this")),
+    }
+}

@@ -1,0 +1,32 @@
+//! `turno discard`: gives up an issue or a task. Nothing is lost: its commits stay on their branches.
+
+use std::process::ExitCode;
+
+use turno_core::event::{Discard as What, Event};
+
+use crate::args::{Discard, Subject};
+use crate::door::Door;
+use crate::failure::Failure;
+use crate::print;
+use crate::scene::Scene;
+
+pub(crate) async fn run(scene: &Scene, verb: &Discard) -> Result<ExitCode, Failure> {
+    let mut door = Door::open(scene).await?;
+    let (what, named) = match verb.subject {
+        Subject::Issue(id) => (What::Issue(id), format!("issue {id}")),
+        Subject::Task(id) => (What::Task(id), format!("task {id}")),
+    };
+    door.take(Event::Discarded { what }).await?;
+    match door {
+        Door::Own { .. } => {
+            if let Subject::Issue(issue) = verb.subject {
+                for kept in scene.repo.retire(issue).await? {
+                    print::note(&format!("kept {kept}"));
+                }
+            }
+        }
+        Door::Live(_) => print::note("what ran for it is being stopped; its branches stay as they are"),
+    }
+    print::data(&format!("{named} is given up"));
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,171 @@
+//! `turno doctor`: proves each thing that a shift needs, and says how to mend what is missing.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use serde::Serialize;
+use turno_engine::config::{AgentSetup, EnvMap, Loaded, Overrides};
+use turno_engine::git::Checkout;
+
+use crate::args::Json;
+use crate::exit;
+use crate::failure::Failure;
+use crate::print;
+use crate::scene::{Scene, find_program};
+
+/// What was found of one requirement.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Finding {
+    Good { what: String, detail: String },
+    Warning { what: String, detail: String, mend: String },
+    Missing { what: String, detail: String, mend: String },
+}
+
+struct Findings(Vec<Finding>);
+
+impl Findings {
+    fn good(&mut self, what: &str, detail: impl Into<String>) {
+        self.0.push(Finding::Good { what: what.to_owned(), detail: detail.into() });
+    }
+
+    fn warn(&mut self, what: &str, detail: impl Into<String>, mend: impl Into<String>) {
+        self.0.push(Finding::Warning { what: what.to_owned(), detail: detail.into(), mend: mend.into() });
+    }
+
+    fn missing(&mut self, what: &str, detail: impl Into<String>, mend: impl Into<String>) {
+        self.0.push(Finding::Missing { what: what.to_owned(), detail: detail.into(), mend: mend.into() });
+    }
+}
+
+pub(crate) async fn run(at: Option<&Path>, verb: &Json) -> Result<ExitCode, Failure> {
+    let mut found = Findings(Vec::new());
+    // Each later proof needs the earlier ones, so the first that is missing ends the list.
+    if let Some(scene) = repository(at, &mut found).await {
+        state(&scene, &mut found);
+        match scene.config(&Overrides::default()) {
+            Err(error) => found.missing("configuration", error.to_string(), "mend the file it names"),
+            Ok(config) => {
+                checks(&config, &mut found);
+                agents(&scene, config, &mut found);
+            }
+        }
+    }
+    let bad = found.0.iter().any(|f| matches!(f, Finding::Missing { .. }));
+    if verb.json {
+        print::json(&found.0)?;
+    } else {
+        found.0.iter().for_each(show);
+    }
+    Ok(ExitCode::from(if bad { exit::CANNOT_START } else { exit::OK }))
+}
+
+fn show(finding: &Finding) {
+    let (mark, what, detail, mend) = match finding {
+        Finding::Good { what, detail } => (print::green("ok  "), what, detail, None),
+        Finding::Warning { what, detail, mend } => (print::bold("note"), what, detail, Some(mend)),
+        Finding::Missing { what, detail, mend } => (print::red("no  "), what, detail, Some(mend)),
+    };
+    print::data(&format!("{mark} {what:<14} {}", print::plain(detail, 300)));
+    if let Some(mend) = mend {
+        print::data(&format!("                    \u{2192} {}", print::plain(mend, 300)));
+    }
+}
+
+async fn repository(at: Option<&Path>, found: &mut Findings) -> Option<Scene> {
+    let scene = match Scene::at(at) {
+        Ok(scene) => scene,
+        Err(error) => {
+            found.missing("repository", error.to_string(), "go to a git repository with at least one commit");
+            return None;
+        }
+    };
+    match scene.repo.git_version().await {
+        Ok(version) => found.good("git", version),
+        Err(error) => found.missing("git", error.to_string(), "install git 2.38 or later"),
+    }
+    let root = scene.repo.root().display().to_string();
+    match scene.repo.checkout_state().await {
+        Ok(Checkout::Clean) => found.good("repository", root),
+        Ok(Checkout::Dirty { files }) => found.warn(
+            "repository",
+            format!("{root} has {} uncommitted change(s)", files.len()),
+            "nothing to mend: they stay as they are and are not part of any work",
+        ),
+        Err(error) => found.missing("repository", error.to_string(), "see what git status says"),
+    }
+    Some(scene)
+}
+
+fn state(scene: &Scene, found: &mut Findings) {
+    let root = scene.dirs.root();
+    match scene.dirs.lock() {
+        Ok(_lock) => {
+            let space = nix::sys::statvfs::statvfs(root)
+                .map(|s| s.blocks_available().saturating_mul(s.fragment_size()) >> 20);
+            match space {
+                Ok(mib) if mib < 1024 => found.warn(
+                    "state",
+                    format!("{} has {mib} MiB free", root.display()),
+                    "free some space, or point TURNO_STATE_DIR at a larger disk",
+                ),
+                Ok(mib) => found.good("state", format!("{} ({mib} MiB free)", root.display())),
+                Err(error) => found.warn("state", error.to_string(), "see whether the disk is mounted"),
+            }
+        }
+        Err(turno_engine::workspace::Error::Taken { holder, .. }) => {
+            found.good("state", format!("{} is in use by pid {holder}", root.display()));
+        }
+        Err(error) => found.missing("state", error.to_string(), "make it writable"),
+    }
+}
+
+fn checks(config: &Loaded, found: &mut Findings) {
+    if config.core.checks.is_empty() {
+        found.missing(
+            "checks",
+            "none are configured, so nothing can be proven and nothing lands",
+            "`turno init` detects them, or name one in turno.toml under [checks.NAME]",
+        );
+        return;
+    }
+    for check in &config.core.checks {
+        found.good("check", format!("{}: {} (limit {})", check.name, check.command, check.timeout));
+    }
+}
+
+fn agents(scene: &Scene, config: Loaded, found: &mut Findings) {
+    let present = scene.agents_present(&config);
+    for (name, setup) in &config.agents {
+        match version_of(setup, &scene.env) {
+            Ok(version) => found.good("agent", format!("{name}: {version}")),
+            Err(why) => found.warn(
+                "agent",
+                format!("{name}: {why}"),
+                format!("install it, or set program in turno.toml under [agents.{name}]"),
+            ),
+        }
+        if let Err(error) = setup.environment(&scene.env) {
+            found.missing("agent", error.to_string(), "export it, or remove it from turno.toml");
+        }
+    }
+    match config.with_agents_present(&present) {
+        Ok(config) => {
+            for entry in &config.personas {
+                let agents: Vec<_> = entry.persona.agents.iter().map(ToString::to_string).collect();
+                found.good("persona", format!("{}: {}", entry.persona.name, agents.join(", ")));
+            }
+        }
+        Err(error) => found.missing("personas", error.to_string(), "install an agent that may play them"),
+    }
+}
+
+/// What an agent's program says of its version.
+pub(crate) fn version_of(setup: &AgentSetup, env: &EnvMap) -> Result<String, String> {
+    let Some(program) = setup.dialect.program() else {
+        return Ok(format!("turno {} performs its script", env!("CARGO_PKG_VERSION")));
+    };
+    let path = find_program(program, env).ok_or_else(|| format!("`{program}` is not found"))?;
+    let args = turno_agents::dialect(setup.dialect.kind()).version_args();
+    turno_engine::process::version(&path, args, env)
+}

@@ -1,0 +1,142 @@
+//! `turno issue`: files, lists, shows, edits and closes issues.
+
+use std::io::Read;
+use std::process::ExitCode;
+
+use turno_core::State;
+use turno_core::admit::Refused;
+use turno_core::event::Event;
+use turno_core::ids::IssueId;
+use turno_core::issue::{IssueDraft, IssueStage};
+use turno_core::view::{self, IssueView, waiting_phrase};
+
+use crate::args::{Issue, IssueAdd, IssueEdit};
+use crate::door::Door;
+use crate::failure::Failure;
+use crate::print;
+use crate::scene::Scene;
+
+pub(crate) async fn run(scene: &Scene, verb: Issue) -> Result<ExitCode, Failure> {
+    let mut door = Door::open(scene).await?;
+    match verb {
+        Issue::Add(add) => file(&mut door, add).await?,
+        Issue::List { all, json } => list(&door.state().await?, all, json)?,
+        Issue::Show { issue, json } => show(&door.state().await?, issue, json)?,
+        Issue::Edit(edit) => change(&mut door, edit).await?,
+        Issue::Close { issue, why } => {
+            door.take(Event::IssueClosed { issue, why }).await?;
+            print::data(&format!("issue {issue} is closed"));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn body(text: Option<String>) -> Result<Option<String>, Failure> {
+    match text.as_deref() {
+        Some("-") => {
+            let mut read = String::new();
+            std::io::stdin().read_to_string(&mut read).map_err(|e| {
+                Failure::usage(format!("the issue's body cannot be read from standard input: {e}"))
+            })?;
+            Ok(Some(read))
+        }
+        _ => Ok(text),
+    }
+}
+
+async fn file(door: &mut Door, add: IssueAdd) -> Result<(), Failure> {
+    let draft = IssueDraft {
+        title: add.title,
+        body: body(add.body)?.unwrap_or_default(),
+        acceptance: add.acceptance,
+        priority: add.priority.into(),
+        labels: add.labels,
+    };
+    door.take(Event::IssueAdded { draft }).await?;
+    let state = door.state().await?;
+    let Some(id) = state.issues.keys().next_back().copied() else {
+        return Err(Failure::bug("the issue was filed and is not there"));
+    };
+    if add.json {
+        return print::json(&view::issue(&state, id));
+    }
+    print::data(&format!("issue {id}"));
+    print::note(&format!("work on it with `turno run {id}`"));
+    Ok(())
+}
+
+async fn change(door: &mut Door, edit: IssueEdit) -> Result<(), Failure> {
+    let state = door.state().await?;
+    let issue = state.issues.get(&edit.issue).ok_or(Refused::NoSuchIssue(edit.issue))?;
+    let old = issue.draft.clone();
+    let draft = IssueDraft {
+        title: edit.title.unwrap_or(old.title),
+        body: body(edit.body)?.unwrap_or(old.body),
+        acceptance: if edit.acceptance.is_empty() { old.acceptance } else { edit.acceptance },
+        priority: edit.priority.map_or(old.priority, Into::into),
+        labels: if edit.labels.is_empty() { old.labels } else { edit.labels },
+    };
+    door.take(Event::IssueEdited { issue: edit.issue, draft }).await?;
+    print::data(&format!("issue {} is changed", edit.issue));
+    Ok(())
+}
+
+/// How far an issue is, in one word.
+pub(crate) fn stage_word(stage: &IssueStage) -> &'static str {
+    match stage {
+        IssueStage::Backlog => "backlog",
+        IssueStage::Working { .. } => "working",
+        IssueStage::Review { .. } => "review",
+        IssueStage::Done { .. } => "done",
+        IssueStage::Closed { .. } => "closed",
+    }
+}
+
+fn list(state: &State, all: bool, json: bool) -> Result<(), Failure> {
+    let open = |i: &&IssueView| all || !matches!(i.stage, IssueStage::Done { .. } | IssueStage::Closed { .. });
+    let issues: Vec<IssueView> = view::status(state).issues;
+    let issues: Vec<&IssueView> = issues.iter().filter(open).collect();
+    if json {
+        return print::json(&issues);
+    }
+    if issues.is_empty() {
+        print::note("no open issues; file one with `turno issue add \"TITLE\"`");
+    }
+    for issue in issues {
+        let labels = if issue.labels.is_empty() { String::new() } else { format!("  [{}]", issue.labels.join(", ")) };
+        print::data(&format!(
+            "{:>4}  {:8} {:>9}  {}{}",
+            issue.id.to_string(),
+            stage_word(&issue.stage),
+            issue.cost.to_string(),
+            print::plain(&issue.title, 90),
+            print::dim(&print::plain(&labels, 60))
+        ));
+    }
+    Ok(())
+}
+
+fn show(state: &State, id: IssueId, json: bool) -> Result<(), Failure> {
+    let (Some(issue), Some(seen)) = (state.issues.get(&id), view::issue(state, id)) else {
+        return Err(Refused::NoSuchIssue(id).into());
+    };
+    if json {
+        return print::json(&serde_json::json!({ "issue": issue.as_ref(), "view": seen }));
+    }
+    print::data(&format!("{} {}", print::bold(&format!("issue {id}")), print::harmless(&seen.title)));
+    print::data(&format!("{}, cost {}, filed {}", stage_word(&seen.stage), seen.cost, print::clock(issue.filed)));
+    if !issue.draft.body.trim().is_empty() {
+        print::data(&format!("\n{}", print::harmless(issue.draft.body.trim())));
+    }
+    for criterion in &issue.draft.acceptance {
+        print::data(&format!("  [ ] {}", print::harmless(criterion)));
+    }
+    for task in &seen.tasks {
+        print::data(&format!("\n{} {}", print::bold(&format!("task {}", task.id)), print::harmless(&task.title)));
+        print::data(&format!("  {}, {} attempt(s), {}", print::plain(&task.detail, 300), task.attempts, task.cost));
+        if let Some(why) = &task.waiting {
+            print::data(&format!("  waits: {}", print::plain(&waiting_phrase(why), 300)));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,133 @@
+//! `turno log`: the journal in words, or what one attempt said. `--follow` goes on.
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use turno_core::command::AgentStart;
+use turno_core::explain::headline;
+use turno_core::ids::{AttemptId, Seq};
+use turno_core::record::Record;
+use turno_engine::process::supervisor::files;
+use turno_engine::socket::{Answer, Ask};
+
+use crate::args::Log;
+use crate::door::Door;
+use crate::failure::Failure;
+use crate::print;
+use crate::scene::Scene;
+
+pub(crate) async fn run(scene: &Scene, verb: &Log) -> Result<ExitCode, Failure> {
+    match verb.attempt {
+        Some(attempt) => said(scene, attempt, verb).await?,
+        None => happened(scene, verb).await?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn show(record: &Record, verb: &Log) -> Result<(), Failure> {
+    if verb.json {
+        return print::json(record);
+    }
+    if let Some(line) = headline(record) {
+        let at = print::dim(&format!("{} #{}", print::clock(record.at), record.seq));
+        print::data(&format!("{at}  {}", print::plain(&line, 500)));
+    }
+    Ok(())
+}
+
+async fn happened(scene: &Scene, verb: &Log) -> Result<(), Failure> {
+    let mut after = Seq(0);
+    loop {
+        let mut door = Door::open(scene).await?;
+        if let (true, Door::Live(client)) = (verb.follow, &mut door) {
+            client.ask(&Ask::Follow { after }).await?;
+            while let Some(answer) = client.answer().await? {
+                match answer {
+                    Answer::Record(record) => {
+                        after = record.seq;
+                        show(&record, verb)?;
+                    }
+                    Answer::Live(line) if !verb.json => {
+                        let text = print::plain(&line.doing.line(), 160);
+                        print::data(&print::dim(&format!("             {} {text}", line.attempt)));
+                    }
+                    Answer::Failed(why) => return Err(Failure::cannot_start(why)),
+                    _ => {}
+                }
+            }
+        } else {
+            for record in door.records(after).await? {
+                after = record.seq;
+                show(&record, verb)?;
+            }
+        }
+        if !verb.follow {
+            return Ok(());
+        }
+        drop(door);
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}
+
+/// What an attempt said: raw as it was said, or with its prompt first.
+async fn said(scene: &Scene, attempt: AttemptId, verb: &Log) -> Result<(), Failure> {
+    let dir = scene.dirs.attempt(attempt);
+    if !dir.is_dir() {
+        return Err(Failure::usage(format!(
+            "there is no attempt {attempt} here; `turno log` names those there were"
+        )));
+    }
+    let mut parts = Vec::new();
+    if !verb.raw {
+        if let Some(start) = started(&dir) {
+            print::note(&format!("{} played by {} on task {}", start.persona, start.agent, start.task));
+        }
+        parts.push(dir.join("prompt.md"));
+    }
+    parts.push(dir.join(files::OUT));
+    if let Ok(checks) = std::fs::read_dir(dir.join("checks")) {
+        let mut checks: Vec<_> = checks.flatten().map(|e| e.path().join(files::OUT)).collect();
+        checks.sort();
+        parts.extend(checks);
+    }
+    for part in parts.iter().filter(|p| p.is_file()) {
+        let bytes = std::fs::read(part)
+            .map_err(|e| Failure::cannot_start(format!("cannot read {}: {e}", part.display())))?;
+        if verb.raw {
+            drop(std::io::stdout().write_all(&bytes));
+        } else {
+            print::note(&print::bold(&format!("--- {}", part.display())));
+            print::data(print::harmless(&String::from_utf8_lossy(&bytes)).trim_end());
+        }
+    }
+    if verb.follow {
+        follow(&dir.join(files::OUT), &dir.join(files::EXIT), verb).await?;
+    }
+    Ok(())
+}
+
+fn started(dir: &std::path::Path) -> Option<AgentStart> {
+    serde_json::from_slice(&std::fs::read(dir.join("start.json")).ok()?).ok()
+}
+
+/// Shows what comes until the attempt has ended.
+async fn follow(out: &std::path::Path, exit: &std::path::Path, verb: &Log) -> Result<(), Failure> {
+    let mut shown = std::fs::metadata(out).map_or(0, |m| m.len());
+    loop {
+        let over = exit.is_file();
+        let bytes = std::fs::read(out).unwrap_or_default();
+        let from = usize::try_from(shown).unwrap_or(usize::MAX).min(bytes.len());
+        let new = &bytes[from..];
+        shown = bytes.len() as u64;
+        if verb.raw {
+            drop(std::io::stdout().write_all(new));
+        } else if !new.is_empty() {
+            print::data(print::harmless(&String::from_utf8_lossy(new)).trim_end());
+        }
+        if over {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
