@@ -10,9 +10,17 @@ use turno_core::units::MicroUsd;
 
 /// A multi-persona autopilot for coding agents: writes, checks, reviews and lands, within a budget.
 #[derive(Debug, Parser)]
-#[command(name = "turno", version, propagate_version = true, arg_required_else_help = true, max_term_width = 100)]
-#[command(after_help = "Exit codes: 0 all landed or nothing to do, 1 something needs a person, 2 usage or configuration, \
-    3 stopped by the budget, 4 cannot start, 70 a bug, 130 interrupted.")]
+#[command(
+    name = "turno",
+    version,
+    propagate_version = true,
+    arg_required_else_help = true,
+    max_term_width = 100
+)]
+#[command(
+    after_help = "Exit codes: 0 all landed or nothing to do, 1 something needs a person, 2 usage or configuration, \
+    3 stopped by the budget, 4 cannot start, 70 a bug, 130 interrupted."
+)]
 pub(crate) struct Args {
     /// Work in this directory instead of the current one.
     #[arg(short = 'C', long, global = true, value_name = "DIR")]
@@ -256,9 +264,13 @@ pub(crate) enum Subject {
 
 fn parse_subject(text: &str) -> Result<Subject, String> {
     if text.contains('.') {
-        text.parse().map(Subject::Task).map_err(|e: turno_core::ids::InvalidId| e.to_string())
+        text.parse()
+            .map(Subject::Task)
+            .map_err(|e: turno_core::ids::InvalidId| e.to_string())
     } else {
-        text.parse().map(Subject::Issue).map_err(|e: turno_core::ids::InvalidId| e.to_string())
+        text.parse()
+            .map(Subject::Issue)
+            .map_err(|e: turno_core::ids::InvalidId| e.to_string())
     }
 }
 

@@ -37,12 +37,17 @@ impl Door {
             match scene.dirs.lock() {
                 Ok(lock) => {
                     let (store, state) = Store::open(&scene.dirs.store())?;
-                    return Ok(Self::Own { desk: Box::new(Desk::new(store, state)), _lock: lock });
+                    return Ok(Self::Own {
+                        desk: Box::new(Desk::new(store, state)),
+                        _lock: lock,
+                    });
                 }
-                Err(taken @ WorkspaceError::Taken { .. }) => match Client::connect(&scene.dirs.socket()).await {
-                    Ok(client) => return Ok(Self::Live(Box::new(client))),
-                    Err(_) => last = Some(taken),
-                },
+                Err(taken @ WorkspaceError::Taken { .. }) => {
+                    match Client::connect(&scene.dirs.socket()).await {
+                        Ok(client) => return Ok(Self::Live(Box::new(client))),
+                        Err(_) => last = Some(taken),
+                    }
+                }
                 Err(other) => return Err(other.into()),
             }
             tokio::time::sleep(Duration::from_millis(100)).await;

@@ -54,7 +54,13 @@ pub(crate) fn red(text: &str) -> String {
 /// Text from outside on one line, without control characters, at most `width` characters long.
 pub(crate) fn plain(text: &str, width: usize) -> String {
     let mut line = String::new();
-    for (count, c) in text.split_whitespace().collect::<Vec<_>>().join(" ").chars().enumerate() {
+    for (count, c) in text
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
+        .chars()
+        .enumerate()
+    {
         if count + 1 >= width {
             line.push('…');
             break;
@@ -66,18 +72,32 @@ pub(crate) fn plain(text: &str, width: usize) -> String {
 
 /// Text from outside as it is, but for control characters other than line ends and tabs.
 pub(crate) fn harmless(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && !matches!(c, '\n' | '\t') { '\u{fffd}' } else { c }).collect()
+    text.chars()
+        .map(|c| {
+            if c.is_control() && !matches!(c, '\n' | '\t') {
+                '\u{fffd}'
+            } else {
+                c
+            }
+        })
+        .collect()
 }
 
 /// A time of day, for people.
 pub(crate) fn clock(at: Timestamp) -> String {
-    DateTime::from_timestamp_millis(at.0)
-        .map_or_else(|| at.0.to_string(), |t| t.with_timezone(&Local).format("%H:%M:%S").to_string())
+    DateTime::from_timestamp_millis(at.0).map_or_else(
+        || at.0.to_string(),
+        |t| t.with_timezone(&Local).format("%H:%M:%S").to_string(),
+    )
 }
 
 /// A length of time as `2:05` or `1:02:03`.
 pub(crate) fn elapsed(span: Span) -> String {
     let seconds = span.0 / 1000;
     let (h, m, s) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    if h > 0 { format!("{h}:{m:02}:{s:02}") } else { format!("{m}:{s:02}") }
+    if h > 0 {
+        format!("{h}:{m:02}:{s:02}")
+    } else {
+        format!("{m}:{s:02}")
+    }
 }

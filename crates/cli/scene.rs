@@ -21,7 +21,9 @@ pub(crate) struct Scene {
 
 /// The user's environment. Variables that are no text are nobody's here.
 pub(crate) fn user_env() -> EnvMap {
-    std::env::vars_os().filter_map(|(n, v)| Some((n.into_string().ok()?, v.into_string().ok()?))).collect()
+    std::env::vars_os()
+        .filter_map(|(n, v)| Some((n.into_string().ok()?, v.into_string().ok()?)))
+        .collect()
 }
 
 impl Scene {
@@ -39,7 +41,10 @@ impl Scene {
     }
 
     pub(crate) fn config(&self, flags: &Overrides) -> Result<Loaded, Failure> {
-        let places = Places { repo: self.repo.root().to_owned(), user: config::env::user_dir(&self.env) };
+        let places = Places {
+            repo: self.repo.root().to_owned(),
+            user: config::env::user_dir(&self.env),
+        };
         Ok(config::load(&places, &self.env, flags)?)
     }
 
@@ -48,7 +53,12 @@ impl Scene {
         config
             .agents
             .iter()
-            .filter(|(_, setup)| setup.dialect.program().is_none_or(|p| find_program(p, &self.env).is_some()))
+            .filter(|(_, setup)| {
+                setup
+                    .dialect
+                    .program()
+                    .is_none_or(|p| find_program(p, &self.env).is_some())
+            })
             .map(|(name, _)| name.clone())
             .collect()
     }
@@ -56,10 +66,13 @@ impl Scene {
 
 /// A program by path, or by name on the user's PATH.
 pub(crate) fn find_program(program: &str, env: &EnvMap) -> Option<PathBuf> {
-    let runs = |path: &Path| nix::unistd::access(path, nix::unistd::AccessFlags::X_OK).is_ok() && path.is_file();
+    let runs =
+        |path: &Path| nix::unistd::access(path, nix::unistd::AccessFlags::X_OK).is_ok() && path.is_file();
     if program.contains('/') {
         return Some(PathBuf::from(program)).filter(|p| runs(p));
     }
     let path = env.get("PATH")?;
-    std::env::split_paths(path).map(|dir| dir.join(program)).find(|p| runs(p))
+    std::env::split_paths(path)
+        .map(|dir| dir.join(program))
+        .find(|p| runs(p))
 }

@@ -36,7 +36,11 @@ impl Show {
     /// For people: live on a terminal, else lines.
     pub(crate) fn people() -> Self {
         let dumb = std::env::var_os("TERM").is_some_and(|t| t == "dumb");
-        if std::io::stderr().is_terminal() && !dumb { Self::Live } else { Self::Lines }
+        if std::io::stderr().is_terminal() && !dumb {
+            Self::Live
+        } else {
+            Self::Lines
+        }
     }
 }
 
@@ -104,7 +108,9 @@ struct Panel {
 fn plain_bar() -> ProgressBar {
     let bar = ProgressBar::no_length();
     // A template without fields cannot be wrong.
-    bar.set_style(ProgressStyle::with_template("{wide_msg}").unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar.set_style(
+        ProgressStyle::with_template("{wide_msg}").unwrap_or_else(|_| ProgressStyle::default_bar()),
+    );
     bar
 }
 
@@ -116,11 +122,18 @@ impl Panel {
         };
         let bars = MultiProgress::with_draw_target(target);
         let total = bars.add(plain_bar());
-        Self { show, bars, lines: BTreeMap::new(), total, doing: BTreeMap::new() }
+        Self {
+            show,
+            bars,
+            lines: BTreeMap::new(),
+            total,
+            doing: BTreeMap::new(),
+        }
     }
 
     fn heard(&mut self, line: LiveLine) {
-        self.doing.insert(line.attempt, print::plain(&line.doing.line(), 200));
+        self.doing
+            .insert(line.attempt, print::plain(&line.doing.line(), 200));
     }
 
     /// Shows committed records that were not shown yet.
@@ -152,7 +165,11 @@ impl Panel {
             }
             Show::Live | Show::Lines => {
                 if let Some(line) = headline(record) {
-                    self.say(&format!("{} {}", print::dim(&print::clock(record.at)), print::plain(&line, 400)));
+                    self.say(&format!(
+                        "{} {}",
+                        print::dim(&print::clock(record.at)),
+                        print::plain(&line, 400)
+                    ));
                 }
             }
         }
@@ -182,11 +199,21 @@ impl Panel {
         for run in &status.running {
             let bars = &self.bars;
             let total = &self.total;
-            let bar = self.lines.entry(run.attempt).or_insert_with(|| bars.insert_before(total, plain_bar()));
+            let bar = self
+                .lines
+                .entry(run.attempt)
+                .or_insert_with(|| bars.insert_before(total, plain_bar()));
             let doing = self.doing.get(&run.attempt).map_or("", String::as_str);
             bar.set_message(format!("  {}  {}", run_line(run, now), print::dim(doing)));
         }
-        let count = |stage| status.issues.iter().flat_map(|i| &i.tasks).filter(|t| t.stage == stage).count();
+        let count = |stage| {
+            status
+                .issues
+                .iter()
+                .flat_map(|i| &i.tasks)
+                .filter(|t| t.stage == stage)
+                .count()
+        };
         if let Some(shift) = &status.shift {
             self.total.set_message(format!(
                 "{}  {} running, {} free slot(s), {} landed, {} parked",

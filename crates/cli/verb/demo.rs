@@ -1,5 +1,7 @@
 //! placeholder
-use std::process::ExitCode;
 use crate::args::Demo;
 use crate::failure::Failure;
-pub(crate) async fn run(_verb: Demo) -> Result<ExitCode, Failure> { Ok(ExitCode::SUCCESS) }
+use std::process::ExitCode;
+pub(crate) async fn run(_verb: Demo) -> Result<ExitCode, Failure> {
+    Ok(ExitCode::SUCCESS)
+}

@@ -34,7 +34,9 @@ pub(crate) async fn run(scene: &Scene, verb: &Diff) -> Result<ExitCode, Failure>
         DiffText::Whole(text) => print::data(&print::harmless(text.trim_end())),
         DiffText::Shortened { text, bytes } => {
             print::data(&print::harmless(&text));
-            print::warning(&format!("the diff has {bytes} bytes and is not shown whole: git diff {base} {commit}"));
+            print::warning(&format!(
+                "the diff has {bytes} bytes and is not shown whole: git diff {base} {commit}"
+            ));
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -52,9 +54,12 @@ fn of_issue(scene: &Scene, state: &State, id: IssueId) -> Result<(CommitId, Comm
     }
     match &issue.stage {
         IssueStage::Done { commit, .. } => Ok((scene.repo.parent_of(commit)?, commit.clone())),
-        IssueStage::Backlog | IssueStage::Working { .. } | IssueStage::Review { .. } | IssueStage::Closed { .. } => {
-            Err(Failure::usage(format!("issue {id} has no work to show; `turno run {id}` works on it")))
-        }
+        IssueStage::Backlog
+        | IssueStage::Working { .. }
+        | IssueStage::Review { .. }
+        | IssueStage::Closed { .. } => Err(Failure::usage(format!(
+            "issue {id} has no work to show; `turno run {id}` works on it"
+        ))),
     }
 }
 

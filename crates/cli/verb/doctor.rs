@@ -17,24 +17,46 @@ use crate::scene::{Scene, find_program};
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 enum Finding {
-    Good { what: String, detail: String },
-    Warning { what: String, detail: String, mend: String },
-    Missing { what: String, detail: String, mend: String },
+    Good {
+        what: String,
+        detail: String,
+    },
+    Warning {
+        what: String,
+        detail: String,
+        mend: String,
+    },
+    Missing {
+        what: String,
+        detail: String,
+        mend: String,
+    },
 }
 
 struct Findings(Vec<Finding>);
 
 impl Findings {
     fn good(&mut self, what: &str, detail: impl Into<String>) {
-        self.0.push(Finding::Good { what: what.to_owned(), detail: detail.into() });
+        self.0.push(Finding::Good {
+            what: what.to_owned(),
+            detail: detail.into(),
+        });
     }
 
     fn warn(&mut self, what: &str, detail: impl Into<String>, mend: impl Into<String>) {
-        self.0.push(Finding::Warning { what: what.to_owned(), detail: detail.into(), mend: mend.into() });
+        self.0.push(Finding::Warning {
+            what: what.to_owned(),
+            detail: detail.into(),
+            mend: mend.into(),
+        });
     }
 
     fn missing(&mut self, what: &str, detail: impl Into<String>, mend: impl Into<String>) {
-        self.0.push(Finding::Missing { what: what.to_owned(), detail: detail.into(), mend: mend.into() });
+        self.0.push(Finding::Missing {
+            what: what.to_owned(),
+            detail: detail.into(),
+            mend: mend.into(),
+        });
     }
 }
 
@@ -68,7 +90,10 @@ fn show(finding: &Finding) {
     };
     print::data(&format!("{mark} {what:<14} {}", print::plain(detail, 300)));
     if let Some(mend) = mend {
-        print::data(&format!("                    \u{2192} {}", print::plain(mend, 300)));
+        print::data(&format!(
+            "                    \u{2192} {}",
+            print::plain(mend, 300)
+        ));
     }
 }
 
@@ -76,7 +101,11 @@ async fn repository(at: Option<&Path>, found: &mut Findings) -> Option<Scene> {
     let scene = match Scene::at(at) {
         Ok(scene) => scene,
         Err(error) => {
-            found.missing("repository", error.to_string(), "go to a git repository with at least one commit");
+            found.missing(
+                "repository",
+                error.to_string(),
+                "go to a git repository with at least one commit",
+            );
             return None;
         }
     };
@@ -130,7 +159,10 @@ fn checks(config: &Loaded, found: &mut Findings) {
         return;
     }
     for check in &config.core.checks {
-        found.good("check", format!("{}: {} (limit {})", check.name, check.command, check.timeout));
+        found.good(
+            "check",
+            format!("{}: {} (limit {})", check.name, check.command, check.timeout),
+        );
     }
 }
 
@@ -146,17 +178,28 @@ fn agents(scene: &Scene, config: Loaded, found: &mut Findings) {
             ),
         }
         if let Err(error) = setup.environment(&scene.env) {
-            found.missing("agent", error.to_string(), "export it, or remove it from turno.toml");
+            found.missing(
+                "agent",
+                error.to_string(),
+                "export it, or remove it from turno.toml",
+            );
         }
     }
     match config.with_agents_present(&present) {
         Ok(config) => {
             for entry in &config.personas {
                 let agents: Vec<_> = entry.persona.agents.iter().map(ToString::to_string).collect();
-                found.good("persona", format!("{}: {}", entry.persona.name, agents.join(", ")));
+                found.good(
+                    "persona",
+                    format!("{}: {}", entry.persona.name, agents.join(", ")),
+                );
             }
         }
-        Err(error) => found.missing("personas", error.to_string(), "install an agent that may play them"),
+        Err(error) => found.missing(
+            "personas",
+            error.to_string(),
+            "install an agent that may play them",
+        ),
     }
 }
 

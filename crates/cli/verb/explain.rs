@@ -33,12 +33,22 @@ pub(crate) async fn run(scene: &Scene, verb: &Explain) -> Result<ExitCode, Failu
     for line in &lines {
         let at = print::dim(&format!("{} #{}", print::clock(line.at), line.seq));
         print::data(&format!("{at}  {}", print::plain(&line.what, 400)));
-        print::data(&format!("                 \u{2192} {}", print::plain(&line.so, 400)));
+        print::data(&format!(
+            "                 \u{2192} {}",
+            print::plain(&line.so, 400)
+        ));
         for evidence in &line.evidence {
-            print::data(&format!("                   {}", print::dim(&print::plain(evidence, 300))));
+            print::data(&format!(
+                "                   {}",
+                print::dim(&print::plain(evidence, 300))
+            ));
         }
     }
-    print::data(&format!("now: {}, cost {}", print::plain(&stage_phrase(&task.stage), 400), task.cost()));
+    print::data(&format!(
+        "now: {}, cost {}",
+        print::plain(&stage_phrase(&task.stage), 400),
+        task.cost()
+    ));
     if let Some(why) = waiting(&state, task) {
         print::data(&format!("it waits: {}", print::plain(&waiting_phrase(&why), 400)));
     }

@@ -29,13 +29,21 @@ pub(crate) fn run(scene: &Scene, verb: &Init) -> Result<ExitCode, Failure> {
                 path.display()
             )));
         }
-        Err(error) => return Err(Failure::cannot_start(format!("cannot write {}: {error}", path.display()))),
+        Err(error) => {
+            return Err(Failure::cannot_start(format!(
+                "cannot write {}: {error}",
+                path.display()
+            )));
+        }
     };
     file.write_all(text.as_bytes())
         .map_err(|e| Failure::cannot_start(format!("cannot write {}: {e}", path.display())))?;
     print::data(&format!("wrote {}", path.display()));
     for check in &detected.checks {
-        print::note(&format!("  check {:<10} {}  ({})", check.name, check.command, check.why));
+        print::note(&format!(
+            "  check {:<10} {}  ({})",
+            check.name, check.command, check.why
+        ));
     }
     if detected.checks.is_empty() {
         print::warning("no checks were found; nothing lands without one, so name what proves your project");
@@ -51,13 +59,18 @@ pub(crate) fn run(scene: &Scene, verb: &Init) -> Result<ExitCode, Failure> {
 }
 
 fn agents(scene: &Scene) -> Vec<FoundAgent> {
-    let Ok(config) = scene.config(&Overrides::default()) else { return Vec::new() };
+    let Ok(config) = scene.config(&Overrides::default()) else {
+        return Vec::new();
+    };
     config
         .agents
         .iter()
         .filter_map(|(name, setup)| {
             let version = version_of(setup, &scene.env).ok()?;
-            Some(FoundAgent { name: name.clone(), version })
+            Some(FoundAgent {
+                name: name.clone(),
+                version,
+            })
         })
         .collect()
 }

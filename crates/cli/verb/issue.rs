@@ -36,7 +36,9 @@ fn body(text: Option<String>) -> Result<Option<String>, Failure> {
         Some("-") => {
             let mut read = String::new();
             std::io::stdin().read_to_string(&mut read).map_err(|e| {
-                Failure::usage(format!("the issue's body cannot be read from standard input: {e}"))
+                Failure::usage(format!(
+                    "the issue's body cannot be read from standard input: {e}"
+                ))
             })?;
             Ok(Some(read))
         }
@@ -67,16 +69,31 @@ async fn file(door: &mut Door, add: IssueAdd) -> Result<(), Failure> {
 
 async fn change(door: &mut Door, edit: IssueEdit) -> Result<(), Failure> {
     let state = door.state().await?;
-    let issue = state.issues.get(&edit.issue).ok_or(Refused::NoSuchIssue(edit.issue))?;
+    let issue = state
+        .issues
+        .get(&edit.issue)
+        .ok_or(Refused::NoSuchIssue(edit.issue))?;
     let old = issue.draft.clone();
     let draft = IssueDraft {
         title: edit.title.unwrap_or(old.title),
         body: body(edit.body)?.unwrap_or(old.body),
-        acceptance: if edit.acceptance.is_empty() { old.acceptance } else { edit.acceptance },
+        acceptance: if edit.acceptance.is_empty() {
+            old.acceptance
+        } else {
+            edit.acceptance
+        },
         priority: edit.priority.map_or(old.priority, Into::into),
-        labels: if edit.labels.is_empty() { old.labels } else { edit.labels },
+        labels: if edit.labels.is_empty() {
+            old.labels
+        } else {
+            edit.labels
+        },
     };
-    door.take(Event::IssueEdited { issue: edit.issue, draft }).await?;
+    door.take(Event::IssueEdited {
+        issue: edit.issue,
+        draft,
+    })
+    .await?;
     print::data(&format!("issue {} is changed", edit.issue));
     Ok(())
 }
@@ -93,7 +110,8 @@ pub(crate) fn stage_word(stage: &IssueStage) -> &'static str {
 }
 
 fn list(state: &State, all: bool, json: bool) -> Result<(), Failure> {
-    let open = |i: &&IssueView| all || !matches!(i.stage, IssueStage::Done { .. } | IssueStage::Closed { .. });
+    let open =
+        |i: &&IssueView| all || !matches!(i.stage, IssueStage::Done { .. } | IssueStage::Closed { .. });
     let issues: Vec<IssueView> = view::status(state).issues;
     let issues: Vec<&IssueView> = issues.iter().filter(open).collect();
     if json {
@@ -103,7 +121,11 @@ fn list(state: &State, all: bool, json: bool) -> Result<(), Failure> {
         print::note("no open issues; file one with `turno issue add \"TITLE\"`");
     }
     for issue in issues {
-        let labels = if issue.labels.is_empty() { String::new() } else { format!("  [{}]", issue.labels.join(", ")) };
+        let labels = if issue.labels.is_empty() {
+            String::new()
+        } else {
+            format!("  [{}]", issue.labels.join(", "))
+        };
         print::data(&format!(
             "{:>4}  {:8} {:>9}  {}{}",
             issue.id.to_string(),
@@ -123,8 +145,17 @@ fn show(state: &State, id: IssueId, json: bool) -> Result<(), Failure> {
     if json {
         return print::json(&serde_json::json!({ "issue": issue.as_ref(), "view": seen }));
     }
-    print::data(&format!("{} {}", print::bold(&format!("issue {id}")), print::harmless(&seen.title)));
-    print::data(&format!("{}, cost {}, filed {}", stage_word(&seen.stage), seen.cost, print::clock(issue.filed)));
+    print::data(&format!(
+        "{} {}",
+        print::bold(&format!("issue {id}")),
+        print::harmless(&seen.title)
+    ));
+    print::data(&format!(
+        "{}, cost {}, filed {}",
+        stage_word(&seen.stage),
+        seen.cost,
+        print::clock(issue.filed)
+    ));
     if !issue.draft.body.trim().is_empty() {
         print::data(&format!("\n{}", print::harmless(issue.draft.body.trim())));
     }
@@ -132,8 +163,17 @@ fn show(state: &State, id: IssueId, json: bool) -> Result<(), Failure> {
         print::data(&format!("  [ ] {}", print::harmless(criterion)));
     }
     for task in &seen.tasks {
-        print::data(&format!("\n{} {}", print::bold(&format!("task {}", task.id)), print::harmless(&task.title)));
-        print::data(&format!("  {}, {} attempt(s), {}", print::plain(&task.detail, 300), task.attempts, task.cost));
+        print::data(&format!(
+            "\n{} {}",
+            print::bold(&format!("task {}", task.id)),
+            print::harmless(&task.title)
+        ));
+        print::data(&format!(
+            "  {}, {} attempt(s), {}",
+            print::plain(&task.detail, 300),
+            task.attempts,
+            task.cost
+        ));
         if let Some(why) = &task.waiting {
             print::data(&format!("  waits: {}", print::plain(&waiting_phrase(why), 300)));
         }

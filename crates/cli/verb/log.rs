@@ -81,7 +81,10 @@ async fn said(scene: &Scene, attempt: AttemptId, verb: &Log) -> Result<(), Failu
     let mut parts = Vec::new();
     if !verb.raw {
         if let Some(start) = started(&dir) {
-            print::note(&format!("{} played by {} on task {}", start.persona, start.agent, start.task));
+            print::note(&format!(
+                "{} played by {} on task {}",
+                start.persona, start.agent, start.task
+            ));
         }
         parts.push(dir.join("prompt.md"));
     }

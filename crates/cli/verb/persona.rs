@@ -47,13 +47,30 @@ pub(crate) async fn run(scene: &Scene, verb: Persona) -> Result<ExitCode, Failur
 fn show(config: &Loaded, name: &PersonaName) -> Result<(), Failure> {
     let entry = config.persona(name.as_str())?;
     let persona = &entry.persona;
-    let agents: BTreeMap<_, _> = persona.agents.iter().map(|a| (a, config.agents.get(a).map(|s| s.dialect.kind()))).collect();
-    print::data(&format!("{} ({})", print::bold(persona.name.as_str()), persona.role));
+    let agents: BTreeMap<_, _> = persona
+        .agents
+        .iter()
+        .map(|a| (a, config.agents.get(a).map(|s| s.dialect.kind())))
+        .collect();
+    print::data(&format!(
+        "{} ({})",
+        print::bold(persona.name.as_str()),
+        persona.role
+    ));
     print::data(&format!("from        {}", entry.file));
     print::data(&format!("agents      {agents:?}"));
-    print::data(&format!("model       {:?}, effort {:?}", persona.model, persona.effort));
-    print::data(&format!("access      {:?}, tools {:?}", persona.access, persona.tools));
-    print::data(&format!("limits      {} and {} an attempt", persona.budget, persona.wall_clock));
+    print::data(&format!(
+        "model       {:?}, effort {:?}",
+        persona.model, persona.effort
+    ));
+    print::data(&format!(
+        "access      {:?}, tools {:?}",
+        persona.access, persona.tools
+    ));
+    print::data(&format!(
+        "limits      {} and {} an attempt",
+        persona.budget, persona.wall_clock
+    ));
     print::data(&format!("\n{}\n", print::harmless(&persona.description)));
     print::data(&print::harmless(persona.prompt.trim()));
     Ok(())
@@ -69,12 +86,19 @@ async fn render(scene: &Scene, config: &Loaded, name: &PersonaName, id: IssueId)
             because: Because::New,
             checks: config.core.checks.iter().map(|c| c.command.clone()).collect(),
         },
-        Role::Reviewer | Role::Tester => {
-            Ask::Review { commit: head.clone(), base: head, proof: Proof::NoChecks, earlier: Vec::new() }
-        }
+        Role::Reviewer | Role::Tester => Ask::Review {
+            commit: head.clone(),
+            base: head,
+            proof: Proof::NoChecks,
+            earlier: Vec::new(),
+        },
     };
     let brief = Brief {
-        issue: IssueBrief { id, title: issue.draft.title.clone(), body: issue.draft.body.clone() },
+        issue: IssueBrief {
+            id,
+            title: issue.draft.title.clone(),
+            body: issue.draft.body.clone(),
+        },
         task: TaskBrief {
             id: TaskId { issue: id, number: 1 },
             title: issue.draft.title.clone(),
@@ -87,6 +111,10 @@ async fn render(scene: &Scene, config: &Loaded, name: &PersonaName, id: IssueId)
     };
     let prompt = prompt::render(&entry.persona, &brief, &Extras::default())
         .map_err(|e| Failure::usage(format!("persona {name}: {e}")))?;
-    print::data(&format!("{}\n\n---\n\n{}", print::harmless(prompt.system.trim()), print::harmless(prompt.task.trim())));
+    print::data(&format!(
+        "{}\n\n---\n\n{}",
+        print::harmless(prompt.system.trim()),
+        print::harmless(prompt.task.trim())
+    ));
     Ok(())
 }

@@ -17,7 +17,11 @@ pub(crate) async fn run(scene: &Scene, verb: &Promote) -> Result<ExitCode, Failu
     let head = scene.repo.user_head()?.commit;
     // Refused before anything is moved. The record comes after the move, because only then it is a fact; a crash
     // in between is healed by typing the verb again.
-    let asked = Event::Promoted { issue: verb.issue, onto: String::new(), commit: head };
+    let asked = Event::Promoted {
+        issue: verb.issue,
+        onto: String::new(),
+        commit: head,
+    };
     let state = door.state().await?;
     admit(&state, &asked)?;
     let from = TurnoRef::base(verb.issue);

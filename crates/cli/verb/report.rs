@@ -2,8 +2,8 @@
 //! to look.
 
 use turno_core::State;
-use turno_core::explain::{event_phrase, report_phrase};
 use turno_core::event::Event;
+use turno_core::explain::{event_phrase, report_phrase};
 use turno_core::ids::TaskId;
 use turno_core::issue::IssueStage;
 use turno_core::record::Record;
@@ -18,8 +18,12 @@ use crate::print;
 use crate::scene::Scene;
 
 pub(crate) fn show(scene: &Scene, state: &State, records: &[Record]) {
-    let Some(shift) = state.shifts.values().next_back() else { return };
-    let ShiftStage::Ended { end, at } = shift.stage else { return };
+    let Some(shift) = state.shifts.values().next_back() else {
+        return;
+    };
+    let ShiftStage::Ended { end, at } = shift.stage else {
+        return;
+    };
     let title = format!("Shift {} is over", shift.id);
     print::data(&format!("\n{}: {}", print::bold(&title), end_words(end)));
     print::data(&format!(
@@ -29,18 +33,36 @@ pub(crate) fn show(scene: &Scene, state: &State, records: &[Record]) {
         print::elapsed(at.since(shift.started))
     ));
     for id in &shift.issues {
-        let Some(issue) = state.issues.get(id) else { continue };
-        print::data(&format!("{} {}", print::bold(&format!("issue {id}")), print::plain(&issue.draft.title, 100)));
+        let Some(issue) = state.issues.get(id) else {
+            continue;
+        };
+        print::data(&format!(
+            "{} {}",
+            print::bold(&format!("issue {id}")),
+            print::plain(&issue.draft.title, 100)
+        ));
         for task in state.tasks_of(*id) {
             show_task(state, task, records);
         }
         if let IssueStage::Review { .. } = issue.stage {
-            print::data(&format!("  on branch turno/{id}/base; look at it with `turno diff {id}`, take it with `turno promote {id}`"));
+            print::data(&format!(
+                "  on branch turno/{id}/base; look at it with `turno diff {id}`, take it with `turno promote {id}`"
+            ));
         }
     }
-    let first = shift.issues.iter().flat_map(|i| state.tasks_of(*i)).next().map(|t| t.id);
-    let hint = first.map_or_else(String::new, |t| format!("`turno explain {t}` tells the whole story; "));
-    print::data(&format!("\n{hint}state and transcripts: {}", scene.dirs.root().display()));
+    let first = shift
+        .issues
+        .iter()
+        .flat_map(|i| state.tasks_of(*i))
+        .next()
+        .map(|t| t.id);
+    let hint = first.map_or_else(String::new, |t| {
+        format!("`turno explain {t}` tells the whole story; ")
+    });
+    print::data(&format!(
+        "\n{hint}state and transcripts: {}",
+        scene.dirs.root().display()
+    ));
 }
 
 fn end_words(end: ShiftEnd) -> String {
@@ -66,12 +88,19 @@ fn show_task(state: &State, task: &Task, records: &[Record]) {
     ));
     if let Stage::Landed { commit, .. } = &task.stage {
         let landed = landing(task.id, records);
-        print::data(&format!("      {} {}", commit.short(), print::plain(&task.spec.title, 100)));
+        print::data(&format!(
+            "      {} {}",
+            commit.short(),
+            print::plain(&task.spec.title, 100)
+        ));
         for line in landed {
             print::data(&format!("      {}", print::plain(&line, 200)));
         }
     } else if let Some(why) = waiting(state, task) {
-        print::data(&format!("      waits: {}", print::plain(&waiting_phrase(&why), 200)));
+        print::data(&format!(
+            "      waits: {}",
+            print::plain(&waiting_phrase(&why), 200)
+        ));
     }
     for line in rounds(task.id, records) {
         print::data(&print::dim(&format!("      {}", print::plain(&line, 200))));
@@ -80,14 +109,20 @@ fn show_task(state: &State, task: &Task, records: &[Record]) {
 
 /// The proof and the consent that a task landed on.
 fn landing(task: TaskId, records: &[Record]) -> Vec<String> {
-    let approved = records.iter().rev().flat_map(|r| &r.changes).find_map(|entity| match entity {
-        Entity::Task(t) if t.id == task => match &t.stage {
-            Stage::Landing { approved, .. } => Some(approved),
+    let approved = records
+        .iter()
+        .rev()
+        .flat_map(|r| &r.changes)
+        .find_map(|entity| match entity {
+            Entity::Task(t) if t.id == task => match &t.stage {
+                Stage::Landing { approved, .. } => Some(approved),
+                _ => None,
+            },
             _ => None,
-        },
-        _ => None,
-    });
-    let Some(approved) = approved else { return Vec::new() };
+        });
+    let Some(approved) = approved else {
+        return Vec::new();
+    };
     let proof = match &approved.proven.proof {
         Proof::Checked(report) => {
             let took: u64 = report.results.iter().map(|r| r.took.0).sum();
@@ -98,9 +133,19 @@ fn landing(task: TaskId, records: &[Record]) -> Vec<String> {
     let writer = &approved.proven.change.writer;
     let consent = match &approved.consent {
         Consent::Approved { by, notes } => {
-            format!("written by {} ({}), approved by {} ({}), {} note(s)", writer.persona, writer.agent, by.persona, by.agent, notes.len())
+            format!(
+                "written by {} ({}), approved by {} ({}), {} note(s)",
+                writer.persona,
+                writer.agent,
+                by.persona,
+                by.agent,
+                notes.len()
+            )
         }
-        Consent::Waived => format!("written by {} ({}), no review is asked for", writer.persona, writer.agent),
+        Consent::Waived => format!(
+            "written by {} ({}), no review is asked for",
+            writer.persona, writer.agent
+        ),
     };
     vec![proof, consent]
 }
@@ -119,7 +164,10 @@ fn rounds(task: TaskId, records: &[Record]) -> Vec<String> {
         });
         let ended = matches!(
             record.event,
-            Event::ChecksEnded { .. } | Event::AgentEnded { .. } | Event::LandingEnded { .. } | Event::AttemptFailed { .. }
+            Event::ChecksEnded { .. }
+                | Event::AgentEnded { .. }
+                | Event::LandingEnded { .. }
+                | Event::AttemptFailed { .. }
         );
         let again = record.changes.iter().any(|entity| match entity {
             Entity::Task(t) if t.id == task => {

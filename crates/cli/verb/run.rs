@@ -69,24 +69,41 @@ pub(crate) async fn shift(
     let turno = std::env::current_exe()
         .map_err(|e| Failure::cannot_start(format!("turno cannot find its own program: {e}")))?;
     let config = Arc::new(config);
-    let site = Site::new(scene.repo.clone(), scene.dirs.clone(), turno, Arc::clone(&config), scene.env.clone())?;
+    let site = Site::new(
+        scene.repo.clone(),
+        scene.dirs.clone(),
+        turno,
+        Arc::clone(&config),
+        scene.env.clone(),
+    )?;
     let site = Arc::new(site);
     if let Some(event) = recover(&site, &desk.state).await {
-        print::warning("an earlier coordinator died while attempts ran; they were ended and their work was kept");
+        print::warning(
+            "an earlier coordinator died while attempts ran; they were ended and their work was kept",
+        );
         desk.take(event)?;
         desk = end_old_shift(desk)?;
     }
     if desk.state.config.as_deref() != Some(&config.core) {
-        desk.take(Event::ConfigLoaded { config: Box::new(config.core.clone()) })?;
+        desk.take(Event::ConfigLoaded {
+            config: Box::new(config.core.clone()),
+        })?;
     }
     let wanted: BTreeSet<IssueId> = issues.iter().copied().collect();
     let first = Event::ShiftStarted {
         mode: config.core.policy.name.clone(),
-        issues: wanted.iter().map(|issue| IssueAtStart { issue: *issue, base: head.commit.clone() }).collect(),
+        issues: wanted
+            .iter()
+            .map(|issue| IssueAtStart {
+                issue: *issue,
+                base: head.commit.clone(),
+            })
+            .collect(),
         budget: config.budget.shift,
     };
     admit(&desk.state, &first)?;
-    if let (Checkout::Dirty { files }, Show::Live | Show::Lines) = (scene.repo.checkout_state().await?, show) {
+    if let (Checkout::Dirty { files }, Show::Live | Show::Lines) = (scene.repo.checkout_state().await?, show)
+    {
         print::warning(&format!(
             "your uncommitted changes ({}) stay as they are and are not part of the work",
             print::plain(&files.join(", "), 120)
@@ -127,7 +144,9 @@ fn end_old_shift(mut desk: Desk) -> Result<Desk, Failure> {
 /// Ctrl-C once drains, twice stops.
 async fn interrupts(handle: Handle) {
     let mut how = StopHow::Drain;
-    let Ok(mut term) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) else { return };
+    let Ok(mut term) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) else {
+        return;
+    };
     loop {
         tokio::select! {
             pressed = tokio::signal::ctrl_c() => {
@@ -138,7 +157,9 @@ async fn interrupts(handle: Handle) {
             _ = term.recv() => how = StopHow::Now,
         }
         match how {
-            StopHow::Drain => print::note("draining: what runs may finish; press Ctrl-C again to stop it now"),
+            StopHow::Drain => {
+                print::note("draining: what runs may finish; press Ctrl-C again to stop it now")
+            }
             StopHow::Now => print::note("stopping: what runs is stopped and its work kept"),
         }
         if handle.request(Event::StopAsked { how }).await.is_err() {
@@ -152,8 +173,18 @@ async fn interrupts(handle: Handle) {
 fn log_to(scene: &Scene) {
     let filter = tracing_subscriber::EnvFilter::try_from_env("TURNO_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("turno_engine=info,warn"));
-    let Ok(file) = std::fs::OpenOptions::new().create(true).append(true).open(scene.dirs.log()) else { return };
-    let made = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(file).try_init();
+    let Ok(file) = std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(scene.dirs.log())
+    else {
+        return;
+    };
+    let made = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(false)
+        .with_writer(file)
+        .try_init();
     if made.is_err() {
         tracing::debug!("a log is kept already");
     }

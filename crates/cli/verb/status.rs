@@ -22,7 +22,9 @@ pub(crate) async fn run(scene: &Scene, verb: &Json) -> Result<ExitCode, Failure>
         return Ok(ExitCode::SUCCESS);
     }
     if let (Door::Own { .. }, false) = (&door, status.running.is_empty()) {
-        print::warning("no coordinator is alive; what ran when it died is cleared up by the next `turno run`");
+        print::warning(
+            "no coordinator is alive; what ran when it died is cleared up by the next `turno run`",
+        );
     }
     show(&status, now());
     Ok(ExitCode::SUCCESS)
@@ -47,7 +49,10 @@ fn show(status: &StatusView, now: Timestamp) {
         for task in &issue.tasks {
             print::data(&format!("  {} {}", task.id, print::plain(&task.detail, 160)));
             if let Some(why) = &task.waiting {
-                print::data(&print::dim(&format!("      waits: {}", print::plain(&waiting_phrase(why), 200))));
+                print::data(&print::dim(&format!(
+                    "      waits: {}",
+                    print::plain(&waiting_phrase(why), 200)
+                )));
             }
         }
     }

@@ -17,7 +17,10 @@ struct Where<'a> {
 
 pub(crate) fn run(scene: &Scene, verb: &Json) -> Result<ExitCode, Failure> {
     if verb.json {
-        print::json(&Where { repository: scene.repo.root(), state: scene.dirs.root() })?;
+        print::json(&Where {
+            repository: scene.repo.root(),
+            state: scene.dirs.root(),
+        })?;
     } else {
         print::data(&scene.dirs.root().display().to_string());
     }

@@ -27,7 +27,9 @@ impl Doing {
     /// One short line for people.
     pub fn line(&self) -> String {
         let text = match self {
-            Self::Says(text) | Self::Uses(text) | Self::Used(text) | Self::Step(text) | Self::Notes(text) => text,
+            Self::Says(text) | Self::Uses(text) | Self::Used(text) | Self::Step(text) | Self::Notes(text) => {
+                text
+            }
         };
         text.split_whitespace().collect::<Vec<_>>().join(" ")
     }
@@ -50,7 +52,9 @@ pub struct Live {
 
 impl Default for Live {
     fn default() -> Self {
-        Self { lines: broadcast::channel(KEPT).0 }
+        Self {
+            lines: broadcast::channel(KEPT).0,
+        }
     }
 }
 

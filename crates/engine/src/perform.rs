@@ -38,7 +38,10 @@ enum Next {
 /// # Errors
 /// When nobody listens any more.
 pub fn perform(performance: &Performance) -> std::io::Result<ExitCode> {
-    let session = performance.resume.clone().or_else(|| uuid::Uuid::new_v4().to_string().parse().ok());
+    let session = performance
+        .resume
+        .clone()
+        .or_else(|| uuid::Uuid::new_v4().to_string().parse().ok());
     if let Some(id) = session {
         print(&ScriptLine::Session { id })?;
     }
@@ -82,7 +85,9 @@ fn print_raw(text: &str) -> std::io::Result<()> {
 }
 
 fn give_up(why: &str) -> std::io::Result<ExitCode> {
-    print(&ScriptLine::Failed { failure: Failure::new(Cause::Agent, why) })?;
+    print(&ScriptLine::Failed {
+        failure: Failure::new(Cause::Agent, why),
+    })?;
     Ok(ExitCode::from(1))
 }
 
@@ -101,7 +106,9 @@ fn take(step: &Step) -> std::io::Result<Next> {
             doing(&format!("edit {path}"), || {
                 let text = std::fs::read_to_string(&file)?;
                 if !text.contains(find.as_str()) {
-                    return Err(std::io::Error::other(format!("{path} does not hold the text to replace")));
+                    return Err(std::io::Error::other(format!(
+                        "{path} does not hold the text to replace"
+                    )));
                 }
                 std::fs::write(&file, text.replacen(find.as_str(), replace, 1))
             })?;
@@ -109,10 +116,16 @@ fn take(step: &Step) -> std::io::Result<Next> {
         Step::Run(run) => return shell(&run.command, run.failing),
         Step::Commit(message) => {
             let quoted = message.replace('\'', "'\\''");
-            return shell(&format!("git add -A && git commit -q -m '{quoted}'"), Failing::Ends);
+            return shell(
+                &format!("git add -A && git commit -q -m '{quoted}'"),
+                Failing::Ends,
+            );
         }
         Step::Ask { question, options } => {
-            print(&ScriptLine::Ask { question: question.clone(), options: options.clone() })?;
+            print(&ScriptLine::Ask {
+                question: question.clone(),
+                options: options.clone(),
+            })?;
         }
         Step::Usage(usage) => print(&ScriptLine::Spent { usage: usage.clone() })?,
         Step::Sleep(span) => std::thread::sleep(Duration::from_millis(span.0)),
@@ -126,18 +139,33 @@ fn take(step: &Step) -> std::io::Result<Next> {
             }
         }
         Step::Spawn(command) => {
-            doing(&format!("leave `{command}` behind"), || process::leave_behind(command))?;
+            doing(&format!("leave `{command}` behind"), || {
+                process::leave_behind(command)
+            })?;
         }
-        Step::Flood { lines, bytes_per_line } => {
+        Step::Flood {
+            lines,
+            bytes_per_line,
+        } => {
             let line = format!("{}\n", "x".repeat(usize::try_from(*bytes_per_line).unwrap_or(0)));
             for _ in 0..*lines {
                 print_raw(&line)?;
             }
         }
         Step::Raw(text) => print_raw(text)?,
-        Step::Fail { cause, detail, retry_in } => {
+        Step::Fail {
+            cause,
+            detail,
+            retry_in,
+        } => {
             let retry_after = retry_in.map_or(RetryAfter::Policy, |span| RetryAfter::At(clock() + span));
-            print(&ScriptLine::Failed { failure: Failure { cause: *cause, detail: detail.clone(), retry_after } })?;
+            print(&ScriptLine::Failed {
+                failure: Failure {
+                    cause: *cause,
+                    detail: detail.clone(),
+                    retry_after,
+                },
+            })?;
             return Ok(Next::Leave(ExitCode::from(1)));
         }
         Step::Outcome(value) => print(&ScriptLine::Outcome { value: value.clone() })?,
@@ -146,37 +174,61 @@ fn take(step: &Step) -> std::io::Result<Next> {
 }
 
 fn clock() -> Timestamp {
-    let millis = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis());
+    let millis = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |d| d.as_millis());
     Timestamp(0) + Span(u64::try_from(millis).unwrap_or(0))
 }
 
 /// A script writes only below the directory it is performed in.
 fn inside(path: &str) -> std::io::Result<PathBuf> {
     let path = Path::new(path);
-    if path.components().all(|c| matches!(c, Component::Normal(_) | Component::CurDir)) {
+    if path
+        .components()
+        .all(|c| matches!(c, Component::Normal(_) | Component::CurDir))
+    {
         Ok(path.to_owned())
     } else {
-        Err(std::io::Error::other(format!("`{}` lies outside the slot", path.display())))
+        Err(std::io::Error::other(format!(
+            "`{}` lies outside the slot",
+            path.display()
+        )))
     }
 }
 
 /// A step that does something is announced, done, and its end told.
 fn doing(what: &str, work: impl FnOnce() -> std::io::Result<()>) -> std::io::Result<()> {
-    print(&ScriptLine::ToolStarted { text: what.to_owned() })?;
+    print(&ScriptLine::ToolStarted {
+        text: what.to_owned(),
+    })?;
     let done = work();
     let ended = if done.is_ok() { Ended::Well } else { Ended::Badly };
-    print(&ScriptLine::ToolEnded { text: what.to_owned(), ended })?;
+    print(&ScriptLine::ToolEnded {
+        text: what.to_owned(),
+        ended,
+    })?;
     done
 }
 
 fn shell(command: &str, failing: Failing) -> std::io::Result<Next> {
-    print(&ScriptLine::ToolStarted { text: format!("run `{command}`") })?;
+    print(&ScriptLine::ToolStarted {
+        text: format!("run `{command}`"),
+    })?;
     let output = process::run_scripted(command)?;
-    let ended = if output.status.success() { Ended::Well } else { Ended::Badly };
+    let ended = if output.status.success() {
+        Ended::Well
+    } else {
+        Ended::Badly
+    };
     let said = String::from_utf8_lossy(&output.stdout);
     let end: Vec<&str> = said.lines().rev().take(3).collect();
     let end: Vec<&str> = end.into_iter().rev().collect();
-    let text = format!("`{command}`: {}{}{}", output.status, if end.is_empty() { "" } else { ", " }, end.join(" | "));
+    let text = format!(
+        "`{command}`: {}{}{}",
+        output.status,
+        if end.is_empty() { "" } else { ", " },
+        end.join(" | ")
+    );
     print(&ScriptLine::ToolEnded { text, ended })?;
     match (ended, failing) {
         (Ended::Well, _) | (Ended::Badly, Failing::GoesOn) => Ok(Next::GoOn),

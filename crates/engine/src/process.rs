@@ -127,7 +127,9 @@ impl Group {
     fn kill(&self) {
         match killpg(self.leader, Signal::SIGKILL) {
             Ok(()) | Err(Errno::ESRCH) => {}
-            Err(errno) => tracing::warn!(group = self.leader.as_raw(), %errno, "could not kill a process group"),
+            Err(errno) => {
+                tracing::warn!(group = self.leader.as_raw(), %errno, "could not kill a process group")
+            }
         }
     }
 }
@@ -144,14 +146,20 @@ impl Drop for Group {
 pub(crate) async fn run_to_end(call: Call, limit: Duration) -> Result<Finished, Error> {
     let program = call.program.to_string_lossy().into_owned();
     let mut child = spawn(&call, &program)?;
-    let mut group = Group { leader: group_of(&child), armed: Armed::Yes };
+    let mut group = Group {
+        leader: group_of(&child),
+        armed: Armed::Yes,
+    };
     let feeding = tokio::spawn(feed(child.stdin.take(), call.input));
     let stdout = tokio::spawn(take(child.stdout.take(), call.output_cap));
     let stderr = tokio::spawn(take(child.stderr.take(), call.output_cap));
 
     let waited = timeout(limit, child.wait()).await;
     let status = match waited {
-        Ok(status) => status.map_err(|e| Error::Output { program: program.clone(), why: e.to_string() })?,
+        Ok(status) => status.map_err(|e| Error::Output {
+            program: program.clone(),
+            why: e.to_string(),
+        })?,
         Err(_) => {
             group.kill();
             group.armed = Armed::No;
@@ -169,8 +177,15 @@ pub(crate) async fn run_to_end(call: Call, limit: Duration) -> Result<Finished, 
     let err = finish(stderr, &group, &program).await?;
     feeding.abort();
     match out {
-        Taken::All(stdout) => Ok(Finished { end: end_of(status), stdout, stderr: err.into_bytes() }),
-        Taken::Part(_) => Err(Error::TooMuch { program, cap: call.output_cap }),
+        Taken::All(stdout) => Ok(Finished {
+            end: end_of(status),
+            stdout,
+            stderr: err.into_bytes(),
+        }),
+        Taken::Part(_) => Err(Error::TooMuch {
+            program,
+            cap: call.output_cap,
+        }),
     }
 }
 
@@ -189,12 +204,21 @@ fn spawn(call: &Call, program: &str) -> Result<Child, Error> {
         .process_group(0)
         .kill_on_drop(true)
         .spawn()
-        .map_err(|source| Error::NotStarted { program: program.to_owned(), cwd: call.cwd.clone(), source })
+        .map_err(|source| Error::NotStarted {
+            program: program.to_owned(),
+            cwd: call.cwd.clone(),
+            source,
+        })
 }
 
 fn group_of(child: &Child) -> Pid {
     // An unreaped child always has an id; a group that cannot exist is the harmless answer otherwise.
-    Pid::from_raw(child.id().and_then(|id| i32::try_from(id).ok()).unwrap_or(i32::MAX))
+    Pid::from_raw(
+        child
+            .id()
+            .and_then(|id| i32::try_from(id).ok())
+            .unwrap_or(i32::MAX),
+    )
 }
 
 fn end_of(status: ExitStatus) -> End {
@@ -228,7 +252,9 @@ impl Taken {
 }
 
 async fn take<R: AsyncRead + Unpin>(pipe: Option<R>, cap: usize) -> std::io::Result<Taken> {
-    let Some(mut pipe) = pipe else { return Ok(Taken::All(Vec::new())) };
+    let Some(mut pipe) = pipe else {
+        return Ok(Taken::All(Vec::new()));
+    };
     let mut kept = Vec::new();
     let mut chunk = vec![0; 64 * 1024];
     let mut over = 0usize;
@@ -242,7 +268,11 @@ async fn take<R: AsyncRead + Unpin>(pipe: Option<R>, cap: usize) -> std::io::Res
         kept.extend_from_slice(&chunk[..room]);
         over += n - room;
     }
-    Ok(if over == 0 { Taken::All(kept) } else { Taken::Part(kept) })
+    Ok(if over == 0 {
+        Taken::All(kept)
+    } else {
+        Taken::Part(kept)
+    })
 }
 
 async fn finish(
@@ -250,7 +280,10 @@ async fn finish(
     group: &Group,
     program: &str,
 ) -> Result<Taken, Error> {
-    let failed = |why: String| Error::Output { program: program.to_owned(), why };
+    let failed = |why: String| Error::Output {
+        program: program.to_owned(),
+        why,
+    };
     let joined = match timeout(LINGER, &mut reader).await {
         Ok(joined) => joined,
         Err(_) => {
@@ -264,12 +297,17 @@ async fn finish(
             }
         }
     };
-    joined.map_err(|e| failed(e.to_string()))?.map_err(|e| failed(e.to_string()))
+    joined
+        .map_err(|e| failed(e.to_string()))?
+        .map_err(|e| failed(e.to_string()))
 }
 
 /// Starts the program of a supervised run, inside its supervisor, whose environment and input it gets.
 fn spawn_supervised(orders: &supervisor::Orders) -> std::io::Result<std::process::Child> {
-    let (program, args) = orders.argv.split_first().ok_or_else(|| std::io::Error::other("no program is named"))?;
+    let (program, args) = orders
+        .argv
+        .split_first()
+        .ok_or_else(|| std::io::Error::other("no program is named"))?;
     std::process::Command::new(program)
         .args(args)
         .current_dir(&orders.cwd)
@@ -278,7 +316,12 @@ fn spawn_supervised(orders: &supervisor::Orders) -> std::io::Result<std::process
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .map_err(|e| std::io::Error::new(e.kind(), format!("cannot start `{program}`: {e}. Is it installed and on PATH?")))
+        .map_err(|e| {
+            std::io::Error::new(
+                e.kind(),
+                format!("cannot start `{program}`: {e}. Is it installed and on PATH?"),
+            )
+        })
 }
 
 /// What a program says of its version: its first line.
@@ -289,7 +332,10 @@ pub fn version(program: &Path, args: &[&str], env: &BTreeMap<String, String>) ->
     let output = std::process::Command::new(program)
         .args(args)
         .env_clear()
-        .envs(env.iter().filter(|(name, _)| matches!(name.as_str(), "PATH" | "HOME" | "LANG" | "NVM_DIR")))
+        .envs(
+            env.iter()
+                .filter(|(name, _)| matches!(name.as_str(), "PATH" | "HOME" | "LANG" | "NVM_DIR")),
+        )
         .stdin(Stdio::null())
         .output()
         .map_err(|e| format!("{} cannot be started: {e}", program.display()))?;
@@ -308,7 +354,11 @@ pub fn version(program: &Path, args: &[&str], env: &BTreeMap<String, String>) ->
 
 /// Runs a shell command of a script to its end, with both outputs together.
 pub(crate) fn run_scripted(command: &str) -> std::io::Result<std::process::Output> {
-    std::process::Command::new("/bin/sh").arg("-c").arg(format!("exec 2>&1\n{command}")).stdin(Stdio::null()).output()
+    std::process::Command::new("/bin/sh")
+        .arg("-c")
+        .arg(format!("exec 2>&1\n{command}"))
+        .stdin(Stdio::null())
+        .output()
 }
 
 /// Leaves a process behind in a session of its own, as an agent's shell may.
@@ -359,7 +409,10 @@ mod tests {
             program: "sh".into(),
             args: vec!["-c".into(), script.into()],
             cwd: "/".into(),
-            env: vec![("PATH".into(), "/usr/bin:/bin".into()), ("GIVEN".into(), "yes".into())],
+            env: vec![
+                ("PATH".into(), "/usr/bin:/bin".into()),
+                ("GIVEN".into(), "yes".into()),
+            ],
             input,
             output_cap,
         }
@@ -367,7 +420,11 @@ mod tests {
 
     #[tokio::test]
     async fn input_output_code_and_environment_are_the_ones_given() {
-        let call = sh("cat; echo $GIVEN$HOME; echo oops >&2; exit 3", Input::Bytes(b"in ".to_vec()), 1000);
+        let call = sh(
+            "cat; echo $GIVEN$HOME; echo oops >&2; exit 3",
+            Input::Bytes(b"in ".to_vec()),
+            1000,
+        );
         let finished = run_to_end(call, Duration::from_secs(10)).await.unwrap();
         assert_eq!(finished.end, End::Exited(3));
         assert_eq!(finished.stdout, b"in yes\n");
@@ -384,7 +441,10 @@ mod tests {
         let grandchild: i32 = std::fs::read_to_string(file).unwrap().trim().parse().unwrap();
         let begun = Instant::now();
         while is_running(grandchild) {
-            assert!(begun.elapsed() < Duration::from_secs(5), "the grandchild lives on");
+            assert!(
+                begun.elapsed() < Duration::from_secs(5),
+                "the grandchild lives on"
+            );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -398,24 +458,41 @@ mod tests {
     #[tokio::test]
     async fn a_child_left_behind_does_not_hold_the_caller() {
         let begun = Instant::now();
-        let finished = run_to_end(sh("sleep 300 & echo done", Input::Nothing, 1000), Duration::from_secs(60))
-            .await
-            .unwrap();
+        let finished = run_to_end(
+            sh("sleep 300 & echo done", Input::Nothing, 1000),
+            Duration::from_secs(60),
+        )
+        .await
+        .unwrap();
         assert_eq!(finished.stdout, b"done\n");
         assert!(begun.elapsed() < Duration::from_secs(20));
     }
 
     #[tokio::test]
     async fn too_much_output_is_an_error_and_not_half_an_answer() {
-        let result = run_to_end(sh("yes | head -c 5000", Input::Nothing, 4999), Duration::from_secs(10)).await;
-        assert!(matches!(result, Err(Error::TooMuch { cap: 4999, .. })), "{result:?}");
-        let whole = run_to_end(sh("yes | head -c 5000", Input::Nothing, 5000), Duration::from_secs(10)).await;
+        let result = run_to_end(
+            sh("yes | head -c 5000", Input::Nothing, 4999),
+            Duration::from_secs(10),
+        )
+        .await;
+        assert!(
+            matches!(result, Err(Error::TooMuch { cap: 4999, .. })),
+            "{result:?}"
+        );
+        let whole = run_to_end(
+            sh("yes | head -c 5000", Input::Nothing, 5000),
+            Duration::from_secs(10),
+        )
+        .await;
         assert_eq!(whole.unwrap().stdout.len(), 5000);
     }
 
     #[tokio::test]
     async fn a_missing_program_is_named() {
-        let call = Call { program: "no-such-program".into(), ..sh("", Input::Nothing, 10) };
+        let call = Call {
+            program: "no-such-program".into(),
+            ..sh("", Input::Nothing, 10)
+        };
         let error = run_to_end(call, Duration::from_secs(10)).await.unwrap_err();
         assert!(error.to_string().contains("no-such-program"), "{error}");
     }

@@ -16,7 +16,11 @@ use crate::slots::SlotPlace;
 
 /// Ends what an earlier coordinator left. `None` when it left nothing.
 pub async fn recover(site: &Site, state: &State) -> Option<Event> {
-    let attempts: Vec<_> = state.running().filter_map(|t| t.run()).map(|r| r.attempt).collect();
+    let attempts: Vec<_> = state
+        .running()
+        .filter_map(|t| t.run())
+        .map(|r| r.attempt)
+        .collect();
     if attempts.is_empty() {
         return None;
     }
@@ -29,11 +33,19 @@ pub async fn recover(site: &Site, state: &State) -> Option<Event> {
             .ok()
             .and_then(|bytes| serde_json::from_slice::<AgentStart>(&bytes).ok());
         let Some(start) = start else {
-            lost.push(LostAttempt { attempt, spend: Spend::NOTHING, left: LeftBehind::Nothing });
+            lost.push(LostAttempt {
+                attempt,
+                spend: Spend::NOTHING,
+                left: LeftBehind::Nothing,
+            });
             continue;
         };
         let spend = replay_spend(site, &start, &dir);
-        lost.push(LostAttempt { attempt, spend, left: keep(site, &start, spend).await });
+        lost.push(LostAttempt {
+            attempt,
+            spend,
+            left: keep(site, &start, spend).await,
+        });
     }
     Some(Event::Restarted { lost })
 }
@@ -42,7 +54,11 @@ pub async fn recover(site: &Site, state: &State) -> Option<Event> {
 async fn end_supervisors(dir: &std::path::Path) {
     end_supervisor(dir).await;
     end_supervisor(&dir.join("setup")).await;
-    for entry in std::fs::read_dir(dir.join("checks")).into_iter().flatten().flatten() {
+    for entry in std::fs::read_dir(dir.join("checks"))
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
         end_supervisor(&entry.path()).await;
     }
 }
@@ -55,7 +71,11 @@ async fn keep(site: &Site, start: &AgentStart, spend: Spend) -> LeftBehind {
     let end = AgentEnd::Failed(Failure::new(Cause::Lost, "the coordinator stopped while it ran"));
     let message = message_of(start, &end, spend.cost);
     let place = SlotPlace::Slot(start.slot);
-    match site.pool.collect(place, &start.from, &branch_of(start), &message).await {
+    match site
+        .pool
+        .collect(place, &start.from, &branch_of(start), &message)
+        .await
+    {
         Ok(collected) => collected.left,
         Err(error) => {
             // It stays in the slot, whose next use salvages it.

@@ -65,7 +65,9 @@ impl Handle {
     /// When it is refused or the engine has ended.
     pub async fn request(&self, event: Event) -> Result<Seq, RequestError> {
         let (answer, answered) = oneshot::channel();
-        self.requests.send(Request { event, answer }).map_err(|_| RequestError::Gone)?;
+        self.requests
+            .send(Request { event, answer })
+            .map_err(|_| RequestError::Gone)?;
         Ok(answered.await.map_err(|_| RequestError::Gone)??)
     }
 
@@ -160,8 +162,23 @@ impl<R: Runner> Engine<R> {
         let (head, head_seen) = watch::channel(desk.store.head());
         let (snapshot, snapshot_seen) = watch::channel(Arc::new(desk.state.clone()));
         let reader = desk.reader();
-        let engine = Self { desk, runner, heard: 0, requests, head, snapshot };
-        (engine, Handle { requests: sender, head: head_seen, snapshot: snapshot_seen, reader })
+        let engine = Self {
+            desk,
+            runner,
+            heard: 0,
+            requests,
+            head,
+            snapshot,
+        };
+        (
+            engine,
+            Handle {
+                requests: sender,
+                head: head_seen,
+                snapshot: snapshot_seen,
+                reader,
+            },
+        )
     }
 
     /// Runs until the shift that `first` starts has ended; everything that ran is gone then.
@@ -176,7 +193,10 @@ impl<R: Runner> Engine<R> {
 
     async fn work(&mut self, first: Event) -> Result<ShiftEnd, DeskError> {
         admit(&self.desk.state, &first)?;
-        let mut group = vec![Taken { event: first, answer: None }];
+        let mut group = vec![Taken {
+            event: first,
+            answer: None,
+        }];
         loop {
             let commands = self.commit(group)?;
             if let Some(end) = self.act(commands) {
@@ -235,14 +255,19 @@ impl<R: Runner> Engine<R> {
         let mut group = Vec::new();
         loop {
             let deadline = next_deadline(&self.desk.state);
-            let wait = deadline.map_or(LONGEST_SLEEP, |d| Duration::from_millis(d.since(now()).0).min(LONGEST_SLEEP));
+            let wait = deadline.map_or(LONGEST_SLEEP, |d| {
+                Duration::from_millis(d.since(now()).0).min(LONGEST_SLEEP)
+            });
             tokio::select! {
                 told = self.runner.events(self.heard) => self.hear(told, &mut group),
                 Some(request) = self.requests.recv() => group.push(request.into()),
                 () = tokio::time::sleep(wait) => {}
             }
             if deadline.is_some_and(|d| d <= now()) {
-                group.push(Taken { event: Event::TimePassed, answer: None });
+                group.push(Taken {
+                    event: Event::TimePassed,
+                    answer: None,
+                });
             }
             while group.len() < GROUP
                 && let Ok(request) = self.requests.try_recv()
@@ -265,6 +290,9 @@ impl<R: Runner> Engine<R> {
 
 impl From<Request> for Taken {
     fn from(request: Request) -> Self {
-        Self { event: request.event, answer: Some(request.answer) }
+        Self {
+            event: request.event,
+            answer: Some(request.answer),
+        }
     }
 }

@@ -95,7 +95,15 @@ impl Site {
     ) -> Result<Self, slots::Error> {
         let pool = SlotPool::open(repo, &dirs.slots())?;
         let pace = RateLimiter::direct(Quota::per_second(STARTS_A_SECOND));
-        Ok(Self { pool, dirs, turno, config, env, live: Live::default(), pace })
+        Ok(Self {
+            pool,
+            dirs,
+            turno,
+            config,
+            env,
+            live: Live::default(),
+            pace,
+        })
     }
 
     /// The repository.
@@ -115,7 +123,11 @@ impl Site {
 
     /// What every program sees.
     pub(crate) fn base_env(&self, task: TaskId, place: SlotPlace) -> BTreeMap<String, String> {
-        let lower: BTreeSet<String> = BASE_ENV.iter().map(|n| n.to_lowercase()).filter(|n| n.ends_with("_proxy")).collect();
+        let lower: BTreeSet<String> = BASE_ENV
+            .iter()
+            .map(|n| n.to_lowercase())
+            .filter(|n| n.ends_with("_proxy"))
+            .collect();
         let mut env: BTreeMap<String, String> = self
             .env
             .iter()
@@ -126,7 +138,10 @@ impl Site {
         env.insert("TURNO_SLOT".to_owned(), place.to_string());
         if let SlotPlace::Slot(id) = place {
             // Twenty ports of its own, so that two slots can run the same server.
-            env.insert("TURNO_PORT".to_owned(), (20_000 + u32::from(id.0) * 20).to_string());
+            env.insert(
+                "TURNO_PORT".to_owned(),
+                (20_000 + u32::from(id.0) * 20).to_string(),
+            );
         }
         env
     }
@@ -141,11 +156,24 @@ impl Site {
         env: BTreeMap<String, String>,
         limit_ms: u64,
     ) -> Result<Supervised, process::Error> {
-        std::fs::create_dir_all(dir)
-            .map_err(|e| process::Error::Output { program: dir.display().to_string(), why: e.to_string() })?;
-        let orders =
-            Orders { argv, cwd: cwd.to_owned(), grace_ms: GRACE_MS, limit_ms, output_cap: OUTPUT_CAP };
-        Supervised::start(Start { turno: &self.turno, dir, orders, env, marker: self.marker(attempt) })
+        std::fs::create_dir_all(dir).map_err(|e| process::Error::Output {
+            program: dir.display().to_string(),
+            why: e.to_string(),
+        })?;
+        let orders = Orders {
+            argv,
+            cwd: cwd.to_owned(),
+            grace_ms: GRACE_MS,
+            limit_ms,
+            output_cap: OUTPUT_CAP,
+        };
+        Supervised::start(Start {
+            turno: &self.turno,
+            dir,
+            orders,
+            env,
+            marker: self.marker(attempt),
+        })
     }
 
     /// Puts a place on a commit and makes it ready for work: files copied, setup run when it is new.
@@ -173,7 +201,9 @@ impl Site {
         for file in &setup.copy {
             copy_into(self.repo().root(), path, file)?;
         }
-        let Some(command) = &setup.command else { return Ok(()) };
+        let Some(command) = &setup.command else {
+            return Ok(());
+        };
         let inode = std::os::unix::fs::MetadataExt::ino(
             &std::fs::metadata(path).map_err(|e| Error::Setup(e.to_string()))?,
         );
@@ -199,7 +229,11 @@ impl Site {
 
 /// A shell command, with both outputs in one file in the order they were written.
 pub(crate) fn shell(command: &str) -> Vec<String> {
-    vec!["/bin/sh".to_owned(), "-c".to_owned(), format!("exec 2>&1\n{command}")]
+    vec![
+        "/bin/sh".to_owned(),
+        "-c".to_owned(),
+        format!("exec 2>&1\n{command}"),
+    ]
 }
 
 /// The marker of an attempt in a state directory.
@@ -210,14 +244,23 @@ pub fn marker(dirs: &StateDir, attempt: AttemptId) -> String {
 }
 
 fn copy_into(from: &Path, to: &Path, file: &str) -> Result<(), Error> {
-    let inside = Path::new(file).components().all(|c| matches!(c, std::path::Component::Normal(_)));
+    let inside = Path::new(file)
+        .components()
+        .all(|c| matches!(c, std::path::Component::Normal(_)));
     if !inside {
-        return Err(Error::Setup(format!("`{file}` in copy is no path below the repository")));
+        return Err(Error::Setup(format!(
+            "`{file}` in copy is no path below the repository"
+        )));
     }
     let (source, target) = (from.join(file), to.join(file));
     if !source.is_file() || target.exists() {
         return Ok(());
     }
-    let copied = target.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| std::fs::copy(&source, &target));
-    copied.map(|_| ()).map_err(|e| Error::Setup(format!("cannot copy {file}: {e}")))
+    let copied = target
+        .parent()
+        .map_or(Ok(()), std::fs::create_dir_all)
+        .and_then(|()| std::fs::copy(&source, &target));
+    copied
+        .map(|_| ())
+        .map_err(|e| Error::Setup(format!("cannot copy {file}: {e}")))
 }

@@ -92,7 +92,10 @@ impl Server {
     /// # Errors
     /// When the socket cannot be made.
     pub fn open(path: &Path, handle: Handle, live: Live) -> Result<Self, Error> {
-        let io = |source| Error::Io { path: path.to_owned(), source };
+        let io = |source| Error::Io {
+            path: path.to_owned(),
+            source,
+        };
         match std::fs::remove_file(path) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(io(error)),
             Ok(()) | Err(_) => {}
@@ -121,7 +124,11 @@ impl Server {
                 });
             }
         });
-        Ok(Self { path: path.to_owned(), stop, tasks })
+        Ok(Self {
+            path: path.to_owned(),
+            stop,
+            tasks,
+        })
     }
 
     /// Closes the door.
@@ -181,7 +188,9 @@ async fn give(writer: &mut OwnedWriteHalf, handle: &Handle, after: Seq, head: Se
                 return Ok(head);
             }
         };
-        let Some(last) = records.last().map(|r| r.seq) else { return Ok(at) };
+        let Some(last) = records.last().map(|r| r.seq) else {
+            return Ok(at);
+        };
         for record in records.into_iter().filter(|r| r.seq <= head) {
             say(writer, &Answer::Record(Box::new(record))).await?;
         }
@@ -191,7 +200,12 @@ async fn give(writer: &mut OwnedWriteHalf, handle: &Handle, after: Seq, head: Se
 }
 
 /// The cursor is the record's number and the journal the only source, so nothing is missed and nothing twice.
-async fn follow(writer: &mut OwnedWriteHalf, handle: &Handle, live: &Live, after: Seq) -> std::io::Result<()> {
+async fn follow(
+    writer: &mut OwnedWriteHalf,
+    handle: &Handle,
+    live: &Live,
+    after: Seq,
+) -> std::io::Result<()> {
     let mut head = handle.head();
     let mut feed = live.watch();
     let mut at = after;
@@ -227,10 +241,16 @@ impl Client {
     /// # Errors
     /// When nobody is there.
     pub async fn connect(path: &Path) -> Result<Self, Error> {
-        let stream =
-            UnixStream::connect(path).await.map_err(|source| Error::Io { path: path.to_owned(), source })?;
+        let stream = UnixStream::connect(path).await.map_err(|source| Error::Io {
+            path: path.to_owned(),
+            source,
+        })?;
         let (reader, writer) = stream.into_split();
-        Ok(Self { path: path.to_owned(), lines: BufReader::new(reader).lines(), writer })
+        Ok(Self {
+            path: path.to_owned(),
+            lines: BufReader::new(reader).lines(),
+            writer,
+        })
     }
 
     /// Asks; the answers are read with [`Self::answer`].
@@ -241,7 +261,10 @@ impl Client {
         let mut line = serde_json::to_vec(ask).map_err(|e| Error::Answer(e.to_string()))?;
         line.push(b'\n');
         let path = &self.path;
-        self.writer.write_all(&line).await.map_err(|source| Error::Io { path: path.clone(), source })
+        self.writer.write_all(&line).await.map_err(|source| Error::Io {
+            path: path.clone(),
+            source,
+        })
     }
 
     /// The next answer; `None` when the coordinator has ended.
@@ -250,7 +273,11 @@ impl Client {
     /// When it is not understood.
     pub async fn answer(&mut self) -> Result<Option<Answer>, Error> {
         let path = &self.path;
-        let line = self.lines.next_line().await.map_err(|source| Error::Io { path: path.clone(), source })?;
-        line.map(|line| serde_json::from_str(&line).map_err(|e| Error::Answer(e.to_string()))).transpose()
+        let line = self.lines.next_line().await.map_err(|source| Error::Io {
+            path: path.clone(),
+            source,
+        })?;
+        line.map(|line| serde_json::from_str(&line).map_err(|e| Error::Answer(e.to_string())))
+            .transpose()
     }
 }

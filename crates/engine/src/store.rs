@@ -60,7 +60,9 @@ pub enum Error {
 
 fn hint(source: &std::io::Error) -> &'static str {
     match source.kind() {
-        std::io::ErrorKind::StorageFull => "; free some space on that disk, then start again: nothing was lost",
+        std::io::ErrorKind::StorageFull => {
+            "; free some space on that disk, then start again: nothing was lost"
+        }
         std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
             "; make it writable, or point TURNO_STATE_DIR at a directory that is"
         }
@@ -70,7 +72,11 @@ fn hint(source: &std::io::Error) -> &'static str {
 
 impl Error {
     fn io(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
-        move |source| Self::Io { doing, path: path.to_owned(), source }
+        move |source| Self::Io {
+            doing,
+            path: path.to_owned(),
+            source,
+        }
     }
 }
 
@@ -112,7 +118,13 @@ impl Store {
     }
 
     /// Takes in what the index does not know yet, without running a rule.
-    fn tail(dir: &Path, seq: Seq, from: Position, state: &mut State, index: &mut Index) -> Result<Journal, Error> {
+    fn tail(
+        dir: &Path,
+        seq: Seq,
+        from: Position,
+        state: &mut State,
+        index: &mut Index,
+    ) -> Result<Journal, Error> {
         Journal::open(dir, seq, from, |record, place, after| {
             record.redo(state);
             index.put(record, place, after);
@@ -138,7 +150,10 @@ impl Store {
 
     /// A way to read records beside the writer.
     pub fn reader(&self) -> Reader {
-        Reader { dir: self.journal.dir().to_owned(), index: self.index.clone() }
+        Reader {
+            dir: self.journal.dir().to_owned(),
+            index: self.index.clone(),
+        }
     }
 }
 

@@ -35,7 +35,13 @@ impl Tail {
     }
 
     fn with_cap(path: PathBuf, cap: usize) -> Self {
-        Self { path, file: None, part: Vec::new(), skipping: Skipping::No, cap }
+        Self {
+            path,
+            file: None,
+            part: Vec::new(),
+            skipping: Skipping::No,
+            cap,
+        }
     }
 
     /// Gives every line that has come since the last call. True when there was any output at all.
@@ -103,7 +109,9 @@ impl Tail {
 
 /// The last `limit` bytes of a file, as text; empty when there is none.
 pub fn end_of(path: &Path, limit: usize) -> String {
-    let Ok(bytes) = std::fs::read(path) else { return String::new() };
+    let Ok(bytes) = std::fs::read(path) else {
+        return String::new();
+    };
     let from = bytes.len().saturating_sub(limit);
     String::from_utf8_lossy(&bytes[from..]).into_owned()
 }
@@ -143,7 +151,10 @@ mod tests {
 
     #[test]
     fn lines_are_whole_however_they_come() {
-        assert_eq!(lines(&[b"one\ntw", b"o\r\n", b"three"], 100), ["one", "two", "three"]);
+        assert_eq!(
+            lines(&[b"one\ntw", b"o\r\n", b"three"], 100),
+            ["one", "two", "three"]
+        );
     }
 
     #[test]
@@ -155,6 +166,9 @@ mod tests {
     #[test]
     fn a_huge_line_is_given_once_and_cut() {
         let huge = vec![b'x'; 50];
-        assert_eq!(lines(&[&huge, &huge, b"\nnext\n"], 10), ["CUT xxxxxxxxxx", "next"]);
+        assert_eq!(
+            lines(&[&huge, &huge, b"\nnext\n"], 10),
+            ["CUT xxxxxxxxxx", "next"]
+        );
     }
 }

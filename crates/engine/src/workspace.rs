@@ -33,7 +33,9 @@ pub enum Error {
         holder: String,
     },
     /// There is no home directory to put it in.
-    #[error("neither TURNO_STATE_DIR nor XDG_STATE_HOME nor HOME is set, so there is no place for Turno's state; set one")]
+    #[error(
+        "neither TURNO_STATE_DIR nor XDG_STATE_HOME nor HOME is set, so there is no place for Turno's state; set one"
+    )]
     NoHome,
 }
 
@@ -52,14 +54,20 @@ impl StateDir {
     pub fn of(repo_root: &Path, env: impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
         let set = |name: &str| env(name).filter(|v| !v.is_empty()).map(PathBuf::from);
         if let Some(root) = set("TURNO_STATE_DIR") {
-            return Ok(Self { root: std::path::absolute(&root).unwrap_or(root) });
+            return Ok(Self {
+                root: std::path::absolute(&root).unwrap_or(root),
+            });
         }
         let home = set("XDG_STATE_HOME")
             .or_else(|| set("HOME").map(|h| h.join(".local/state")))
             .ok_or(Error::NoHome)?;
-        let name = repo_root.file_name().map_or_else(|| "root".to_owned(), |n| n.to_string_lossy().into_owned());
+        let name = repo_root
+            .file_name()
+            .map_or_else(|| "root".to_owned(), |n| n.to_string_lossy().into_owned());
         let sum = crc32c::crc32c(repo_root.as_os_str().as_encoded_bytes());
-        Ok(Self { root: home.join("turno").join(format!("{name}-{sum:08x}")) })
+        Ok(Self {
+            root: home.join("turno").join(format!("{name}-{sum:08x}")),
+        })
     }
 
     /// A state directory at a known place.
@@ -107,7 +115,10 @@ impl StateDir {
     /// # Errors
     /// When it cannot be written or somebody else has it.
     pub fn lock(&self) -> Result<Lock, Error> {
-        let unusable = |source| Error::Unusable { path: self.root.clone(), source };
+        let unusable = |source| Error::Unusable {
+            path: self.root.clone(),
+            source,
+        };
         std::fs::create_dir_all(&self.root).map_err(unusable)?;
         let mut file = OpenOptions::new()
             .create(true)
@@ -121,8 +132,15 @@ impl StateDir {
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();
                 let known = file.read_to_string(&mut holder).is_ok_and(|n| n > 0);
-                let holder = if known { holder.trim().to_owned() } else { "unknown".to_owned() };
-                return Err(Error::Taken { path: self.root.clone(), holder });
+                let holder = if known {
+                    holder.trim().to_owned()
+                } else {
+                    "unknown".to_owned()
+                };
+                return Err(Error::Taken {
+                    path: self.root.clone(),
+                    holder,
+                });
             }
             Err(TryLockError::Error(source)) => return Err(unusable(source)),
         }
@@ -151,7 +169,10 @@ mod tests {
         let state = StateDir::at(dir.path().join("state"));
         let lock = state.lock().unwrap();
         let error = state.lock().unwrap_err();
-        assert!(error.to_string().contains(&std::process::id().to_string()), "{error}");
+        assert!(
+            error.to_string().contains(&std::process::id().to_string()),
+            "{error}"
+        );
         drop(lock);
         state.lock().unwrap();
     }

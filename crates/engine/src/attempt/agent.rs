@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use turno_agents::dialect::{Cue, Dialect, Job, Launch};
 use turno_agents::dialect as find_dialect;
+use turno_agents::dialect::{Cue, Dialect, Job, Launch};
 use turno_core::brief::Ask;
 use turno_core::command::AgentStart;
 use turno_core::event::{AgentEnd, Event, LeftBehind};
@@ -55,8 +55,13 @@ pub(crate) async fn agent(site: &Site, start: AgentStart, mouth: Mouth, mut ear:
     let place = SlotPlace::Slot(start.slot);
     let ready = async {
         site.pace().await;
-        site.live.say(start.attempt, Doing::Step(format!("preparing {place} at {}", start.from.short())));
-        site.prepare(start.attempt, start.task, place, &start.from).await.map_err(workspace)
+        site.live.say(
+            start.attempt,
+            Doing::Step(format!("preparing {place} at {}", start.from.short())),
+        );
+        site.prepare(start.attempt, start.task, place, &start.from)
+            .await
+            .map_err(workspace)
     };
     let prepared = tokio::select! {
         biased;
@@ -76,10 +81,14 @@ pub(crate) async fn agent(site: &Site, start: AgentStart, mouth: Mouth, mut ear:
     let dialect = find_dialect(setup.dialect.kind());
     let heard = match launch(site, &start, dialect, setup, &job, &dir) {
         Ok(launch) => talk::talk(site, &start, dialect, &job, launch, &dir, &mouth, ear).await,
-        Err(failure) => Heard { end: AgentEnd::Failed(failure), spend: Spend::NOTHING },
+        Err(failure) => Heard {
+            end: AgentEnd::Failed(failure),
+            spend: Spend::NOTHING,
+        },
     };
     let spend = settled(dialect, &heard);
-    site.live.say(start.attempt, Doing::Step("keeping what it left".to_owned()));
+    site.live
+        .say(start.attempt, Doing::Step("keeping what it left".to_owned()));
     let (end, left) = match left_behind(site, &start, &heard.end, spend.cost).await {
         Ok(left) => (heard.end, left),
         // The slot is as it was left; its next use salvages it. What it cost is booked all the same.
@@ -87,14 +96,23 @@ pub(crate) async fn agent(site: &Site, start: AgentStart, mouth: Mouth, mut ear:
     };
     let transcript = log_ref(site.dirs.root(), &dir.join(files::OUT));
     let attempt = start.attempt;
-    mouth.end(Event::AgentEnded { attempt, end, spend, left, transcript });
+    mouth.end(Event::AgentEnded {
+        attempt,
+        end,
+        spend,
+        left,
+        transcript,
+    });
 }
 
 /// What it spent, as far as that is known: an agent that finished and never said is taken at its cap.
 fn settled(dialect: &dyn Dialect, heard: &Heard) -> Spend {
     let silent = heard.spend == Spend::NOTHING && matches!(heard.end, AgentEnd::Finished(_));
     match dialect.capabilities().cost {
-        turno_agents::dialect::Support::No if silent => Spend { basis: CostBasis::Unknown, ..Spend::NOTHING },
+        turno_agents::dialect::Support::No if silent => Spend {
+            basis: CostBasis::Unknown,
+            ..Spend::NOTHING
+        },
         turno_agents::dialect::Support::No | turno_agents::dialect::Support::Yes => heard.spend,
     }
 }
@@ -102,16 +120,27 @@ fn settled(dialect: &dyn Dialect, heard: &Heard) -> Spend {
 fn note_salvage(site: &Site, start: &AgentStart, salvaged: &[Salvaged]) {
     for kept in salvaged {
         tracing::info!(attempt = %start.attempt, ?kept, "found in the slot and kept");
-        site.live.say(start.attempt, Doing::Notes(format!("found in {} and kept: {kept:?}", start.slot)));
+        site.live.say(
+            start.attempt,
+            Doing::Notes(format!("found in {} and kept: {kept:?}", start.slot)),
+        );
     }
 }
 
 fn persona<'a>(site: &'a Site, name: &PersonaName) -> Result<&'a Persona, Failure> {
-    site.config.core.persona(name).ok_or_else(|| workspace(format!("there is no persona {name} any more")))
+    site.config
+        .core
+        .persona(name)
+        .ok_or_else(|| workspace(format!("there is no persona {name} any more")))
 }
 
 /// What the dialect is given.
-fn job<'a>(site: &'a Site, start: &AgentStart, cwd: &Path, dir: &Path) -> Result<(Job, &'a AgentSetup), Failure> {
+fn job<'a>(
+    site: &'a Site,
+    start: &AgentStart,
+    cwd: &Path,
+    dir: &Path,
+) -> Result<(Job, &'a AgentSetup), Failure> {
     let persona = persona(site, &start.persona)?;
     let setup = site
         .config
@@ -120,17 +149,38 @@ fn job<'a>(site: &'a Site, start: &AgentStart, cwd: &Path, dir: &Path) -> Result
         .ok_or_else(|| workspace(format!("there is no agent {} any more", start.agent)))?;
     let diff_stat = match &start.brief.ask {
         Ask::Write { .. } => String::new(),
-        Ask::Review { commit, base, .. } => {
-            site.repo().diff_stat(base, commit).map_err(workspace)?.to_string()
-        }
+        Ask::Review { commit, base, .. } => site
+            .repo()
+            .diff_stat(base, commit)
+            .map_err(workspace)?
+            .to_string(),
     };
-    let prompt = prompt::render(persona, &start.brief, &Extras { diff_stat, notes: Vec::new() })
-        .map_err(|e| workspace(format!("the prompt of persona {} cannot be rendered: {e}", persona.name)))?;
+    let prompt = prompt::render(
+        persona,
+        &start.brief,
+        &Extras {
+            diff_stat,
+            notes: Vec::new(),
+        },
+    )
+    .map_err(|e| {
+        workspace(format!(
+            "the prompt of persona {} cannot be rendered: {e}",
+            persona.name
+        ))
+    })?;
     std::fs::create_dir_all(dir).map_err(workspace)?;
     let text = serde_json::to_vec_pretty(start).map_err(workspace)?;
     std::fs::write(dir.join("start.json"), text).map_err(workspace)?;
-    std::fs::write(dir.join("prompt.md"), format!("{}\n\n---\n\n{}\n", prompt.system, prompt.task)).map_err(workspace)?;
-    let program = setup.dialect.program().map_or_else(|| site.turno.display().to_string(), str::to_owned);
+    std::fs::write(
+        dir.join("prompt.md"),
+        format!("{}\n\n---\n\n{}\n", prompt.system, prompt.task),
+    )
+    .map_err(workspace)?;
+    let program = setup
+        .dialect
+        .program()
+        .map_or_else(|| site.turno.display().to_string(), str::to_owned);
     Ok((
         Job {
             program,
@@ -167,10 +217,15 @@ fn launch(
     job: &Job,
     dir: &Path,
 ) -> Result<Launch, Failure> {
-    let mut launch = dialect.launch(job).map_err(|e| Failure::new(Cause::Spawn, e.to_string()))?;
+    let mut launch = dialect
+        .launch(job)
+        .map_err(|e| Failure::new(Cause::Spawn, e.to_string()))?;
     for file in &launch.files {
         if !Path::new(&file.path).starts_with(dir) {
-            return Err(workspace(format!("{} lies outside the attempt's directory", file.path)));
+            return Err(workspace(format!(
+                "{} lies outside the attempt's directory",
+                file.path
+            )));
         }
         std::fs::write(&file.path, &file.text).map_err(workspace)?;
     }
@@ -180,7 +235,11 @@ fn launch(
             env.insert((*name).to_owned(), value.clone());
         }
     }
-    env.extend(setup.environment(&site.env).map_err(|e| Failure::new(Cause::Spawn, e.to_string()))?);
+    env.extend(
+        setup
+            .environment(&site.env)
+            .map_err(|e| Failure::new(Cause::Spawn, e.to_string()))?,
+    );
     env.extend(std::mem::take(&mut launch.env));
     env.extend(identity(start));
     launch.env = env;
@@ -214,9 +273,15 @@ async fn left_behind(
     match start.access {
         Access::Write | Access::Tests => {
             let message = message_of(start, end, cost);
-            let collected = site.pool.collect(place, &start.from, &branch_of(start), &message).await?;
+            let collected = site
+                .pool
+                .collect(place, &start.from, &branch_of(start), &message)
+                .await?;
             for out in &collected.left_out {
-                site.live.say(start.attempt, Doing::Notes(format!("not part of the change: {out:?}")));
+                site.live.say(
+                    start.attempt,
+                    Doing::Notes(format!("not part of the change: {out:?}")),
+                );
             }
             Ok(collected.left)
         }
@@ -238,7 +303,9 @@ async fn left_behind(
 
 /// What a dead attempt had spent, according to its transcript.
 pub(crate) fn replay_spend(site: &Site, start: &AgentStart, dir: &Path) -> Spend {
-    let Ok((job, setup)) = job(site, start, dir, dir) else { return Spend::NOTHING };
+    let Ok((job, setup)) = job(site, start, dir, dir) else {
+        return Spend::NOTHING;
+    };
     let mut conversation = find_dialect(setup.dialect.kind()).converse(&job);
     let mut spend = Spend::NOTHING;
     Tail::new(dir.join(files::OUT)).finish(|line| {

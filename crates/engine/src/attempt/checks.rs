@@ -45,7 +45,10 @@ pub(crate) async fn checks(site: &Site, start: CheckStart, mouth: Mouth, mut ear
         prepared = ready => prepared,
     };
     let (path, tree) = match prepared.map_err(workspace).and_then(|p| {
-        site.repo().tree_of(&start.commit).map(|tree| (p.path, tree)).map_err(workspace)
+        site.repo()
+            .tree_of(&start.commit)
+            .map(|tree| (p.path, tree))
+            .map_err(workspace)
     }) {
         Ok(ready) => ready,
         Err(failure) => return mouth.fail(failure),
@@ -76,7 +79,13 @@ pub(super) fn was_stopped(ear: &Ear) -> bool {
 
 impl Bench<'_> {
     /// Every check at one tree, in order. After a stop the rest is not run.
-    pub(super) async fn run(&self, path: &Path, commit: &CommitId, tree: &TreeId, ear: &mut Ear) -> CheckReport {
+    pub(super) async fn run(
+        &self,
+        path: &Path,
+        commit: &CommitId,
+        tree: &TreeId,
+        ear: &mut Ear,
+    ) -> CheckReport {
         let mut results = Vec::new();
         for check in self.checks {
             if was_stopped(ear) {
@@ -84,14 +93,20 @@ impl Bench<'_> {
             }
             results.push(self.check(check, path, ear).await);
         }
-        CheckReport { commit: commit.clone(), tree: tree.clone(), results }
+        CheckReport {
+            commit: commit.clone(),
+            tree: tree.clone(),
+            results,
+        }
     }
 
     async fn check(&self, check: &Check, path: &Path, ear: &mut Ear) -> CheckResult {
         let first = self.once(check, path, ear, 0).await;
         let mut seen = first;
         for rerun in 1..=self.reruns {
-            let CheckVerdict::Fail { .. } = &seen.verdict else { break };
+            let CheckVerdict::Fail { .. } = &seen.verdict else {
+                break;
+            };
             if was_stopped(ear) || seen.took.0 >= check.timeout.0 {
                 break;
             }
@@ -106,13 +121,31 @@ impl Bench<'_> {
     /// One run of one check.
     async fn once(&self, check: &Check, path: &Path, ear: &mut Ear, rerun: u8) -> CheckResult {
         let name = &check.name;
-        let step = if rerun == 0 { format!("check {name}") } else { format!("check {name}, again to see whether it is flaky") };
+        let step = if rerun == 0 {
+            format!("check {name}")
+        } else {
+            format!("check {name}, again to see whether it is flaky")
+        };
         self.site.live.say(self.attempt, Doing::Step(step));
-        let dir = self.site.dirs.attempt(self.attempt).join("checks").join(format!("{name}-{rerun}"));
+        let dir = self
+            .site
+            .dirs
+            .attempt(self.attempt)
+            .join("checks")
+            .join(format!("{name}-{rerun}"));
         let env = self.site.base_env(self.task, self.place);
         let begun = Instant::now();
-        let verdict = match self.site.supervise(self.attempt, &dir, shell(&check.command), path, env, check.timeout.0) {
-            Err(error) => CheckVerdict::CouldNotRun { why: error.to_string() },
+        let verdict = match self.site.supervise(
+            self.attempt,
+            &dir,
+            shell(&check.command),
+            path,
+            env,
+            check.timeout.0,
+        ) {
+            Err(error) => CheckVerdict::CouldNotRun {
+                why: error.to_string(),
+            },
             Ok(mut run) => {
                 run.close_input();
                 loop {
@@ -144,7 +177,12 @@ impl Bench<'_> {
             CheckVerdict::CouldNotRun { why } => format!("check {name} could not be run: {why}"),
         };
         self.site.live.say(self.attempt, Doing::Step(text));
-        CheckResult { check: name.clone(), verdict, took, log }
+        CheckResult {
+            check: name.clone(),
+            verdict,
+            took,
+            log,
+        }
     }
 }
 
@@ -154,22 +192,35 @@ fn verdict(end: Option<End>, check: &Check, dir: &Path) -> CheckVerdict {
         Some(End::Exited(ExitKind::Code(0))) => CheckVerdict::Pass,
         Some(End::Exited(ExitKind::Code(code @ (126 | 127)))) => {
             let said = end_of(&out, 300);
-            CheckVerdict::CouldNotRun { why: format!("exit code {code}, a program it needs is missing: {}", said.trim()) }
+            CheckVerdict::CouldNotRun {
+                why: format!("exit code {code}, a program it needs is missing: {}", said.trim()),
+            }
         }
-        Some(End::Exited(ExitKind::Code(code))) => {
-            CheckVerdict::Fail { extract: extract(&end_of(&out, 1 << 20), &format!("exit code {code}")) }
-        }
-        Some(End::Exited(ExitKind::Signal(signal))) => {
-            CheckVerdict::Fail { extract: extract(&end_of(&out, 1 << 20), &format!("ended by signal {signal}")) }
-        }
+        Some(End::Exited(ExitKind::Code(code))) => CheckVerdict::Fail {
+            extract: extract(&end_of(&out, 1 << 20), &format!("exit code {code}")),
+        },
+        Some(End::Exited(ExitKind::Signal(signal))) => CheckVerdict::Fail {
+            extract: extract(&end_of(&out, 1 << 20), &format!("ended by signal {signal}")),
+        },
         Some(End::TimedOut) => {
-            let why = format!("stopped after its limit of {}; it did not come to an end", check.timeout);
-            CheckVerdict::Fail { extract: extract(&end_of(&out, 1 << 20), &why) }
+            let why = format!(
+                "stopped after its limit of {}; it did not come to an end",
+                check.timeout
+            );
+            CheckVerdict::Fail {
+                extract: extract(&end_of(&out, 1 << 20), &why),
+            }
         }
-        Some(End::TooMuchOutput) => CheckVerdict::Fail { extract: "it wrote more output than is kept".to_owned() },
-        Some(End::Stopped) => CheckVerdict::CouldNotRun { why: "it was stopped".to_owned() },
+        Some(End::TooMuchOutput) => CheckVerdict::Fail {
+            extract: "it wrote more output than is kept".to_owned(),
+        },
+        Some(End::Stopped) => CheckVerdict::CouldNotRun {
+            why: "it was stopped".to_owned(),
+        },
         Some(End::TranscriptFailed(why) | End::NotStarted(why)) => CheckVerdict::CouldNotRun { why },
-        None => CheckVerdict::CouldNotRun { why: "nothing is known of its end".to_owned() },
+        None => CheckVerdict::CouldNotRun {
+            why: "nothing is known of its end".to_owned(),
+        },
     }
 }
 
@@ -177,13 +228,17 @@ fn verdict(end: Option<End>, check: &Check, dir: &Path) -> CheckVerdict {
 fn extract(output: &str, how: &str) -> String {
     let output = strip_colours(output);
     let cut = output.len().saturating_sub(TAIL_BYTES);
-    let cut = (cut..output.len()).find(|i| output.is_char_boundary(*i)).unwrap_or(output.len());
+    let cut = (cut..output.len())
+        .find(|i| output.is_char_boundary(*i))
+        .unwrap_or(output.len());
     let (before, tail) = output.split_at(cut);
     let telling: Vec<&str> = before
         .lines()
         .filter(|line| {
             let lower = line.to_lowercase();
-            ["error", "fail", "panic", "assert", "expected"].iter().any(|word| lower.contains(word))
+            ["error", "fail", "panic", "assert", "expected"]
+                .iter()
+                .any(|word| lower.contains(word))
         })
         .take(TELLING_LINES)
         .collect();
@@ -229,6 +284,9 @@ mod tests {
 
     #[test]
     fn a_short_output_is_whole_and_plain() {
-        assert_eq!(extract("\u{1b}[31mred\u{1b}[0m\n", "exit code 2"), "red\n[exit code 2]");
+        assert_eq!(
+            extract("\u{1b}[31mred\u{1b}[0m\n", "exit code 2"),
+            "red\n[exit code 2]"
+        );
     }
 }

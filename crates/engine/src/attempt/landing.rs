@@ -1,8 +1,8 @@
 //! Owns a landing's attempt: it lends the landing its checks and tells its end.
 
+use turno_core::check::ReportVerdict;
 use turno_core::command::LandStart;
 use turno_core::event::{Event, LandingEnd};
-use turno_core::check::ReportVerdict;
 
 use super::checks::{Bench, was_stopped};
 use super::{stopped, workspace};
@@ -17,7 +17,10 @@ pub(crate) async fn landing(site: &Site, start: LandStart, mouth: Mouth, mut ear
     if was_stopped(&ear) {
         return mouth.fail(stopped());
     }
-    site.live.say(start.attempt, Doing::Step("rebasing onto the integration branch".to_owned()));
+    site.live.say(
+        start.attempt,
+        Doing::Step("rebasing onto the integration branch".to_owned()),
+    );
     let request = Request::from(&start);
     let bench = Bench {
         site,
@@ -28,7 +31,10 @@ pub(crate) async fn landing(site: &Site, start: LandStart, mouth: Mouth, mut ear
         reruns: start.reruns,
     };
     let ended = land(&site.pool, &request, async |path, commit, tree| {
-        if let Err(error) = site.set_up(start.attempt, start.task, SlotPlace::Landing, path).await {
+        if let Err(error) = site
+            .set_up(start.attempt, start.task, SlotPlace::Landing, path)
+            .await
+        {
             tracing::warn!(%error, "the landing place could not be set up");
         }
         bench.run(path, commit, tree, &mut ear).await

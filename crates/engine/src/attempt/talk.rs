@@ -53,7 +53,10 @@ struct Talk<'a> {
     next_rung: Option<Instant>,
 }
 
-#[expect(clippy::too_many_arguments, reason = "one call site; each is a thing of its own")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "one call site; each is a thing of its own"
+)]
 pub(super) async fn talk(
     site: &Site,
     start: &AgentStart,
@@ -71,7 +74,10 @@ pub(super) async fn talk(
         Ok(run) => run,
         Err(error) => {
             let end = AgentEnd::Failed(Failure::new(Cause::Spawn, error.to_string()));
-            return Heard { end, spend: Spend::NOTHING };
+            return Heard {
+                end,
+                spend: Spend::NOTHING,
+            };
         }
     };
     let mut talk = Talk {
@@ -90,7 +96,8 @@ pub(super) async fn talk(
     if launch.after_input == AfterInput::Close {
         talk.run.close_input();
     }
-    site.live.say(start.attempt, Doing::Step(format!("{} has begun", start.agent)));
+    site.live
+        .say(start.attempt, Doing::Step(format!("{} has begun", start.agent)));
     let mut tail = Tail::new(dir.join(files::OUT));
     let silence = Duration::from_millis(start.limits.silence.0);
     let mut heard_at = Instant::now();
@@ -180,7 +187,14 @@ impl Talk<'_> {
 
     /// The supervisor is gone, and so is everything below it.
     async fn over(self, tail: Tail, dir: &Path) -> Heard {
-        let Self { mut conversation, run, mut spend, ending, mouth, .. } = self;
+        let Self {
+            mut conversation,
+            run,
+            mut spend,
+            ending,
+            mouth,
+            ..
+        } = self;
         let end = run.wait().await;
         tail.finish(|line| {
             for signal in conversation.line(line) {
@@ -200,7 +214,9 @@ impl Talk<'_> {
         let end = match (said, outside(end, ending, &stderr)) {
             // What was finished before the stop came is finished.
             (AgentEnd::Finished(outcome), _) => AgentEnd::Finished(outcome),
-            (AgentEnd::Failed(_), Some(failure)) | (AgentEnd::Failed(failure), None) => AgentEnd::Failed(failure),
+            (AgentEnd::Failed(_), Some(failure)) | (AgentEnd::Failed(failure), None) => {
+                AgentEnd::Failed(failure)
+            }
         };
         Heard { end, spend }
     }
@@ -210,18 +226,26 @@ impl Talk<'_> {
 fn outside(end: Option<End>, ending: Ending, stderr: &str) -> Option<Failure> {
     match (ending, end) {
         (_, Some(End::NotStarted(why))) => Some(Failure::new(Cause::Spawn, why)),
-        (_, Some(End::TooMuchOutput)) => {
-            Some(Failure::new(Cause::Agent, "it said more than may be kept and was stopped"))
-        }
-        (_, Some(End::TranscriptFailed(why))) => {
-            Some(Failure::new(Cause::Workspace, format!("what it said could not be written down: {why}")))
-        }
-        (Ending::Silent, _) => Some(Failure::new(Cause::Stalled, "no output for longer than the policy's silence limit")),
+        (_, Some(End::TooMuchOutput)) => Some(Failure::new(
+            Cause::Agent,
+            "it said more than may be kept and was stopped",
+        )),
+        (_, Some(End::TranscriptFailed(why))) => Some(Failure::new(
+            Cause::Workspace,
+            format!("what it said could not be written down: {why}"),
+        )),
+        (Ending::Silent, _) => Some(Failure::new(
+            Cause::Stalled,
+            "no output for longer than the policy's silence limit",
+        )),
         (Ending::Told, _) => Some(stopped()),
-        (Ending::Not, Some(End::TimedOut)) => Some(Failure::new(Cause::WallClock, "stopped by its supervisor")),
-        (Ending::Not, None) => {
-            Some(Failure::new(Cause::Lost, format!("its supervisor died without a word. {stderr}")))
+        (Ending::Not, Some(End::TimedOut)) => {
+            Some(Failure::new(Cause::WallClock, "stopped by its supervisor"))
         }
+        (Ending::Not, None) => Some(Failure::new(
+            Cause::Lost,
+            format!("its supervisor died without a word. {stderr}"),
+        )),
         (Ending::Not, Some(End::Stopped | End::Exited(_))) => None,
     }
 }

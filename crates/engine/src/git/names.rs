@@ -40,7 +40,8 @@ impl TurnoRef {
 
     /// A branch that was found below `refs/heads/turno/`.
     pub(crate) fn found(full: &str) -> Option<Self> {
-        full.starts_with("refs/heads/turno/").then(|| Self(full.to_owned()))
+        full.starts_with("refs/heads/turno/")
+            .then(|| Self(full.to_owned()))
     }
 
     /// The whole name, e.g. `refs/heads/turno/7/base`.

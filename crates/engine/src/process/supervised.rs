@@ -67,17 +67,28 @@ impl Supervised {
             why: e.to_string(),
         })?;
         let path = start.dir.join(files::ORDERS);
-        write_whole(&path, &orders)
-            .map_err(|e| Error::Output { program: path.display().to_string(), why: e.to_string() })?;
+        write_whole(&path, &orders).map_err(|e| Error::Output {
+            program: path.display().to_string(),
+            why: e.to_string(),
+        })?;
         let mut env = start.env;
         env.insert(MARKER.to_owned(), start.marker.clone());
         let mut child = super::spawn_supervisor(start.turno, start.dir, &start.orders.cwd, &env)?;
         let bell = child.stdout.take();
         let input = child.stdin.take();
         let Some(bell) = bell else {
-            return Err(Error::Output { program: "turno supervise".to_owned(), why: "it has no output".to_owned() });
+            return Err(Error::Output {
+                program: "turno supervise".to_owned(),
+                why: "it has no output".to_owned(),
+            });
         };
-        Ok(Self { child, bell, input, dir: start.dir.to_owned(), marker: start.marker })
+        Ok(Self {
+            child,
+            bell,
+            input,
+            dir: start.dir.to_owned(),
+            marker: start.marker,
+        })
     }
 
     /// Waits until there is more to read. Cancel-safe.
@@ -98,7 +109,10 @@ impl Supervised {
             input.write_all(b"\n").await?;
             input.flush().await
         };
-        if tokio::time::timeout(Duration::from_secs(20), written).await.is_err() {
+        if tokio::time::timeout(Duration::from_secs(20), written)
+            .await
+            .is_err()
+        {
             tracing::warn!(marker = self.marker, "the agent does not read its input");
             self.input = None;
         }

@@ -97,7 +97,8 @@ pub fn supervise(dir: &Path) -> std::io::Result<ExitCode> {
     let _already = setsid();
     nix::sys::prctl::set_child_subreaper(true)?;
     let orders: Orders = serde_json::from_slice(&std::fs::read(dir.join(files::ORDERS))?)?;
-    let me = Identity::of(std::process::id().cast_signed()).ok_or_else(|| std::io::Error::other("no /proc"))?;
+    let me =
+        Identity::of(std::process::id().cast_signed()).ok_or_else(|| std::io::Error::other("no /proc"))?;
     write_whole(&dir.join(files::SUPERVISOR), &serde_json::to_vec(&me)?)?;
     let end = match Supervisor::start(dir, &orders) {
         Ok(mut supervisor) => supervisor.watch(),
@@ -148,7 +149,13 @@ enum Got {
 impl Supervisor {
     fn start(dir: &Path, orders: &Orders) -> std::io::Result<Self> {
         let mut mask = SigSet::empty();
-        for signal in [Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGUSR1] {
+        for signal in [
+            Signal::SIGCHLD,
+            Signal::SIGTERM,
+            Signal::SIGINT,
+            Signal::SIGHUP,
+            Signal::SIGUSR1,
+        ] {
             mask.add(signal);
         }
         mask.thread_block()?;
@@ -157,14 +164,23 @@ impl Supervisor {
         let (out, err) = (open(files::OUT)?, open(files::ERR)?);
         let mut child = super::spawn_supervised(orders)?;
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-        for fd in [stdout.as_ref().map(AsFd::as_fd), stderr.as_ref().map(AsFd::as_fd)].into_iter().flatten() {
+        for fd in [stdout.as_ref().map(AsFd::as_fd), stderr.as_ref().map(AsFd::as_fd)]
+            .into_iter()
+            .flatten()
+        {
             fcntl(fd, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
         }
         Ok(Self {
             signals,
             child: Pid::from_raw(child.id().cast_signed()),
-            out: Pump { from: stdout, to: out },
-            err: Pump { from: stderr, to: err },
+            out: Pump {
+                from: stdout,
+                to: out,
+            },
+            err: Pump {
+                from: stderr,
+                to: err,
+            },
             kept: 0,
             orders: orders.clone(),
             limit: Instant::now() + Duration::from_millis(orders.limit_ms),
@@ -206,10 +222,22 @@ impl Supervisor {
             Ladder::Asked(kill_at) => kill_at.saturating_duration_since(Instant::now()),
             Ladder::Killing => Duration::from_millis(5),
         };
-        let millis = u16::try_from(until.as_millis().min(30_000)).unwrap_or(30_000).saturating_add(1);
+        let millis = u16::try_from(until.as_millis().min(30_000))
+            .unwrap_or(30_000)
+            .saturating_add(1);
         let mut fds = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
-        fds.extend(self.out.from.as_ref().map(|f| PollFd::new(f.as_fd(), PollFlags::POLLIN)));
-        fds.extend(self.err.from.as_ref().map(|f| PollFd::new(f.as_fd(), PollFlags::POLLIN)));
+        fds.extend(
+            self.out
+                .from
+                .as_ref()
+                .map(|f| PollFd::new(f.as_fd(), PollFlags::POLLIN)),
+        );
+        fds.extend(
+            self.err
+                .from
+                .as_ref()
+                .map(|f| PollFd::new(f.as_fd(), PollFlags::POLLIN)),
+        );
         match poll(&mut fds, PollTimeout::from(millis)) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(_) => std::thread::sleep(Duration::from_millis(5)),
@@ -319,7 +347,9 @@ impl Supervisor {
     fn reap(&mut self) -> bool {
         loop {
             match waitpid(Pid::from_raw(-1), Some(WaitPidFlag::WNOHANG)) {
-                Ok(WaitStatus::Exited(pid, code)) if pid == self.child => self.exit = Some(ExitKind::Code(code)),
+                Ok(WaitStatus::Exited(pid, code)) if pid == self.child => {
+                    self.exit = Some(ExitKind::Code(code))
+                }
                 Ok(WaitStatus::Signaled(pid, signal, _)) if pid == self.child => {
                     self.exit = Some(ExitKind::Signal(signal as i32));
                 }

@@ -41,14 +41,22 @@ fn stat(pid: i32) -> Option<Stat> {
 }
 
 fn pids() -> Vec<i32> {
-    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
-    entries.flatten().filter_map(|e| e.file_name().to_str()?.parse().ok()).collect()
+    let Ok(entries) = fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    entries
+        .flatten()
+        .filter_map(|e| e.file_name().to_str()?.parse().ok())
+        .collect()
 }
 
 impl Identity {
     /// The identity of a process that lives now.
     pub fn of(pid: i32) -> Option<Self> {
-        stat(pid).map(|s| Self { pid, started: s.started })
+        stat(pid).map(|s| Self {
+            pid,
+            started: s.started,
+        })
     }
 
     /// Whether that very process still lives. A zombie does not.

@@ -79,11 +79,17 @@ impl Mouth {
     }
 
     pub(crate) fn session(&self, session: SessionId) {
-        self.shared.tell(Event::SessionOpened { attempt: self.attempt, session });
+        self.shared.tell(Event::SessionOpened {
+            attempt: self.attempt,
+            session,
+        });
     }
 
     pub(crate) fn spent(&self, spend: Spend) {
-        self.shared.tell(Event::Metered { attempt: self.attempt, spend });
+        self.shared.tell(Event::Metered {
+            attempt: self.attempt,
+            spend,
+        });
     }
 
     pub(crate) fn end(mut self, event: Event) {
@@ -102,8 +108,14 @@ impl Drop for Mouth {
     fn drop(&mut self) {
         if self.ended == Ended::NotYet {
             locked(&self.shared.running).remove(&self.attempt);
-            let failure = Failure::new(Cause::Lost, "its task ended without a word; this is a bug in turno");
-            self.shared.tell(Event::AttemptFailed { attempt: self.attempt, failure });
+            let failure = Failure::new(
+                Cause::Lost,
+                "its task ended without a word; this is a bug in turno",
+            );
+            self.shared.tell(Event::AttemptFailed {
+                attempt: self.attempt,
+                failure,
+            });
         }
     }
 }
@@ -119,7 +131,11 @@ pub struct Local {
 impl Local {
     /// For a site.
     pub fn new(site: Arc<Site>) -> Self {
-        Self { site, shared: Arc::new(Shared::default()), tasks: TaskTracker::new() }
+        Self {
+            site,
+            shared: Arc::new(Shared::default()),
+            tasks: TaskTracker::new(),
+        }
     }
 }
 
@@ -131,7 +147,11 @@ impl Runner for Local {
         }
         let (stop, ear) = watch::channel(Asked::GoOn);
         locked(&self.shared.running).insert(attempt, stop);
-        let mouth = Mouth { attempt, shared: Arc::clone(&self.shared), ended: Ended::NotYet };
+        let mouth = Mouth {
+            attempt,
+            shared: Arc::clone(&self.shared),
+            ended: Ended::NotYet,
+        };
         let site = Arc::clone(&self.site);
         self.tasks.spawn(async move {
             match work {

@@ -20,7 +20,11 @@ const APPLIED: &[u8] = b"applied";
 /// What the index knew when it was opened.
 pub(super) enum Loaded {
     /// The state after that record, whose end is there.
-    Known { state: Box<State>, seq: Seq, position: Position },
+    Known {
+        state: Box<State>,
+        seq: Seq,
+        position: Position,
+    },
     /// Nothing that can be relied on.
     Nothing,
 }
@@ -28,7 +32,11 @@ pub(super) enum Loaded {
 /// The open index; without one, when sled cannot be used, every question is answered by the journal.
 #[derive(Debug, Clone)]
 pub(super) enum Index {
-    Open { db: sled::Db, entities: sled::Tree, places: sled::Tree },
+    Open {
+        db: sled::Db,
+        entities: sled::Tree,
+        places: sled::Tree,
+    },
     Without,
 }
 
@@ -44,13 +52,24 @@ fn unsealed(value: &[u8]) -> Option<&[u8]> {
 }
 
 fn encode_position(seq: Seq, position: Position) -> Vec<u8> {
-    [seq.0, position.segment, position.offset].iter().flat_map(|n| n.to_be_bytes()).collect()
+    [seq.0, position.segment, position.offset]
+        .iter()
+        .flat_map(|n| n.to_be_bytes())
+        .collect()
 }
 
 fn decode_position(value: &[u8]) -> Option<(Seq, Position)> {
-    let mut numbers = value.chunks_exact(8).map(|c| c.try_into().map(u64::from_be_bytes));
+    let mut numbers = value
+        .chunks_exact(8)
+        .map(|c| c.try_into().map(u64::from_be_bytes));
     let mut next = || numbers.next()?.ok();
-    Some((Seq(next()?), Position { segment: next()?, offset: next()? }))
+    Some((
+        Seq(next()?),
+        Position {
+            segment: next()?,
+            offset: next()?,
+        },
+    ))
 }
 
 /// sled meets damage with a panic: fenced, and silent, because the journal heals it.
@@ -68,7 +87,9 @@ impl Index {
         if let Some(Some(found)) = fenced(|| Self::try_open(dir)) {
             return found;
         }
-        let aside = (1..).map(|n| dir.with_extension(format!("broken-{n}"))).find(|p| !p.exists());
+        let aside = (1..)
+            .map(|n| dir.with_extension(format!("broken-{n}")))
+            .find(|p| !p.exists());
         if let Some(aside) = aside
             && std::fs::rename(dir, &aside).is_ok()
         {
@@ -82,7 +103,11 @@ impl Index {
     }
 
     fn try_open(dir: &Path) -> Option<(Self, Loaded)> {
-        let db = sled::Config::new().path(dir).cache_capacity(CACHE_BYTES).open().ok()?;
+        let db = sled::Config::new()
+            .path(dir)
+            .cache_capacity(CACHE_BYTES)
+            .open()
+            .ok()?;
         let entities = db.open_tree("entities").ok()?;
         let places = db.open_tree("places").ok()?;
         let loaded = Self::load(&db, &entities).unwrap_or(Loaded::Nothing);
@@ -98,15 +123,18 @@ impl Index {
             let entity: Entity = serde_json::from_slice(unsealed(&value)?).ok()?;
             state.put(entity);
         }
-        Some(Loaded::Known { state: Box::new(state), seq, position })
+        Some(Loaded::Known {
+            state: Box::new(state),
+            seq,
+            position,
+        })
     }
 
     /// Forgets everything.
     pub(super) fn clear(&mut self) {
         if let Self::Open { db, entities, places } = self {
-            let cleared = fenced(|| {
-                db.remove(APPLIED).is_ok() && entities.clear().is_ok() && places.clear().is_ok()
-            });
+            let cleared =
+                fenced(|| db.remove(APPLIED).is_ok() && entities.clear().is_ok() && places.clear().is_ok());
             if cleared != Some(true) {
                 *self = Self::Without;
             }
@@ -115,7 +143,9 @@ impl Index {
 
     /// Takes a committed record in. Entities first, the mark last: what is missing is redone.
     pub(super) fn put(&mut self, record: &Record, begins: Position, ends: Position) {
-        let Self::Open { db, entities, places } = self else { return };
+        let Self::Open { db, entities, places } = self else {
+            return;
+        };
         let mut batch = sled::Batch::default();
         for entity in &record.changes {
             if let Ok(json) = serde_json::to_vec(entity) {
@@ -135,7 +165,9 @@ impl Index {
 
     /// Where a record begins, if that is known.
     pub(super) fn place(&self, seq: Seq) -> Option<Position> {
-        let Self::Open { places, .. } = self else { return None };
+        let Self::Open { places, .. } = self else {
+            return None;
+        };
         let value = places.get(seq.0.to_be_bytes()).ok()??;
         let (found, position) = decode_position(unsealed(&value)?)?;
         (found == seq).then_some(position)

@@ -25,7 +25,10 @@ pub(super) struct Position {
 }
 
 impl Position {
-    pub(super) const START: Self = Self { segment: 0, offset: 0 };
+    pub(super) const START: Self = Self {
+        segment: 0,
+        offset: 0,
+    };
 }
 
 /// The journal, open for appending.
@@ -50,7 +53,10 @@ fn segments(dir: &Path) -> Result<Vec<u64>, Error> {
     for entry in std::fs::read_dir(dir).map_err(Error::io("read", dir))? {
         let entry = entry.map_err(Error::io("read", dir))?;
         let name = entry.file_name();
-        let first: Option<u64> = name.to_str().and_then(|n| n.strip_suffix(".log")).and_then(|n| n.parse().ok());
+        let first: Option<u64> = name
+            .to_str()
+            .and_then(|n| n.strip_suffix(".log"))
+            .and_then(|n| n.parse().ok());
         found.extend(first);
     }
     found.sort_unstable();
@@ -65,7 +71,9 @@ pub(super) fn check_formats(dir: &Path) -> Result<(), Error> {
         let file = File::open(&path).map_err(Error::io("open", &path))?;
         let read = BufReader::new(file.take(200)).read_line(&mut head);
         if read.is_ok()
-            && let Some(found) = head.strip_prefix(MAGIC).and_then(|rest| rest.trim().parse::<u32>().ok())
+            && let Some(found) = head
+                .strip_prefix(MAGIC)
+                .and_then(|rest| rest.trim().parse::<u32>().ok())
             && found > FORMAT
         {
             return Err(Error::Newer { path, found });
@@ -81,7 +89,8 @@ pub(super) fn holds(dir: &Path, seq: Seq, position: Position) -> bool {
     }
     segments(dir).is_ok_and(|all| {
         all.contains(&position.segment)
-            && std::fs::metadata(segment_path(dir, position.segment)).is_ok_and(|m| m.len() >= position.offset)
+            && std::fs::metadata(segment_path(dir, position.segment))
+                .is_ok_and(|m| m.len() >= position.offset)
             && position.segment <= seq.0
     })
 }
@@ -103,7 +112,9 @@ enum Decoded {
 
 fn decode(line: &[u8]) -> Decoded {
     let bad = |why: &str| Decoded::Bad(why.to_owned());
-    let Some(line) = line.strip_suffix(b"\n") else { return bad("the line has no end") };
+    let Some(line) = line.strip_suffix(b"\n") else {
+        return bad("the line has no end");
+    };
     let mut parts = line.splitn(3, |b| *b == b' ');
     let (Some(length), Some(sum), Some(json)) = (parts.next(), parts.next(), parts.next()) else {
         return bad("the line is no record");
@@ -137,18 +148,24 @@ fn scan(
     mut each: impl FnMut(Box<Record>, Position, Position) -> Result<Next, Error>,
 ) -> Result<Tail, Error> {
     let mut file = File::open(path).map_err(Error::io("open", path))?;
-    file.seek(SeekFrom::Start(offset)).map_err(Error::io("read", path))?;
+    file.seek(SeekFrom::Start(offset))
+        .map_err(Error::io("read", path))?;
     let mut reader = BufReader::with_capacity(1 << 18, file);
     let mut at = offset;
     let mut line = Vec::new();
     loop {
         line.clear();
-        let length = reader.read_until(b'\n', &mut line).map_err(Error::io("read", path))? as u64;
+        let length = reader
+            .read_until(b'\n', &mut line)
+            .map_err(Error::io("read", path))? as u64;
         if length == 0 {
             return Ok(Tail::Whole(at));
         }
         let begins = Position { segment, offset: at };
-        let ends = Position { segment, offset: at + length };
+        let ends = Position {
+            segment,
+            offset: at + length,
+        };
         if at == 0 {
             if line.ends_with(b"\n") && line.starts_with(MAGIC.as_bytes()) {
                 at = ends.offset;
@@ -176,11 +193,19 @@ fn torn_or_damaged(mut reader: impl BufRead, path: &Path, at: u64, why: String) 
     let mut line = Vec::new();
     loop {
         line.clear();
-        if reader.read_until(b'\n', &mut line).map_err(Error::io("read", path))? == 0 {
+        if reader
+            .read_until(b'\n', &mut line)
+            .map_err(Error::io("read", path))?
+            == 0
+        {
             return Ok(Tail::Torn { at, why });
         }
         if let Decoded::Whole(_) = decode(&line) {
-            return Err(Error::Damaged { path: path.to_owned(), offset: at, why });
+            return Err(Error::Damaged {
+                path: path.to_owned(),
+                offset: at,
+                why,
+            });
         }
     }
 }
@@ -203,7 +228,11 @@ impl Journal {
             let tail = scan(&path, segment, offset, |record, begins, ends| {
                 if record.seq.0 != head.0 + 1 {
                     let why = format!("record {} comes after record {head}", record.seq);
-                    return Err(Error::Damaged { path: path.clone(), offset: begins.offset, why });
+                    return Err(Error::Damaged {
+                        path: path.clone(),
+                        offset: begins.offset,
+                        why,
+                    });
                 }
                 head = record.seq;
                 each(&record, begins, ends);
@@ -215,14 +244,31 @@ impl Journal {
                     set_aside(dir, &path, at)?;
                     at
                 }
-                Tail::Torn { at, why } => return Err(Error::Damaged { path, offset: at, why }),
+                Tail::Torn { at, why } => {
+                    return Err(Error::Damaged {
+                        path,
+                        offset: at,
+                        why,
+                    });
+                }
             };
         }
         match last {
             Some(segment) if size > 0 => {
                 let path = segment_path(dir, segment);
-                let file = OpenOptions::new().append(true).open(&path).map_err(Error::io("open", &path))?;
-                Ok(Self { dir: dir.to_owned(), file, path, segment, size, head, buffer: Vec::new() })
+                let file = OpenOptions::new()
+                    .append(true)
+                    .open(&path)
+                    .map_err(Error::io("open", &path))?;
+                Ok(Self {
+                    dir: dir.to_owned(),
+                    file,
+                    path,
+                    segment,
+                    size,
+                    head,
+                    buffer: Vec::new(),
+                })
             }
             Some(_) | None => Self::begin(dir, head),
         }
@@ -232,12 +278,27 @@ impl Journal {
     fn begin(dir: &Path, head: Seq) -> Result<Self, Error> {
         let segment = head.0 + 1;
         let path = segment_path(dir, segment);
-        let mut file = OpenOptions::new().create(true).append(true).open(&path).map_err(Error::io("create", &path))?;
+        let mut file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .map_err(Error::io("create", &path))?;
         let line = format!("{MAGIC} {FORMAT}\n");
-        file.write_all(line.as_bytes()).map_err(Error::io("write", &path))?;
+        file.write_all(line.as_bytes())
+            .map_err(Error::io("write", &path))?;
         file.sync_all().map_err(Error::io("write", &path))?;
-        File::open(dir).and_then(|d| d.sync_all()).map_err(Error::io("write", dir))?;
-        Ok(Self { dir: dir.to_owned(), file, path, segment, size: line.len() as u64, head, buffer: Vec::new() })
+        File::open(dir)
+            .and_then(|d| d.sync_all())
+            .map_err(Error::io("write", dir))?;
+        Ok(Self {
+            dir: dir.to_owned(),
+            file,
+            path,
+            segment,
+            size: line.len() as u64,
+            head,
+            buffer: Vec::new(),
+        })
     }
 
     /// Appends records: one write, one fdatasync. Gives where each begins and ends.
@@ -252,10 +313,15 @@ impl Journal {
             encode(record, &mut self.buffer)
                 .map_err(|e| Error::io("write", &self.path)(std::io::Error::other(e)))?;
             let ends = self.size + self.buffer.len() as u64;
-            let at = |offset| Position { segment: self.segment, offset };
+            let at = |offset| Position {
+                segment: self.segment,
+                offset,
+            };
             places.push((at(begins), at(ends)));
         }
-        self.file.write_all(&self.buffer).map_err(Error::io("write", &self.path))?;
+        self.file
+            .write_all(&self.buffer)
+            .map_err(Error::io("write", &self.path))?;
         self.file.sync_data().map_err(Error::io("write", &self.path))?;
         self.size += self.buffer.len() as u64;
         self.head = records.last().map_or(self.head, |r| r.seq);
@@ -273,14 +339,21 @@ impl Journal {
 
 /// Keeps the torn end of a segment beside it, then cuts it off.
 fn set_aside(dir: &Path, path: &Path, at: u64) -> Result<(), Error> {
-    let mut file = OpenOptions::new().read(true).write(true).open(path).map_err(Error::io("open", path))?;
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(path)
+        .map_err(Error::io("open", path))?;
     file.seek(SeekFrom::Start(at)).map_err(Error::io("read", path))?;
     let mut torn = Vec::new();
     file.read_to_end(&mut torn).map_err(Error::io("read", path))?;
     if torn.is_empty() {
         return Ok(());
     }
-    let aside = dir.join(format!("torn-{}-{at}", path.file_stem().and_then(|s| s.to_str()).unwrap_or("segment")));
+    let aside = dir.join(format!(
+        "torn-{}-{at}",
+        path.file_stem().and_then(|s| s.to_str()).unwrap_or("segment")
+    ));
     std::fs::write(&aside, &torn).map_err(Error::io("write", &aside))?;
     file.set_len(at).map_err(Error::io("cut", path))?;
     file.sync_all().map_err(Error::io("write", path))
@@ -300,7 +373,11 @@ pub(super) fn read(dir: &Path, from: Position, first: Seq, max: usize) -> Result
             if record.seq >= first {
                 found.push(*record);
             }
-            Ok(if found.len() >= max { Next::Enough } else { Next::More })
+            Ok(if found.len() >= max {
+                Next::Enough
+            } else {
+                Next::More
+            })
         })?;
     }
     Ok(found)

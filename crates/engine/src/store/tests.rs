@@ -120,7 +120,11 @@ fn a_newer_format_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     fill(dir.path(), 2);
     let text = fs::read_to_string(segment(dir.path())).unwrap();
-    fs::write(segment(dir.path()), text.replacen("turno-journal 1", "turno-journal 2", 1)).unwrap();
+    fs::write(
+        segment(dir.path()),
+        text.replacen("turno-journal 1", "turno-journal 2", 1),
+    )
+    .unwrap();
     let error = Store::open(dir.path()).unwrap_err();
     assert!(matches!(error, Error::Newer { found: 2, .. }), "{error}");
 }

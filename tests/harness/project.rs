@@ -1,0 +1,196 @@
+//! Owns a project on disk for one story: a real git repository, a state directory, a home, and the shipped
+//! binary run with an environment that holds nothing of the machine's user.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A project. Its directories go when it is dropped; set `TURNO_TEST_KEEP` to look at them.
+#[derive(Debug)]
+pub(crate) struct Project {
+    root: Option<TempDir>,
+    top: PathBuf,
+    env: BTreeMap<String, String>,
+}
+
+/// What a run of the binary gave.
+#[derive(Debug)]
+pub(crate) struct Done {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Done {
+    fn of(output: &Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            out: String::from_utf8_lossy(&output.stdout).into_owned(),
+            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    /// Holds the exit code against what is expected; shows everything when it differs.
+    #[track_caller]
+    pub(crate) fn exits(self, code: i32) -> Self {
+        assert_eq!(
+            self.code, code,
+            "\n--- stdout\n{}\n--- stderr\n{}",
+            self.out, self.err
+        );
+        self
+    }
+
+    /// Standard output as one JSON value.
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|e| panic!("{e}: {}", self.out))
+    }
+}
+
+impl Project {
+    /// A repository with these files committed on `main`.
+    pub(crate) fn new(files: &[(&str, &str)]) -> Self {
+        let root = TempDir::with_prefix("turno-story-").unwrap();
+        let top = root.path().canonicalize().unwrap();
+        for dir in ["repo", "home", "state"] {
+            std::fs::create_dir(top.join(dir)).unwrap();
+        }
+        let text = |path: PathBuf| path.to_str().unwrap().to_owned();
+        let env = [
+            ("PATH", std::env::var("PATH").unwrap()),
+            ("HOME", text(top.join("home"))),
+            ("TURNO_STATE_DIR", text(top.join("state"))),
+            ("GIT_CONFIG_NOSYSTEM", "1".to_owned()),
+            ("LANG", "C.UTF-8".to_owned()),
+            ("TZ", "UTC".to_owned()),
+        ];
+        let env = env.into_iter().map(|(n, v)| (n.to_owned(), v)).collect();
+        let project = Self {
+            root: Some(root),
+            top,
+            env,
+        };
+        project.git(&["init", "-q", "-b", "main"]);
+        project.git(&["config", "user.name", "A Person"]);
+        project.git(&["config", "user.email", "person@example.invalid"]);
+        project.write(files);
+        project.git(&["add", "-A"]);
+        project.git(&["commit", "-q", "-m", "begin"]);
+        project
+    }
+
+    /// The same with one more variable for the binary.
+    pub(crate) fn env(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.env.insert(name.to_owned(), value.into());
+        self
+    }
+
+    pub(crate) fn repo(&self) -> PathBuf {
+        self.top.join("repo")
+    }
+
+    pub(crate) fn state(&self) -> PathBuf {
+        self.top.join("state")
+    }
+
+    pub(crate) fn home(&self) -> PathBuf {
+        self.top.join("home")
+    }
+
+    /// Writes files below the repository; commits nothing.
+    pub(crate) fn write(&self, files: &[(&str, &str)]) {
+        for (path, text) in files {
+            let path = self.repo().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+    }
+
+    /// Runs git in the repository; its output, trimmed.
+    #[track_caller]
+    pub(crate) fn git(&self, args: &[&str]) -> String {
+        let output = Command::new("git")
+            .args(args)
+            .current_dir(self.repo())
+            .env_clear()
+            .envs(&self.env)
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "git {args:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
+    }
+
+    /// A file at a commit or branch.
+    #[track_caller]
+    pub(crate) fn at(&self, commit: &str, path: &str) -> String {
+        self.git(&["show", &format!("{commit}:{path}")])
+    }
+
+    fn command(&self, args: &[&str], cwd: &Path) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_turno"));
+        command
+            .args(args)
+            .current_dir(cwd)
+            .env_clear()
+            .envs(&self.env)
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Types a verb and waits for its end.
+    pub(crate) fn turno(&self, args: &[&str]) -> Done {
+        self.turno_in(args, &self.repo())
+    }
+
+    /// The same from another directory.
+    pub(crate) fn turno_in(&self, args: &[&str], cwd: &Path) -> Done {
+        Done::of(&self.command(args, cwd).output().unwrap())
+    }
+
+    /// Types a verb and does not wait.
+    pub(crate) fn start(&self, args: &[&str]) -> Child {
+        self.command(args, &self.repo())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    }
+
+    /// Waits for the end of what was started.
+    pub(crate) fn wait(&self, child: Child) -> Done {
+        Done::of(&child.wait_with_output().unwrap())
+    }
+
+    /// Files an issue with no more than a title.
+    pub(crate) fn issue(&self, title: &str) -> u32 {
+        let seen = self.turno(&["issue", "add", title, "--json"]).exits(0).json();
+        u32::try_from(seen["id"].as_u64().unwrap()).unwrap()
+    }
+
+    /// The whole journal, as `log --json` gives it.
+    pub(crate) fn journal(&self) -> Vec<Value> {
+        let done = self.turno(&["log", "--json"]).exits(0);
+        done.out
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+}
+
+impl Drop for Project {
+    fn drop(&mut self) {
+        if std::env::var_os("TURNO_TEST_KEEP").is_some()
+            && let Some(root) = self.root.take()
+        {
+            println!("kept: {}", root.keep().display());
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! One file for each story, or each family of them.
+
+mod shift;
