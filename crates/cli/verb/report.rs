@@ -2,8 +2,7 @@
 //! to look.
 
 use turno_core::State;
-use turno_core::event::Event;
-use turno_core::explain::{event_phrase, report_phrase};
+use turno_core::explain::{explain, report_phrase};
 use turno_core::ids::TaskId;
 use turno_core::issue::IssueStage;
 use turno_core::record::Record;
@@ -154,31 +153,13 @@ fn seconds(span: Span) -> String {
     format!("{}.{} s", span.0 / 1000, span.0 % 1000 / 100)
 }
 
-/// Every time the task was sent back.
+/// Every time the task was sent back, with the first line of the evidence.
 fn rounds(task: TaskId, records: &[Record]) -> Vec<String> {
-    let mut found = Vec::new();
-    for record in records {
-        let back = record.changes.iter().any(|entity| match entity {
-            Entity::Task(t) if t.id == task => t.tries.values().map(|n| u32::from(*n)).sum::<u32>() > 0,
-            _ => false,
-        });
-        let ended = matches!(
-            record.event,
-            Event::ChecksEnded { .. }
-                | Event::AgentEnded { .. }
-                | Event::LandingEnded { .. }
-                | Event::AttemptFailed { .. }
-        );
-        let again = record.changes.iter().any(|entity| match entity {
-            Entity::Task(t) if t.id == task => {
-                matches!(&t.stage, Stage::Writing { job, .. } if job.because != turno_core::task::Because::New)
-                    || matches!(&t.stage, Stage::Backoff { .. } | Stage::Parked { .. })
-            }
-            _ => false,
-        });
-        if back && ended && again {
-            found.push(format!("sent back: {}", event_phrase(&record.event)));
-        }
-    }
-    found
+    explain(records, task)
+        .into_iter()
+        .filter_map(|line| {
+            let first = line.evidence.first()?;
+            Some(format!("sent back: {}: {first}", line.what))
+        })
+        .collect()
 }

@@ -65,9 +65,13 @@ pub fn explain<'a>(records: impl IntoIterator<Item = &'a Record>, task: TaskId) 
         lines.push(Line {
             seq: record.seq,
             at: record.at,
-            what: event_phrase(&record.event),
+            what: if about || record.event.attempt().is_none() {
+                event_phrase(&record.event)
+            } else {
+                format!("for another task, {}", event_phrase(&record.event))
+            },
             so,
-            evidence: became.map_or_else(Vec::new, |t| evidence(&t.stage)),
+            evidence: became.filter(|_| about).map_or_else(Vec::new, |t| evidence(&t.stage)),
         });
     }
     lines
@@ -243,7 +247,7 @@ fn evidence(stage: &Stage) -> Vec<String> {
             .iter()
             .map(|r| match &r.verdict {
                 CheckVerdict::Fail { extract } => {
-                    format!("{}: {} [{}]", r.check, last_line(extract), r.log.path)
+                    format!("{}: {} [{}]", r.check, telling_line(extract), r.log.path)
                 }
                 CheckVerdict::CouldNotRun { why } => format!("{}: {why}", r.check),
                 CheckVerdict::Pass | CheckVerdict::Flaky => r.check.to_string(),
@@ -269,11 +273,14 @@ fn first_line(text: &str) -> &str {
     text.lines().next().unwrap_or_default()
 }
 
-fn last_line(text: &str) -> &str {
-    text.lines()
-        .rev()
-        .find(|l| !l.trim().is_empty())
-        .unwrap_or_default()
+/// The line of an output that says most: the last that tells of failure, else the last of the output itself.
+fn telling_line(text: &str) -> &str {
+    let lines = || text.lines().rev().filter(|l| !l.trim().is_empty() && !l.starts_with('['));
+    let tells = |line: &&str| {
+        let lower = line.to_lowercase();
+        ["fail", "error", "panic", "expected"].iter().any(|word| lower.contains(word))
+    };
+    lines().find(tells).or_else(|| lines().next()).unwrap_or(text)
 }
 
 /// Which attempts a task had, in order.

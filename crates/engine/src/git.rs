@@ -6,6 +6,7 @@
 //! faster there and knows every feature. No call runs a hook, a file monitor, housekeeping or a prompt.
 
 mod conflict;
+mod create;
 mod message;
 mod names;
 mod promote;
@@ -24,6 +25,7 @@ use tokio::sync::Mutex;
 use turno_core::ids::CommitId;
 
 pub(crate) use conflict::hunks;
+pub use create::create;
 pub use message::{CommitMessage, Trailers};
 pub(crate) use message::{carries, with_trailers};
 pub use names::TurnoRef;

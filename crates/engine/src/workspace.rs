@@ -32,6 +32,20 @@ pub enum Error {
         /// Who has it, as far as the lock file says.
         holder: String,
     },
+    /// It belongs to another repository.
+    #[error(
+        "the state directory {} belongs to the repository {owner}, not to {}. Point TURNO_STATE_DIR at another directory",
+        path.display(),
+        repo.display()
+    )]
+    OtherRepository {
+        /// Which directory.
+        path: PathBuf,
+        /// Whose it is.
+        owner: String,
+        /// Who asked for it.
+        repo: PathBuf,
+    },
     /// There is no home directory to put it in.
     #[error(
         "neither TURNO_STATE_DIR nor XDG_STATE_HOME nor HOME is set, so there is no place for Turno's state; set one"
@@ -43,6 +57,7 @@ pub enum Error {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StateDir {
     root: PathBuf,
+    repo: PathBuf,
 }
 
 impl StateDir {
@@ -54,9 +69,8 @@ impl StateDir {
     pub fn of(repo_root: &Path, env: impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
         let set = |name: &str| env(name).filter(|v| !v.is_empty()).map(PathBuf::from);
         if let Some(root) = set("TURNO_STATE_DIR") {
-            return Ok(Self {
-                root: std::path::absolute(&root).unwrap_or(root),
-            });
+            let root = std::path::absolute(&root).unwrap_or(root);
+            return Ok(Self { root, repo: repo_root.to_owned() });
         }
         let home = set("XDG_STATE_HOME")
             .or_else(|| set("HOME").map(|h| h.join(".local/state")))
@@ -67,12 +81,13 @@ impl StateDir {
         let sum = crc32c::crc32c(repo_root.as_os_str().as_encoded_bytes());
         Ok(Self {
             root: home.join("turno").join(format!("{name}-{sum:08x}")),
+            repo: repo_root.to_owned(),
         })
     }
 
-    /// A state directory at a known place.
-    pub fn at(root: PathBuf) -> Self {
-        Self { root }
+    /// The state directory of a repository, at a known place.
+    pub fn at(root: PathBuf, repo: &Path) -> Self {
+        Self { root, repo: repo.to_owned() }
     }
 
     /// Its root.
@@ -149,7 +164,27 @@ impl StateDir {
             .and_then(|()| file.rewind())
             .and_then(|()| file.write_all(format!("{}\n", std::process::id()).as_bytes()));
         written.map_err(unusable)?;
+        self.claim()?;
         Ok(Lock { _file: file })
+    }
+
+    /// One state directory serves one repository: two would mix their issues and their worktrees.
+    fn claim(&self) -> Result<(), Error> {
+        let unusable = |source| Error::Unusable { path: self.root.clone(), source };
+        let note = self.root.join("repository");
+        let mine = self.repo.display().to_string();
+        match std::fs::read_to_string(&note) {
+            Ok(owner) if owner.trim_end() == mine => Ok(()),
+            Ok(owner) => Err(Error::OtherRepository {
+                path: self.root.clone(),
+                owner: owner.trim_end().to_owned(),
+                repo: self.repo.clone(),
+            }),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                std::fs::write(&note, format!("{mine}\n")).map_err(unusable)
+            }
+            Err(error) => Err(unusable(error)),
+        }
     }
 }
 
@@ -166,7 +201,7 @@ mod tests {
     #[test]
     fn only_one_may_have_it_and_the_other_is_told_who() {
         let dir = tempfile::tempdir().unwrap();
-        let state = StateDir::at(dir.path().join("state"));
+        let state = StateDir::at(dir.path().join("state"), Path::new("/a/app"));
         let lock = state.lock().unwrap();
         let error = state.lock().unwrap_err();
         assert!(
@@ -175,6 +210,16 @@ mod tests {
         );
         drop(lock);
         state.lock().unwrap();
+    }
+
+    #[test]
+    fn it_serves_one_repository() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |repo: &str| StateDir::at(dir.path().to_owned(), Path::new(repo));
+        drop(at("/a/app").lock().unwrap());
+        drop(at("/a/app").lock().unwrap());
+        let error = at("/b/app").lock().unwrap_err();
+        assert!(matches!(error, Error::OtherRepository { .. }), "{error}");
     }
 
     #[test]

@@ -187,11 +187,15 @@ fn offer(
     if left < least || left == MicroUsd::ZERO {
         return Err(Waiting::Budget { least, left });
     }
-    Ok(Offer {
-        slot,
-        agent,
-        cap: persona.budget.min(left),
-    })
+    Ok(Offer { slot, agent, cap: share(state, left).max(least).min(persona.budget) })
+}
+
+/// What one attempt may reserve of what is left: as much as leaves the same for the others that could start now,
+/// so that the first does not take a small budget whole.
+fn share(state: &State, left: MicroUsd) -> MicroUsd {
+    let waiting = ready(state, |w| PersonaWork::of(w).is_some()).len();
+    let starters = waiting.min(state.free_slots().len()).max(1);
+    MicroUsd(left.0 / u64::try_from(starters).unwrap_or(1))
 }
 
 /// The agent to play a persona: the one that holds the writer's conversation; for a reviewer one that is not

@@ -26,6 +26,9 @@ use crate::site::Site;
 use crate::slots::{Inspected, Salvaged, SlotPlace};
 use crate::transcript::{Tail, log_ref};
 
+/// The longest first line of a summary that serves as a commit's subject.
+const SUBJECT: usize = 90;
+
 /// The branch of what an attempt leaves: its number is the attempt's.
 pub(crate) fn branch_of(start: &AgentStart) -> TurnoRef {
     TurnoRef::task(start.task, u32::try_from(start.attempt.0).unwrap_or(u32::MAX))
@@ -33,13 +36,19 @@ pub(crate) fn branch_of(start: &AgentStart) -> TurnoRef {
 
 /// The message of the commit that Turno makes of what an agent did not commit.
 pub(crate) fn message_of(start: &AgentStart, end: &AgentEnd, cost: MicroUsd) -> CommitMessage {
-    let body = match end {
-        AgentEnd::Finished(Outcome::Change { summary, .. }) => summary.clone(),
-        AgentEnd::Finished(_) => String::new(),
-        AgentEnd::Failed(failure) => format!("Unfinished: {}", failure.cause.phrase()),
+    let title = &start.brief.task.title;
+    let (subject, body) = match end {
+        AgentEnd::Finished(Outcome::Change { summary, .. }) => {
+            let first = summary.lines().next().unwrap_or_default().trim();
+            let subject = if first.is_empty() || first.chars().count() > SUBJECT { title.as_str() } else { first };
+            (subject.trim_end_matches('.').to_owned(), summary.clone())
+        }
+        AgentEnd::Finished(_) => (title.clone(), String::new()),
+        AgentEnd::Failed(failure) => (title.clone(), format!("Unfinished: {}", failure.cause.phrase())),
     };
+    let body = if body.trim().trim_end_matches('.') == subject { String::new() } else { body };
     CommitMessage {
-        subject: start.brief.task.title.clone(),
+        subject,
         body,
         trailers: Trailers {
             task: start.task,

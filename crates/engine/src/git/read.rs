@@ -106,7 +106,7 @@ pub(crate) struct CommitParts {
 }
 
 /// libgit2's errors, with what was being read.
-fn reading<T>(what: impl Into<String>, result: Result<T, git2::Error>) -> Result<T, Error> {
+pub(super) fn reading<T>(what: impl Into<String>, result: Result<T, git2::Error>) -> Result<T, Error> {
     result.map_err(|source| Error::Read {
         what: what.into(),
         source,
