@@ -71,7 +71,9 @@ pub fn explain<'a>(records: impl IntoIterator<Item = &'a Record>, task: TaskId) 
                 format!("for another task, {}", event_phrase(&record.event))
             },
             so,
-            evidence: became.filter(|_| about).map_or_else(Vec::new, |t| evidence(&t.stage)),
+            evidence: became
+                .filter(|_| about)
+                .map_or_else(Vec::new, |t| evidence(&t.stage)),
         });
     }
     lines
@@ -275,10 +277,16 @@ fn first_line(text: &str) -> &str {
 
 /// The line of an output that says most: the last that tells of failure, else the last of the output itself.
 fn telling_line(text: &str) -> &str {
-    let lines = || text.lines().rev().filter(|l| !l.trim().is_empty() && !l.starts_with('['));
+    let lines = || {
+        text.lines()
+            .rev()
+            .filter(|l| !l.trim().is_empty() && !l.starts_with('['))
+    };
     let tells = |line: &&str| {
         let lower = line.to_lowercase();
-        ["fail", "error", "panic", "expected"].iter().any(|word| lower.contains(word))
+        ["fail", "error", "panic", "expected"]
+            .iter()
+            .any(|word| lower.contains(word))
     };
     lines().find(tells).or_else(|| lines().next()).unwrap_or(text)
 }

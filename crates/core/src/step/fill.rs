@@ -187,7 +187,11 @@ fn offer(
     if left < least || left == MicroUsd::ZERO {
         return Err(Waiting::Budget { least, left });
     }
-    Ok(Offer { slot, agent, cap: share(state, left).max(least).min(persona.budget) })
+    Ok(Offer {
+        slot,
+        agent,
+        cap: share(state, left).max(least).min(persona.budget),
+    })
 }
 
 /// What one attempt may reserve of what is left: as much as leaves the same for the others that could start now,

@@ -1,0 +1,464 @@
+//! Given a state and an event, expect commands and stages: the flow of one task, told case by case.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test may panic"
+)]
+
+mod flow_world;
+
+use flow_world::{World, approve, checks_green, checks_red, finding, wrote};
+use rstest::rstest;
+use turno_core::command::{Command, Session};
+use turno_core::event::{AgentEnd, Discard, Event, LandingEnd, LeftBehind, StopHow};
+use turno_core::failure::{Cause, Failure, RetryAfter};
+use turno_core::ids::{CommitId, TaskId};
+use turno_core::outcome::{Outcome, Verdict};
+use turno_core::persona::Role;
+use turno_core::policy::{ReviewRule, UncheckedRule};
+use turno_core::shift::ShiftEnd;
+use turno_core::step::Waiting;
+use turno_core::task::{Because, Park, Stage, StopWhy, Work};
+use turno_core::units::{MicroUsd, Span};
+use turno_core::view::StageName;
+
+fn task() -> TaskId {
+    "1.1".parse().unwrap()
+}
+
+#[test]
+fn an_issue_goes_from_ready_to_landed() {
+    let mut world = World::new();
+    world.start_shift(1);
+    assert_eq!(world.stage(task()), StageName::Writing);
+    world.end_writer(wrote("a"));
+    assert_eq!(world.stage(task()), StageName::Checking);
+    world.end_checks(checks_green());
+    assert_eq!(world.stage(task()), StageName::Reviewing);
+    world.end_reviewer(approve());
+    assert_eq!(world.stage(task()), StageName::Landing);
+    let commands = world.end_landing(LandingEnd::Landed {
+        commit: flow_world::commit("b"),
+    });
+    assert_eq!(world.stage(task()), StageName::Landed);
+    assert!(
+        matches!(
+            commands[..],
+            [Command::EndShift {
+                end: ShiftEnd::Done,
+                ..
+            }]
+        ),
+        "{commands:?}"
+    );
+}
+
+#[test]
+fn checks_run_in_the_slot_of_the_writer() {
+    let mut world = World::new();
+    world.start_shift(1);
+    let slot = world.task(task()).slot();
+    let commands = world.end_writer(wrote("a"));
+    let [Command::RunChecks(start)] = &commands[..] else {
+        panic!("{commands:?}")
+    };
+    assert_eq!(Some(start.slot), slot);
+}
+
+#[test]
+fn a_red_check_goes_back_to_the_same_session_with_its_output() {
+    let mut world = World::new();
+    world.start_shift(1);
+    world.open_session("conversation");
+    world.end_writer(wrote("a"));
+    let commands = world.end_checks(checks_red("assertion failed: 1 == 2"));
+    let [Command::StartAgent(start)] = &commands[..] else {
+        panic!("{commands:?}")
+    };
+    assert_eq!(start.session, Session::Resume("conversation".parse().unwrap()));
+    assert_eq!(start.from, flow_world::commit("a"));
+    assert!(format!("{:?}", start.brief.ask).contains("assertion failed: 1 == 2"));
+}
+
+#[test]
+fn a_reviewer_begins_afresh_and_is_played_by_another_agent() {
+    let mut world = World::new();
+    world.start_shift(1);
+    world.open_session("conversation");
+    let writer = world.task(task()).agent_run().unwrap().agent.clone();
+    world.end_writer(wrote("a"));
+    let commands = world.end_checks(checks_green());
+    let [Command::StartAgent(start)] = &commands[..] else {
+        panic!("{commands:?}")
+    };
+    assert_eq!(start.session, Session::Fresh);
+    assert_ne!(start.agent, writer);
+    assert!(
+        !format!("{:?}", start.brief).contains("did it"),
+        "the writer's own word is not for the reviewer"
+    );
+}
+
+#[test]
+fn findings_go_back_and_the_next_reviewer_is_told_of_them() {
+    let mut world = World::new();
+    world.start_shift(1);
+    world.end_writer(wrote("a"));
+    world.end_checks(checks_green());
+    let commands = world.end_reviewer(finding("no test"));
+    let [Command::StartAgent(start)] = &commands[..] else {
+        panic!("{commands:?}")
+    };
+    assert!(format!("{:?}", start.brief.ask).contains("no test"));
+    world.end_writer(wrote("b"));
+    let commands = world.end_checks(checks_green());
+    let [Command::StartAgent(start)] = &commands[..] else {
+        panic!("{commands:?}")
+    };
+    assert!(
+        format!("{:?}", start.brief.ask).contains("no test"),
+        "earlier findings must be answered"
+    );
+}
+
+#[rstest]
+#[case::a_change_is_no_verdict(AgentEnd::Finished(Outcome::Change { summary: String::new(), evidence: vec![], open_questions: vec![] }))]
+#[case::no_findings_are_no_verdict(AgentEnd::Finished(Outcome::Verdict { verdict: Verdict::Findings { findings: vec![] }, read: vec![] }))]
+#[case::a_failure_is_no_verdict(AgentEnd::Failed(Failure::new(Cause::Agent, "gone")))]
+fn what_is_no_approval_does_not_land(#[case] end: AgentEnd) {
+    let mut world = World::new();
+    world.start_shift(1);
+    world.end_writer(wrote("a"));
+    world.end_checks(checks_green());
+    let commands = world.end_reviewer(end);
+    assert!(
+        !commands.iter().any(|c| matches!(c, Command::Land(_))),
+        "{commands:?}"
+    );
+}
+
+#[test]
+fn a_reviewer_that_wrote_has_no_vote() {
+    let mut world = World::new();
+    world.start_shift(1);
+    world.end_writer(wrote("a"));
+    world.end_checks(checks_green());
+    let commands = world.end_agent(approve(), flow_world::left("c"));
+    assert!(
+        !commands.iter().any(|c| matches!(c, Command::Land(_))),
+        "{commands:?}"
+    );
+    assert_eq!(world.task(task()).tries.get(&Cause::WroteWhileReading), Some(&1));
+}
+
+#[test]
+fn a_report_on_another_tree_proves_nothing() {
+    let mut world = World::new();
+    world.start_shift(1);
+    world.end_writer(wrote("a"));
+    let mut report = checks_green();
+    report.tree = flow_world::tree("f");
+    world.end_checks_exactly(report);
+    assert_ne!(world.stage(task()), StageName::Reviewing);
+}
+
+#[test]
+fn a_writer_that_changed_nothing_has_not_finished() {
+    let mut world = World::new();
+    world.start_shift(1);
+    let (end, _) = wrote("a");
+    world.end_agent(end, LeftBehind::Nothing);
+    assert_eq!(world.task(task()).tries.get(&Cause::NoChange), Some(&1));
+}
+
+#[test]
+fn the_same_change_with_the_same_failure_three_times_is_parked() {
+    let mut world = World::new();
+    world.start_shift(1);
+    for _ in 0..3 {
+        world.end_writer(wrote("a"));
+        world.end_checks(checks_red("same"));
+    }
+    let Stage::Parked {
+        park: Park::NoProgress { same },
+        ..
+    } = &world.task(task()).stage
+    else {
+        panic!("{:?}", world.task(task()).stage)
+    };
+    assert_eq!(same.failing.len(), 1);
+    assert_eq!(world.ended(), Some(ShiftEnd::NeedsPerson));
+}
+
+#[test]
+fn without_checks_nothing_lands_unless_the_policy_says_so() {
+    let mut world = World::with(|config| config.checks.clear());
+    world.start_shift(1);
+    world.end_writer(wrote("a"));
+    assert!(matches!(
+        world.task(task()).stage,
+        Stage::Parked {
+            park: Park::NoChecks,
+            ..
+        }
+    ));
+
+    let mut world = World::with(|config| {
+        config.checks.clear();
+        config.policy.unchecked = UncheckedRule::LandOnReview;
+    });
+    world.start_shift(1);
+    world.end_writer(wrote("a"));
+    assert_eq!(world.stage(task()), StageName::Reviewing);
+}
+
+#[test]
+fn without_review_a_proven_change_lands() {
+    let mut world = World::with(|config| config.policy.review = ReviewRule::Off);
+    world.start_shift(1);
+    world.end_writer(wrote("a"));
+    world.end_checks(checks_green());
+    assert_eq!(world.stage(task()), StageName::Landing);
+}
+
+#[test]
+fn a_conflict_goes_back_to_the_head_with_the_hunks() {
+    let mut world = World::new();
+    world.start_shift(1);
+    world.to_landing("a");
+    let head = flow_world::commit("e");
+    let hunks = vec![turno_core::task::ConflictHunk {
+        file: "x.rs".to_owned(),
+        text: "<<<<".to_owned(),
+    }];
+    let commands = world.end_landing(LandingEnd::Conflict {
+        hunks,
+        head: head.clone(),
+    });
+    let [Command::StartAgent(start)] = &commands[..] else {
+        panic!("{commands:?}")
+    };
+    assert_eq!(start.from, head);
+    assert!(matches!(
+        &start.brief.ask,
+        turno_core::brief::Ask::Write {
+            because: Because::Conflict { .. },
+            ..
+        }
+    ));
+}
+
+#[test]
+fn a_quota_waits_until_it_resets() {
+    let mut world = World::new();
+    world.start_shift(1);
+    let reset = world.now + Span(60_000);
+    let failure = Failure {
+        retry_after: RetryAfter::At(reset),
+        ..Failure::new(Cause::Quota, "used up")
+    };
+    world.end_agent(AgentEnd::Failed(failure), LeftBehind::Nothing);
+    assert_eq!(turno_core::next_deadline(&world.state), Some(reset));
+    assert_eq!(world.ended(), None);
+    world.now = reset;
+    let commands = world.take(Event::TimePassed);
+    assert!(matches!(commands[..], [Command::StartAgent(_)]), "{commands:?}");
+}
+
+#[test]
+fn an_agent_that_is_not_signed_in_is_not_tried_again() {
+    let mut world = World::new();
+    world.start_shift(1);
+    world.end_agent(
+        AgentEnd::Failed(Failure::new(Cause::SignIn, "log in")),
+        LeftBehind::Nothing,
+    );
+    assert!(matches!(world.task(task()).stage, Stage::Parked { .. }));
+}
+
+#[test]
+fn at_the_budget_everything_is_stopped_and_the_shift_ends_as_budget() {
+    let mut world = World::new();
+    world.budget = MicroUsd(100_000);
+    world.start_shift(1);
+    let commands = world.spend(100_000);
+    assert!(
+        matches!(
+            commands[..],
+            [Command::StopAttempt {
+                why: StopWhy::ShiftBudget,
+                ..
+            }]
+        ),
+        "{commands:?}"
+    );
+    let commands = world.end_agent(
+        AgentEnd::Failed(Failure::new(Cause::Stopped, "")),
+        flow_world::left("a"),
+    );
+    assert!(
+        matches!(
+            commands[..],
+            [Command::EndShift {
+                end: ShiftEnd::Budget,
+                ..
+            }]
+        ),
+        "{commands:?}"
+    );
+    let Some(Work::Write(job)) = world.task(task()).work() else {
+        panic!("no work")
+    };
+    assert!(
+        format!("{job:?}").contains(flow_world::commit("a").as_str()),
+        "its work is gone on from"
+    );
+}
+
+#[test]
+fn a_small_budget_is_shared_by_those_that_start() {
+    let mut world = World::new();
+    world.budget = MicroUsd(100_000);
+    let commands = world.start_shift(2);
+    let caps: Vec<u64> = commands
+        .iter()
+        .map(|c| match c {
+            Command::StartAgent(start) => start.limits.cap.0,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(caps, [50_000, 50_000]);
+}
+
+#[test]
+fn what_is_left_starts_nothing_and_says_so() {
+    let mut world = World::new();
+    world.budget = MicroUsd(30_000);
+    world.start_shift(1);
+    world.spend(15_000);
+    world.end_writer(wrote("a"));
+    world.end_checks(checks_green());
+    let why = turno_core::step::waiting(&world.state, &world.task(task()));
+    assert!(matches!(why, Some(Waiting::NoShift)), "{why:?}");
+    assert_eq!(world.ended(), Some(ShiftEnd::Budget));
+}
+
+#[rstest]
+#[case(StopHow::Drain, 0)]
+#[case(StopHow::Now, 1)]
+fn a_stop_starts_nothing_more(#[case] how: StopHow, #[case] stops: usize) {
+    let mut world = World::new();
+    world.start_shift(1);
+    let commands = world.take(Event::StopAsked { how });
+    assert_eq!(
+        commands
+            .iter()
+            .filter(|c| matches!(c, Command::StopAttempt { .. }))
+            .count(),
+        stops
+    );
+    let commands = world.end_writer(wrote("a"));
+    assert!(
+        matches!(
+            commands[..],
+            [Command::EndShift {
+                end: ShiftEnd::Interrupted,
+                ..
+            }]
+        ),
+        "{commands:?}"
+    );
+    assert!(
+        matches!(world.task(task()).work(), Some(Work::Check(_))),
+        "finished work is kept as finished"
+    );
+}
+
+#[test]
+fn a_discarded_task_is_stopped_first_and_dropped_at_its_end() {
+    let mut world = World::new();
+    world.start_shift(1);
+    world.take(Event::Discarded {
+        what: Discard::Task(task()),
+    });
+    assert_eq!(world.stage(task()), StageName::Writing);
+    world.end_writer(wrote("a"));
+    assert_eq!(world.stage(task()), StageName::Dropped);
+}
+
+#[test]
+fn a_stale_answer_changes_nothing() {
+    let mut world = World::new();
+    world.start_shift(1);
+    let first = world.last_attempt();
+    world.end_writer(wrote("a"));
+    let before = world.state.clone();
+    let (end, left) = wrote("b");
+    let commands = world.end_attempt(first, end, left);
+    assert!(commands.is_empty());
+    assert_eq!(before, world.state);
+}
+
+#[test]
+fn after_a_restart_what_ran_is_tried_again_from_what_it_left() {
+    let mut world = World::new();
+    world.start_shift(1);
+    let attempt = world.last_attempt();
+    let lost = turno_core::event::LostAttempt {
+        attempt,
+        spend: flow_world::spend(4_000),
+        left: flow_world::left("d"),
+    };
+    let commands = world.take(Event::Restarted { lost: vec![lost] });
+    let [Command::StartAgent(start)] = &commands[..] else {
+        panic!("{commands:?}")
+    };
+    assert!(start.attempt > attempt, "an attempt id is never used again");
+    assert_eq!(start.from, flow_world::commit("d"));
+    assert_eq!(world.task(task()).spent, MicroUsd(4_000));
+}
+
+#[test]
+fn engineers_take_turns() {
+    let mut world = World::with(|config| {
+        let mut second = config.personas[0].clone();
+        second.name = "second".parse().unwrap();
+        config.personas.insert(1, second);
+    });
+    let commands = world.start_shift(2);
+    let names: Vec<String> = commands
+        .iter()
+        .map(|c| match c {
+            Command::StartAgent(start) => start.persona.to_string(),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(names, ["engineer", "second"]);
+}
+
+#[test]
+fn a_role_that_nobody_plays_is_named() {
+    let mut world = World::with(|config| config.personas.retain(|p| p.role != Role::Reviewer));
+    world.start_shift(1);
+    world.end_writer(wrote("a"));
+    world.end_checks(checks_green());
+    assert_eq!(world.ended(), Some(ShiftEnd::NeedsPerson));
+}
+
+#[test]
+fn two_landings_never_run_at_once() {
+    let mut world = World::new();
+    world.start_shift(2);
+    let second: TaskId = "2.1".parse().unwrap();
+    world.to_landing_of(task(), "a");
+    world.to_ready_to_land(second, "b");
+    assert_eq!(world.stage(task()), StageName::Landing);
+    assert_eq!(world.stage(second), StageName::Ready);
+    let commit: CommitId = flow_world::commit("c");
+    let commands = world.end_landing(LandingEnd::Landed { commit });
+    assert!(
+        matches!(&commands[..], [Command::Land(start)] if start.task == second),
+        "{commands:?}"
+    );
+}
