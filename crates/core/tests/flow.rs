@@ -226,7 +226,7 @@ fn without_review_a_proven_change_lands() {
 fn a_conflict_goes_back_to_the_head_with_the_hunks() {
     let mut world = World::new();
     world.start_shift(1);
-    world.to_landing("a");
+    world.bring_to_landing(task(), "a");
     let head = flow_world::commit("e");
     let hunks = vec![turno_core::task::ConflictHunk {
         file: "x.rs".to_owned(),
@@ -451,8 +451,8 @@ fn two_landings_never_run_at_once() {
     let mut world = World::new();
     world.start_shift(2);
     let second: TaskId = "2.1".parse().unwrap();
-    world.to_landing_of(task(), "a");
-    world.to_ready_to_land(second, "b");
+    world.bring_to_landing(task(), "a");
+    world.bring_to_landing(second, "b");
     assert_eq!(world.stage(task()), StageName::Landing);
     assert_eq!(world.stage(second), StageName::Ready);
     let commit: CommitId = flow_world::commit("c");

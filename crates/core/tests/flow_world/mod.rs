@@ -308,15 +308,7 @@ impl World {
     }
 
     /// Writes, checks and reviews a task up to its landing.
-    pub(crate) fn to_landing(&mut self, digit: &str) {
-        self.to_landing_of("1.1".parse().unwrap(), digit);
-    }
-
-    pub(crate) fn to_landing_of(&mut self, id: TaskId, digit: &str) {
-        self.to_ready_to_land(id, digit);
-    }
-
-    pub(crate) fn to_ready_to_land(&mut self, id: TaskId, digit: &str) {
+    pub(crate) fn bring_to_landing(&mut self, id: TaskId, digit: &str) {
         let running = |world: &Self| world.task(id).run().unwrap().attempt;
         let (end, left) = wrote(digit);
         self.end_attempt(running(self), end, left);

@@ -94,7 +94,6 @@ impl Plan {
 }
 
 #[derive(Debug, Default, Clone)]
-#[expect(dead_code, reason = "the numbers are printed through Debug")]
 pub(crate) struct Tally {
     pub(crate) steps: u64,
     pub(crate) tasks: u64,
