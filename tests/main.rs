@@ -4,8 +4,6 @@
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
-    clippy::print_stderr,
-    unreachable_pub,
     reason = "a story may panic and print; its parts are used within this binary only"
 )]
 

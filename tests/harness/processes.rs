@@ -1,7 +1,6 @@
 //! Owns the view of what a project's shift has left running, and waiting with an end: nothing here waits for ever.
 
 use std::fs;
-use std::path::Path;
 use std::process::Child;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -12,7 +11,7 @@ use nix::unistd::Pid;
 use super::project::{Done, Project};
 
 /// No wait in a story is longer.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(25);
 
 /// A process that is still there.
 #[derive(Debug)]
@@ -109,15 +108,18 @@ pub(crate) fn ended(project: &Project, child: Child) -> Done {
     })
 }
 
-/// Nothing of the project runs; what may run for a moment longer is given that moment.
+/// Nothing of the project runs. No moment of grace: the coordinator has ended, so all below it must have.
 #[track_caller]
 pub(crate) fn nothing_runs(project: &Project) {
     let left = alive(project);
-    for one in &left {
-        // The machine is left as it was found, whatever the verdict is.
+    assert!(left.is_empty(), "still running: {left:#?}");
+}
+
+/// Leaves the machine as it was found, however the story went.
+pub(crate) fn sweep(project: &Project) {
+    for one in alive(project) {
         drop(kill(Pid::from_raw(one.pid), Signal::SIGKILL));
     }
-    assert!(left.is_empty(), "still running: {left:#?}");
 }
 
 /// Whether a file with this text is held by any branch or salvage ref.
@@ -128,9 +130,4 @@ pub(crate) fn kept(project: &Project, path: &str, text: &str) -> bool {
         let listed = project.git(&["ls-tree", "--name-only", name, "--", path]);
         !listed.is_empty() && project.git(&["show", &at]) == text
     })
-}
-
-/// A path exists below the repository's git directory.
-pub(crate) fn exists(path: &Path) -> bool {
-    fs::symlink_metadata(path).is_ok()
 }

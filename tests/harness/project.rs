@@ -89,6 +89,15 @@ impl Project {
         self
     }
 
+    /// The same with the machine's Rust toolchain, which is found below the home of its user.
+    pub(crate) fn with_rust(self) -> Self {
+        let below = |name: &str, dir: &str| {
+            std::env::var(name).unwrap_or_else(|_| format!("{}/{dir}", std::env::var("HOME").unwrap()))
+        };
+        let (cargo, rustup) = (below("CARGO_HOME", ".cargo"), below("RUSTUP_HOME", ".rustup"));
+        self.env("CARGO_HOME", cargo).env("RUSTUP_HOME", rustup)
+    }
+
     pub(crate) fn repo(&self) -> PathBuf {
         self.top.join("repo")
     }
@@ -187,6 +196,7 @@ impl Project {
 
 impl Drop for Project {
     fn drop(&mut self) {
+        super::processes::sweep(self);
         if std::env::var_os("TURNO_TEST_KEEP").is_some()
             && let Some(root) = self.root.take()
         {

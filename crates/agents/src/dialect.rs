@@ -95,7 +95,7 @@ pub struct LaunchFile {
 pub struct Launch {
     /// Program and arguments.
     pub argv: Vec<String>,
-    /// Environment that the dialect itself needs, on top of the agent's configured one.
+    /// Environment that the dialect itself chooses; what is configured for the agent outweighs it.
     pub env: BTreeMap<String, String>,
     /// Files to write first.
     pub files: Vec<LaunchFile>,

@@ -77,13 +77,7 @@ pub(crate) async fn shift(
         scene.env.clone(),
     )?;
     let site = Arc::new(site);
-    if let Some(event) = recover(&site, &desk.state).await {
-        print::warning(
-            "an earlier coordinator died while attempts ran; they were ended and their work was kept",
-        );
-        desk.take(event)?;
-        desk = end_old_shift(desk)?;
-    }
+    clear_up(&mut desk, &site).await?;
     if desk.state.config.as_deref() != Some(&config.core) {
         desk.take(Event::ConfigLoaded {
             config: Box::new(config.core.clone()),
@@ -133,12 +127,18 @@ pub(crate) async fn shift(
     Ok(exit::of(end))
 }
 
-/// The shift that died with its coordinator is over; a person started this one.
-fn end_old_shift(mut desk: Desk) -> Result<Desk, Failure> {
-    if desk.state.shift().is_some() {
-        desk.take(Event::StopAsked { how: StopHow::Now })?;
+/// Ends what a coordinator that died has left: its shift is over, what ran is stopped, its work is kept.
+async fn clear_up(desk: &mut Desk, site: &Site) -> Result<(), Failure> {
+    if desk.state.shift().is_none() {
+        return Ok(());
     }
-    Ok(desk)
+    print::warning("an earlier coordinator died during its shift; what it left running is ended and its work kept");
+    // First the stop, so that the loss of the attempts starts no new ones: nobody is here to run them.
+    desk.take(Event::StopAsked { how: StopHow::Now })?;
+    if let Some(event) = recover(site, &desk.state).await {
+        desk.take(event)?;
+    }
+    Ok(())
 }
 
 /// Ctrl-C once drains, twice stops.
@@ -158,7 +158,7 @@ async fn interrupts(handle: Handle) {
         }
         match how {
             StopHow::Drain => {
-                print::note("draining: what runs may finish; press Ctrl-C again to stop it now")
+                print::note("draining: what runs may finish; press Ctrl-C again to stop it now");
             }
             StopHow::Now => print::note("stopping: what runs is stopped and its work kept"),
         }

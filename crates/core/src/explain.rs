@@ -101,7 +101,7 @@ fn so(stage: &Stage) -> String {
     };
     match stopping {
         Stopping::No => stage_phrase(stage),
-        Stopping::Asked { why, .. } => format!("it is stopped: {why:?}"),
+        Stopping::Asked { why, .. } => format!("it is stopped: {}", why.phrase()),
     }
 }
 
@@ -263,7 +263,7 @@ fn evidence(stage: &Stage) -> Vec<String> {
 /// A finding on one line.
 pub fn finding_phrase(finding: &Finding) -> String {
     format!(
-        "{}:{} [{:?}] {}",
+        "{}:{} [{}] {}",
         finding.file,
         finding.line,
         finding.severity,

@@ -1,5 +1,7 @@
 //! Owns what an agent returns: the typed outcome of each role. Text from agents is data and stays data.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// How bad a finding is.
@@ -12,6 +14,16 @@ pub enum Severity {
     Major,
     /// Wrong, unsafe or loses data.
     Critical,
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Note => "note",
+            Self::Major => "major",
+            Self::Critical => "critical",
+        })
+    }
 }
 
 /// One thing that is wrong, and how to see it.

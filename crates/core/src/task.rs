@@ -218,6 +218,19 @@ pub enum StopWhy {
     Discarded,
 }
 
+impl StopWhy {
+    /// A short phrase for people.
+    pub fn phrase(self) -> &'static str {
+        match self {
+            Self::WallClock => "its time limit was reached",
+            Self::AttemptBudget => "its money cap was reached",
+            Self::ShiftBudget => "the budget of the shift was spent",
+            Self::Asked => "a person asked for it",
+            Self::Discarded => "its task was discarded",
+        }
+    }
+}
+
 /// A running attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Run {

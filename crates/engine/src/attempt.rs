@@ -32,6 +32,6 @@ fn workspace(error: impl std::fmt::Display) -> Failure {
     Failure::new(Cause::Workspace, error.to_string())
 }
 
-fn stopped() -> Failure {
-    Failure::new(Cause::Stopped, "it was told to stop")
+fn stopped(why: StopWhy) -> Failure {
+    Failure::new(Cause::Stopped, why.phrase())
 }

@@ -128,7 +128,7 @@ impl Group {
         match killpg(self.leader, Signal::SIGKILL) {
             Ok(()) | Err(Errno::ESRCH) => {}
             Err(errno) => {
-                tracing::warn!(group = self.leader.as_raw(), %errno, "could not kill a process group")
+                tracing::warn!(group = self.leader.as_raw(), %errno, "could not kill a process group");
             }
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use turno_core::admit::{Refused, admit};
 use turno_core::command::Command;
-use turno_core::event::Event;
+use turno_core::event::{Event, StopHow};
 use turno_core::ids::Seq;
 use turno_core::record::Record;
 use turno_core::shift::ShiftEnd;
@@ -118,6 +118,10 @@ impl Desk {
     /// When it makes no sense now, or cannot be committed.
     pub fn request(&mut self, event: Event) -> Result<Vec<Command>, DeskError> {
         admit(&self.state, &event)?;
+        if self.state.shift().is_some() {
+            // Its coordinator is dead. Nobody is here to start anything, so nothing may be decided to start.
+            self.take(Event::StopAsked { how: StopHow::Now })?;
+        }
         Ok(self.take(event)?)
     }
 

@@ -2,6 +2,7 @@
 //! one JSON object a line in each direction. The words are those of the core; nothing is decided here.
 
 use std::io::ErrorKind;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -78,6 +79,19 @@ pub enum Error {
     Gone,
 }
 
+/// The longest path that the kernel takes for a socket, with some room.
+const LONGEST: usize = 100;
+
+/// Uses a socket by a short name: a path that the kernel would refuse is reached through its directory.
+fn reach<T>(path: &Path, using: impl FnOnce(&Path) -> std::io::Result<T>) -> std::io::Result<T> {
+    let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else { return using(path) };
+    if path.as_os_str().len() <= LONGEST {
+        return using(path);
+    }
+    let dir = std::fs::File::open(dir)?;
+    using(&Path::new("/proc/self/fd").join(dir.as_raw_fd().to_string()).join(name))
+}
+
 /// The open door.
 #[derive(Debug)]
 pub struct Server {
@@ -100,7 +114,7 @@ impl Server {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(io(error)),
             Ok(()) | Err(_) => {}
         }
-        let listener = UnixListener::bind(path).map_err(io)?;
+        let listener = reach(path, |short| UnixListener::bind(short)).map_err(io)?;
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(io)?;
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let (until, served) = (stop.clone(), tasks.clone());
@@ -241,10 +255,11 @@ impl Client {
     /// # Errors
     /// When nobody is there.
     pub async fn connect(path: &Path) -> Result<Self, Error> {
-        let stream = UnixStream::connect(path).await.map_err(|source| Error::Io {
-            path: path.to_owned(),
-            source,
-        })?;
+        let connected = reach(path, |short| std::os::unix::net::UnixStream::connect(short)).and_then(|stream| {
+            stream.set_nonblocking(true)?;
+            UnixStream::from_std(stream)
+        });
+        let stream = connected.map_err(|source| Error::Io { path: path.to_owned(), source })?;
         let (reader, writer) = stream.into_split();
         Ok(Self {
             path: path.to_owned(),

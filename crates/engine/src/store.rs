@@ -11,8 +11,7 @@ use turno_core::ids::Seq;
 use turno_core::record::Record;
 
 use index::{Index, Loaded};
-pub use journal::Journal;
-use journal::Position;
+pub use journal::{Journal, Position};
 
 /// The format of the journal that this build writes. Older ones are read, newer ones are refused.
 pub const FORMAT: u32 = 1;

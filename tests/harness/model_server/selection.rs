@@ -8,8 +8,9 @@ use super::script::Script;
 /// What requests do not tell by themselves.
 #[derive(Debug, Default)]
 pub(super) struct Selection {
-    /// Turns that left no trace, by session and number of the user message.
-    traceless: BTreeMap<(String, usize), usize>,
+    /// Turns that left no trace, by session and the number and text of the user message: the text grows when a
+    /// CLI goes on after a message that was never answered.
+    traceless: BTreeMap<(String, usize, String), usize>,
     /// The sessions a script of limited reach has served, by number of the script.
     served: BTreeMap<usize, BTreeSet<String>>,
 }
@@ -28,9 +29,10 @@ impl Selection {
             .insert(conversation.session.clone());
         if scripts[script].turns[turn].is_traceless() {
             let message = conversation.segments.len() - 1;
+            let text = conversation.latest().text.clone();
             *self
                 .traceless
-                .entry((conversation.session.clone(), message))
+                .entry((conversation.session.clone(), message, text))
                 .or_default() += 1;
         }
         Some((script, turn))
@@ -57,7 +59,7 @@ impl Selection {
                 plays.extend(under_way);
             }
             under_way = None;
-            let mut turn = segment.turns + self.traceless(&conversation.session, message);
+            let mut turn = segment.turns + self.traceless(&conversation.session, message, &segment.text);
             for (number, start) in plays {
                 let script = &scripts[number];
                 let left = script.turns.len() - start;
@@ -75,9 +77,9 @@ impl Selection {
         None
     }
 
-    fn traceless(&self, session: &str, message: usize) -> usize {
+    fn traceless(&self, session: &str, message: usize, text: &str) -> usize {
         self.traceless
-            .get(&(session.to_owned(), message))
+            .get(&(session.to_owned(), message, text.to_owned()))
             .copied()
             .unwrap_or(0)
     }

@@ -74,7 +74,7 @@ pub(crate) async fn agent(site: &Site, start: AgentStart, mouth: Mouth, mut ear:
     };
     let prepared = tokio::select! {
         biased;
-        _ = told_to_stop(&mut ear) => return mouth.fail(stopped()),
+        why = told_to_stop(&mut ear) => return mouth.fail(stopped(why)),
         prepared = ready => prepared,
     };
     let prepared = match prepared {
@@ -244,12 +244,13 @@ fn launch(
             env.insert((*name).to_owned(), value.clone());
         }
     }
+    env.extend(std::mem::take(&mut launch.env));
+    // What the user has written is the user's will: it outweighs the dialect's defaults.
     env.extend(
         setup
             .environment(&site.env)
             .map_err(|e| Failure::new(Cause::Spawn, e.to_string()))?,
     );
-    env.extend(std::mem::take(&mut launch.env));
     env.extend(identity(start));
     launch.env = env;
     Ok(launch)

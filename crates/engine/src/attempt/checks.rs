@@ -41,7 +41,7 @@ pub(crate) async fn checks(site: &Site, start: CheckStart, mouth: Mouth, mut ear
     let ready = site.prepare(start.attempt, start.task, place, &start.commit);
     let prepared = tokio::select! {
         biased;
-        _ = told_to_stop(&mut ear) => return mouth.fail(stopped()),
+        why = told_to_stop(&mut ear) => return mouth.fail(stopped(why)),
         prepared = ready => prepared,
     };
     let (path, tree) = match prepared.map_err(workspace).and_then(|p| {

@@ -38,7 +38,7 @@ pub(super) struct Heard {
 enum Ending {
     Not,
     Silent,
-    Told,
+    Told(StopWhy),
 }
 
 struct Talk<'a> {
@@ -162,7 +162,7 @@ impl Talk<'_> {
 
     /// A stop for money is a kill: every further message costs. Any other begins with a request.
     async fn stop(&mut self, why: StopWhy) {
-        self.ending = Ending::Told;
+        self.ending = Ending::Told(why);
         match why {
             StopWhy::ShiftBudget | StopWhy::AttemptBudget => {
                 self.next_rung = None;
@@ -238,7 +238,7 @@ fn outside(end: Option<End>, ending: Ending, stderr: &str) -> Option<Failure> {
             Cause::Stalled,
             "no output for longer than the policy's silence limit",
         )),
-        (Ending::Told, _) => Some(stopped()),
+        (Ending::Told(why), _) => Some(stopped(why)),
         (Ending::Not, Some(End::TimedOut)) => {
             Some(Failure::new(Cause::WallClock, "stopped by its supervisor"))
         }

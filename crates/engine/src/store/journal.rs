@@ -19,7 +19,7 @@ const MAGIC: &str = "turno-journal";
 
 /// Where a record begins: the first sequence number of its segment, and the byte in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Position {
+pub struct Position {
     pub(super) segment: u64,
     pub(super) offset: u64,
 }
@@ -211,6 +211,14 @@ fn torn_or_damaged(mut reader: impl BufRead, path: &Path, at: u64, why: String) 
 }
 
 impl Journal {
+    /// Opens a journal that has no index beside it; all of it is read through once.
+    ///
+    /// # Errors
+    /// When it cannot be read whole.
+    pub fn open_alone(dir: &Path) -> Result<Self, Error> {
+        Self::open(dir, Seq(0), Position::START, |_, _, _| {})
+    }
+
     /// Opens the journal for appending; gives every record after `seq`, whose end is at `from`.
     pub(super) fn open(
         dir: &Path,
@@ -302,7 +310,10 @@ impl Journal {
     }
 
     /// Appends records: one write, one fdatasync. Gives where each begins and ends.
-    pub(super) fn append(&mut self, records: &[Record]) -> Result<Vec<(Position, Position)>, Error> {
+    ///
+    /// # Errors
+    /// When they could not be made durable. Nothing may be done for them then.
+    pub fn append(&mut self, records: &[Record]) -> Result<Vec<(Position, Position)>, Error> {
         if self.size > SEGMENT_BYTES {
             *self = Self::begin(&self.dir, self.head)?;
         }
