@@ -10,7 +10,9 @@
     reason = "a test may panic, read its environment and look at the clock"
 )]
 
+mod cast;
 mod invariants;
+mod plan;
 mod rng;
 mod world;
 
@@ -18,9 +20,10 @@ use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
-use world::{Fault, Plan, World};
+use plan::{Fault, Plan, Tally};
+use world::World;
 
-fn run(plan: &Plan) -> Result<world::Tally, String> {
+fn run(plan: &Plan) -> Result<Tally, String> {
     catch_unwind(AssertUnwindSafe(|| World::new(plan).run())).unwrap_or_else(|panic| {
         let text = panic
             .downcast_ref::<String>()
@@ -66,7 +69,7 @@ fn invariants_hold_in_random_worlds() {
         None => 0..number("TURNO_SIM_SHIFTS").unwrap_or(10_000),
     };
     let begun = Instant::now();
-    let mut total = world::Tally::default();
+    let mut total = Tally::default();
     let worlds = seeds.end - seeds.start;
     for seed in seeds {
         let plan = Plan::random(seed);
