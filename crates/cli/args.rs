@@ -203,10 +203,10 @@ pub(crate) struct Run {
     #[arg(required = true)]
     pub(crate) issues: Vec<IssueId>,
     /// All this shift may spend, in US dollars.
-    #[arg(short, long, value_name = "USD")]
+    #[arg(short, long, value_name = "USD", allow_negative_numbers = true)]
     pub(crate) budget: Option<MicroUsd>,
     /// How many slots.
-    #[arg(short, long, value_name = "N")]
+    #[arg(short, long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) slots: Option<u16>,
     /// The policy of this shift.
     #[arg(long, value_name = "NAME")]

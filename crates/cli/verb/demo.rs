@@ -26,7 +26,10 @@ pub(crate) async fn run(verb: Demo) -> Result<ExitCode, Failure> {
     let scene = Scene::at(Some(&directory))?;
     let show = if verb.json { Show::Json } else { Show::people() };
     if show != Show::Json {
-        print::note(&format!("An example project is in {}", print::bold(&directory.display().to_string())));
+        print::note(&format!(
+            "An example project is in {}",
+            print::bold(&directory.display().to_string())
+        ));
         print::note("Two issues are filed; two written agents, ada and grace, take turns on two slots.\n");
     }
     let issues = file_issues(&scene, &directory).await?;
@@ -42,9 +45,14 @@ pub(crate) async fn run(verb: Demo) -> Result<ExitCode, Failure> {
 /// A directory that is new or empty.
 fn place(wanted: Option<PathBuf>) -> Result<PathBuf, Failure> {
     let Some(directory) = wanted else {
-        let made = tempfile::Builder::new().prefix("turno-demo-").tempdir().map_err(|e| {
-            Failure::cannot_start(format!("cannot make a directory for the example: {e}; name one: turno demo DIR"))
-        })?;
+        let made = tempfile::Builder::new()
+            .prefix("turno-demo-")
+            .tempdir()
+            .map_err(|e| {
+                Failure::cannot_start(format!(
+                    "cannot make a directory for the example: {e}; name one: turno demo DIR"
+                ))
+            })?;
         return Ok(made.keep().join("till"));
     };
     let empty = match std::fs::read_dir(&directory) {

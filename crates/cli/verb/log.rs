@@ -1,4 +1,4 @@
-//! `turno log`: the journal in words, or what one attempt said. `--follow` goes on.
+//! `turno log`: the journal in words, or what one attempt was told and said. `--follow` goes on.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -8,7 +8,10 @@ use turno_core::command::AgentStart;
 use turno_core::explain::headline;
 use turno_core::ids::{AttemptId, Seq};
 use turno_core::record::Record;
+use turno_engine::config::Overrides;
+use turno_engine::live::Doing;
 use turno_engine::process::supervisor::files;
+use turno_engine::replay::Replay;
 use turno_engine::socket::{Answer, Ask};
 
 use crate::args::Log;
@@ -70,7 +73,7 @@ async fn happened(scene: &Scene, verb: &Log) -> Result<(), Failure> {
     }
 }
 
-/// What an attempt said: raw as it was said, or with its prompt first.
+/// What an attempt said: raw as it was said, or in words and with its prompt first.
 async fn said(scene: &Scene, attempt: AttemptId, verb: &Log) -> Result<(), Failure> {
     let dir = scene.dirs.attempt(attempt);
     if !dir.is_dir() {
@@ -79,16 +82,22 @@ async fn said(scene: &Scene, attempt: AttemptId, verb: &Log) -> Result<(), Failu
         )));
     }
     let mut parts = Vec::new();
+    let mut words = None;
     if !verb.raw {
         if let Some(start) = started(&dir) {
             print::note(&format!(
                 "{} played by {} on task {}",
                 start.persona, start.agent, start.task
             ));
+            // A configuration that cannot be read any more hides nothing: then it is shown as it was said.
+            let config = scene.config(&Overrides::default()).ok();
+            words = config.and_then(|config| Replay::of(&config, &start, &dir));
         }
         parts.push(dir.join("prompt.md"));
     }
-    parts.push(dir.join(files::OUT));
+    if words.is_none() {
+        parts.push(dir.join(files::OUT));
+    }
     if let Ok(checks) = std::fs::read_dir(dir.join("checks")) {
         let mut checks: Vec<_> = checks.flatten().map(|e| e.path().join(files::OUT)).collect();
         checks.sort();
@@ -104,10 +113,29 @@ async fn said(scene: &Scene, attempt: AttemptId, verb: &Log) -> Result<(), Failu
             print::data(print::harmless(&String::from_utf8_lossy(&bytes)).trim_end());
         }
     }
+    if let Some(mut words) = words {
+        print::note(&print::bold(&format!("--- {}", dir.join(files::OUT).display())));
+        loop {
+            let over = !verb.follow || dir.join(files::EXIT).is_file();
+            words.read(say);
+            if over {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
     if verb.follow {
         follow(&dir.join(files::OUT), &dir.join(files::EXIT), verb).await?;
     }
     Ok(())
+}
+
+/// Words as they are; what it does as one dim line each.
+fn say(doing: Doing) {
+    match &doing {
+        Doing::Says(text) => print::data(print::harmless(text).trim_end()),
+        other => print::data(&print::dim(&format!("  {}", print::plain(&other.line(), 160)))),
+    }
 }
 
 fn started(dir: &std::path::Path) -> Option<AgentStart> {

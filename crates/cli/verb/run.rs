@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use turno_agents::script::ScriptFile;
 use turno_core::admit::admit;
 use turno_core::event::{Event, StopHow};
 use turno_core::ids::IssueId;
 use turno_core::shift::IssueAtStart;
-use turno_engine::config::{Loaded, Overrides};
+use turno_engine::config::{AgentDialect, Loaded, Overrides};
 use turno_engine::git::{Checkout, HeadAt};
 use turno_engine::recover::recover;
 use turno_engine::run::{Desk, Engine, Handle};
@@ -46,12 +47,34 @@ fn staffed(scene: &Scene, config: Loaded) -> Result<Loaded, Failure> {
         .filter(|(name, _)| !present.contains(*name))
         .map(|(name, setup)| format!("{name} ({})", setup.dialect.program().unwrap_or("turno")))
         .collect();
-    config.with_agents_present(&present).map_err(|error| {
+    let config = config.with_agents_present(&present).map_err(|error| {
         Failure::cannot_start(format!(
             "{error}. Not found on this machine: {}. Install one, or name its program in turno.toml under [agents]",
             missing.join(", ")
         ))
-    })
+    })?;
+    startable(scene, &config)?;
+    Ok(config)
+}
+
+/// Every agent that plays a persona has the variables it needs, and a script where it performs one. Otherwise
+/// each attempt would fail in the same way.
+fn startable(scene: &Scene, config: &Loaded) -> Result<(), Failure> {
+    let playing: BTreeSet<_> = config.personas.iter().flat_map(|p| &p.persona.agents).collect();
+    for setup in playing.into_iter().filter_map(|name| config.agents.get(name)) {
+        setup.environment(&scene.env)?;
+        if let AgentDialect::Script { path } = &setup.dialect {
+            let wrong = |why: String| {
+                let (name, path) = (&setup.name, path.display());
+                Failure::usage(format!(
+                    "agents.{name}.script: {path}: {why}; mend it, or name another script"
+                ))
+            };
+            let text = std::fs::read_to_string(path).map_err(|e| wrong(format!("it cannot be read: {e}")))?;
+            ScriptFile::parse(&text).map_err(|e| wrong(format!("it is no script: {e}")))?;
+        }
+    }
+    Ok(())
 }
 
 /// Runs one shift.
@@ -78,11 +101,6 @@ pub(crate) async fn shift(
     )?;
     let site = Arc::new(site);
     clear_up(&mut desk, &site).await?;
-    if desk.state.config.as_deref() != Some(&config.core) {
-        desk.take(Event::ConfigLoaded {
-            config: Box::new(config.core.clone()),
-        })?;
-    }
     let wanted: BTreeSet<IssueId> = issues.iter().copied().collect();
     let first = Event::ShiftStarted {
         mode: config.core.policy.name.clone(),
@@ -95,6 +113,15 @@ pub(crate) async fn shift(
             .collect(),
         budget: config.budget.shift,
     };
+    if desk.state.config.as_deref() != Some(&config.core) {
+        // What is refused leaves no record behind.
+        let mut configured = desk.state.clone();
+        configured.config = Some(Arc::new(config.core.clone()));
+        admit(&configured, &first)?;
+        desk.take(Event::ConfigLoaded {
+            config: Box::new(config.core.clone()),
+        })?;
+    }
     admit(&desk.state, &first)?;
     if let (Checkout::Dirty { files }, Show::Live | Show::Lines) = (scene.repo.checkout_state().await?, show)
     {
@@ -132,7 +159,9 @@ async fn clear_up(desk: &mut Desk, site: &Site) -> Result<(), Failure> {
     if desk.state.shift().is_none() {
         return Ok(());
     }
-    print::warning("an earlier coordinator died during its shift; what it left running is ended and its work kept");
+    print::warning(
+        "an earlier coordinator died during its shift; what it left running is ended and its work kept",
+    );
     // First the stop, so that the loss of the attempts starts no new ones: nobody is here to run them.
     desk.take(Event::StopAsked { how: StopHow::Now })?;
     if let Some(event) = recover(site, &desk.state).await {

@@ -13,10 +13,13 @@ pub(crate) use landing::landing;
 use turno_core::failure::{Cause, Failure};
 use turno_core::task::StopWhy;
 
+use crate::process::supervised::{Bell, StopForce, Supervised};
+use crate::process::supervisor::End;
 use crate::runner::local::{Asked, Ear};
+use crate::site;
 
 /// Waits until the attempt is told to stop. Never returns if it is not.
-async fn told_to_stop(ear: &mut Ear) -> StopWhy {
+pub(crate) async fn told_to_stop(ear: &mut Ear) -> StopWhy {
     loop {
         if let Asked::Stop(why) = *ear.borrow_and_update() {
             return why;
@@ -25,6 +28,36 @@ async fn told_to_stop(ear: &mut Ear) -> StopWhy {
             // Nobody is left who could ask.
             std::future::pending::<()>().await;
         }
+    }
+}
+
+/// Waits until a program that is only listened to has come to its end, or has been stopped. Nothing of it is
+/// left either way.
+pub(crate) async fn to_its_end(mut run: Supervised, ear: &mut Ear) -> Option<End> {
+    run.close_input();
+    loop {
+        tokio::select! {
+            bell = run.bell() => {
+                if bell == Bell::Over {
+                    break;
+                }
+            }
+            why = told_to_stop(ear) => {
+                run.stop(match why {
+                    StopWhy::ShiftBudget | StopWhy::AttemptBudget => StopForce::Kill,
+                    StopWhy::WallClock | StopWhy::Asked | StopWhy::Discarded => StopForce::Ladder,
+                });
+                break;
+            }
+        }
+    }
+    run.wait().await
+}
+
+fn not_ready(error: site::Error) -> Failure {
+    match error {
+        site::Error::Stopped(why) => stopped(why),
+        other => workspace(other),
     }
 }
 

@@ -11,6 +11,7 @@ pub mod perform;
 pub mod process;
 pub mod prompt;
 pub mod recover;
+pub mod replay;
 pub mod run;
 pub mod runner;
 pub mod site;

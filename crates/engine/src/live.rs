@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
+use turno_agents::dialect::Signal;
 use turno_core::ids::AttemptId;
 
 const KEPT: usize = 1024;
@@ -24,6 +25,17 @@ pub enum Doing {
 }
 
 impl Doing {
+    /// What a signal tells those who look; `None` when it is for Turno alone.
+    pub(crate) fn of(signal: Signal) -> Option<Self> {
+        Some(match signal {
+            Signal::Text(text) => Self::Says(text),
+            Signal::ToolStarted(text) => Self::Uses(text),
+            Signal::ToolEnded(text) => Self::Used(text),
+            Signal::Notice(text) | Signal::Quota(text) => Self::Notes(text),
+            Signal::Session(_) | Signal::Spent(_) | Signal::Send(_) | Signal::CloseInput => return None,
+        })
+    }
+
     /// One short line for people.
     pub fn line(&self) -> String {
         let text = match self {

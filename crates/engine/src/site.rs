@@ -7,13 +7,16 @@ use std::sync::Arc;
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use turno_core::ids::{AttemptId, CommitId, TaskId};
+use turno_core::task::StopWhy;
 
+use crate::attempt::{to_its_end, told_to_stop};
 use crate::config::{EnvMap, Loaded};
 use crate::git::Repo;
 use crate::live::Live;
 use crate::process::supervised::{Start, Supervised};
 use crate::process::supervisor::Orders;
 use crate::process::{self, tree::MARKER};
+use crate::runner::local::{Asked, Ear};
 use crate::slots::{self, Prepared, SlotPlace, SlotPool};
 use crate::workspace::StateDir;
 
@@ -79,6 +82,9 @@ pub enum Error {
     /// A program of Turno's own could not be run.
     #[error(transparent)]
     Process(#[from] process::Error),
+    /// It was told to stop before it was ready.
+    #[error("it was stopped: {}", .0.phrase())]
+    Stopped(StopWhy),
 }
 
 impl Site {
@@ -183,9 +189,15 @@ impl Site {
         task: TaskId,
         place: SlotPlace,
         commit: &CommitId,
+        ear: &mut Ear,
     ) -> Result<Prepared, Error> {
-        let prepared = self.pool.prepare(place, commit).await?;
-        self.set_up(attempt, task, place, &prepared.path).await?;
+        // The git steps may be broken off anywhere: the next use of the place finishes them.
+        let prepared = tokio::select! {
+            biased;
+            why = told_to_stop(ear) => return Err(Error::Stopped(why)),
+            prepared = self.pool.prepare(place, commit) => prepared?,
+        };
+        self.set_up(attempt, task, place, &prepared.path, ear).await?;
         Ok(prepared)
     }
 
@@ -196,6 +208,7 @@ impl Site {
         task: TaskId,
         place: SlotPlace,
         path: &Path,
+        ear: &mut Ear,
     ) -> Result<(), Error> {
         let setup = &self.config.setup;
         for file in &setup.copy {
@@ -215,9 +228,11 @@ impl Site {
         let dir = self.dirs.attempt(attempt).join("setup");
         let argv = shell(command);
         let env = self.base_env(task, place);
-        let mut run = self.supervise(attempt, &dir, argv, path, env, setup.timeout.0)?;
-        run.close_input();
-        let end = run.wait().await;
+        let run = self.supervise(attempt, &dir, argv, path, env, setup.timeout.0)?;
+        let end = to_its_end(run, ear).await;
+        if let Asked::Stop(why) = *ear.borrow() {
+            return Err(Error::Stopped(why));
+        }
         use crate::process::supervisor::{End, ExitKind, files};
         if end != Some(End::Exited(ExitKind::Code(0))) {
             let said = crate::transcript::end_of(&dir.join(files::OUT), 2000);

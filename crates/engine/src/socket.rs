@@ -84,12 +84,18 @@ const LONGEST: usize = 100;
 
 /// Uses a socket by a short name: a path that the kernel would refuse is reached through its directory.
 fn reach<T>(path: &Path, using: impl FnOnce(&Path) -> std::io::Result<T>) -> std::io::Result<T> {
-    let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else { return using(path) };
+    let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else {
+        return using(path);
+    };
     if path.as_os_str().len() <= LONGEST {
         return using(path);
     }
     let dir = std::fs::File::open(dir)?;
-    using(&Path::new("/proc/self/fd").join(dir.as_raw_fd().to_string()).join(name))
+    using(
+        &Path::new("/proc/self/fd")
+            .join(dir.as_raw_fd().to_string())
+            .join(name),
+    )
 }
 
 /// The open door.
@@ -255,11 +261,15 @@ impl Client {
     /// # Errors
     /// When nobody is there.
     pub async fn connect(path: &Path) -> Result<Self, Error> {
-        let connected = reach(path, |short| std::os::unix::net::UnixStream::connect(short)).and_then(|stream| {
-            stream.set_nonblocking(true)?;
-            UnixStream::from_std(stream)
-        });
-        let stream = connected.map_err(|source| Error::Io { path: path.to_owned(), source })?;
+        let connected =
+            reach(path, |short| std::os::unix::net::UnixStream::connect(short)).and_then(|stream| {
+                stream.set_nonblocking(true)?;
+                UnixStream::from_std(stream)
+            });
+        let stream = connected.map_err(|source| Error::Io {
+            path: path.to_owned(),
+            source,
+        })?;
         let (reader, writer) = stream.into_split();
         Ok(Self {
             path: path.to_owned(),

@@ -2,6 +2,7 @@
 //! acknowledged before its record is on disk; nothing begins empty after an error.
 
 mod index;
+mod indexer;
 mod journal;
 
 use std::path::{Path, PathBuf};
@@ -10,7 +11,8 @@ use turno_core::State;
 use turno_core::ids::Seq;
 use turno_core::record::Record;
 
-use index::{Index, Loaded};
+use index::{Entry, Index, Loaded};
+use indexer::{Indexer, Places};
 pub use journal::{Journal, Position};
 
 /// The format of the journal that this build writes. Older ones are read, newer ones are refused.
@@ -84,6 +86,7 @@ impl Error {
 pub struct Store {
     journal: Journal,
     index: Index,
+    indexer: Indexer,
 }
 
 /// Reads committed records while the store is in use.
@@ -91,6 +94,7 @@ pub struct Store {
 pub struct Reader {
     dir: PathBuf,
     index: Index,
+    places: Places,
 }
 
 impl Store {
@@ -108,12 +112,21 @@ impl Store {
         {
             let mut state = *state;
             let journal = Self::tail(&journal_dir, seq, position, &mut state, &mut index)?;
-            return Ok((Self { journal, index }, state));
+            return Ok((Self::of(journal, index), state));
         }
         index.clear();
         let mut state = State::default();
         let journal = Self::tail(&journal_dir, Seq(0), Position::START, &mut state, &mut index)?;
-        Ok((Self { journal, index }, state))
+        Ok((Self::of(journal, index), state))
+    }
+
+    fn of(journal: Journal, index: Index) -> Self {
+        let indexer = Indexer::start(index.clone());
+        Self {
+            journal,
+            index,
+            indexer,
+        }
     }
 
     /// Takes in what the index does not know yet, without running a rule.
@@ -126,18 +139,18 @@ impl Store {
     ) -> Result<Journal, Error> {
         Journal::open(dir, seq, from, |record, place, after| {
             record.redo(state);
-            index.put(record, place, after);
+            index.put(&[Entry::of(record, place, after)]);
         })
     }
 
-    /// Makes records durable: one write and one fdatasync for all of them.
+    /// Makes records durable: one write and one fdatasync for all of them. The index follows by itself.
     ///
     /// # Errors
     /// When they could not be made durable. Nothing may be done for them then.
     pub fn commit(&mut self, records: &[Record]) -> Result<(), Error> {
         let places = self.journal.append(records)?;
         for (record, (place, after)) in records.iter().zip(places) {
-            self.index.put(record, place, after);
+            self.indexer.put(Entry::of(record, place, after));
         }
         Ok(())
     }
@@ -152,6 +165,7 @@ impl Store {
         Reader {
             dir: self.journal.dir().to_owned(),
             index: self.index.clone(),
+            places: self.indexer.places(),
         }
     }
 }
@@ -163,7 +177,10 @@ impl Reader {
     /// When the journal cannot be read.
     pub fn after(&self, seq: Seq, max: usize) -> Result<Vec<Record>, Error> {
         let next = Seq(seq.0 + 1);
-        let from = self.index.place(next).unwrap_or(Position::START);
+        let waiting = self.places.get(next);
+        let from = waiting
+            .or_else(|| self.index.place(next))
+            .unwrap_or(Position::START);
         journal::read(&self.dir, from, next, max)
     }
 

@@ -70,7 +70,10 @@ impl StateDir {
         let set = |name: &str| env(name).filter(|v| !v.is_empty()).map(PathBuf::from);
         if let Some(root) = set("TURNO_STATE_DIR") {
             let root = std::path::absolute(&root).unwrap_or(root);
-            return Ok(Self { root, repo: repo_root.to_owned() });
+            return Ok(Self {
+                root,
+                repo: repo_root.to_owned(),
+            });
         }
         let home = set("XDG_STATE_HOME")
             .or_else(|| set("HOME").map(|h| h.join(".local/state")))
@@ -87,7 +90,10 @@ impl StateDir {
 
     /// The state directory of a repository, at a known place.
     pub fn at(root: PathBuf, repo: &Path) -> Self {
-        Self { root, repo: repo.to_owned() }
+        Self {
+            root,
+            repo: repo.to_owned(),
+        }
     }
 
     /// Its root.
@@ -170,7 +176,10 @@ impl StateDir {
 
     /// One state directory serves one repository: two would mix their issues and their worktrees.
     fn claim(&self) -> Result<(), Error> {
-        let unusable = |source| Error::Unusable { path: self.root.clone(), source };
+        let unusable = |source| Error::Unusable {
+            path: self.root.clone(),
+            source,
+        };
         let note = self.root.join("repository");
         let mine = self.repo.display().to_string();
         match std::fs::read_to_string(&note) {

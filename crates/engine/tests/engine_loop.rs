@@ -61,12 +61,19 @@ impl Fake {
     /// Whether the journal on disk holds the command that starts this attempt.
     fn is_recorded(&self, attempt: AttemptId) -> bool {
         let records = self.reader.all().unwrap();
-        records.iter().flat_map(|r| &r.commands).filter_map(Command::starts).any(|a| a == attempt)
+        records
+            .iter()
+            .flat_map(|r| &r.commands)
+            .filter_map(Command::starts)
+            .any(|a| a == attempt)
     }
 }
 
 fn log() -> LogRef {
-    LogRef { path: "out".to_owned(), bytes: 0 }
+    LogRef {
+        path: "out".to_owned(),
+        bytes: 0,
+    }
 }
 
 /// Shared between the engine and the test.
@@ -96,27 +103,55 @@ impl Runner for Hands {
             Submission::Agent(start) => {
                 let (outcome, left) = match start.brief.ask {
                     turno_core::brief::Ask::Write { .. } => (
-                        Outcome::Change { summary: String::new(), evidence: vec![], open_questions: vec![] },
-                        LeftBehind::Commit { commit: "a".repeat(40).parse().unwrap(), tree: "b".repeat(40).parse().unwrap() },
+                        Outcome::Change {
+                            summary: String::new(),
+                            evidence: vec![],
+                            open_questions: vec![],
+                        },
+                        LeftBehind::Commit {
+                            commit: "a".repeat(40).parse().unwrap(),
+                            tree: "b".repeat(40).parse().unwrap(),
+                        },
                     ),
-                    turno_core::brief::Ask::Review { .. } => {
-                        (Outcome::Verdict { verdict: Verdict::Approve { notes: vec![] }, read: vec![] }, LeftBehind::Nothing)
-                    }
+                    turno_core::brief::Ask::Review { .. } => (
+                        Outcome::Verdict {
+                            verdict: Verdict::Approve { notes: vec![] },
+                            read: vec![],
+                        },
+                        LeftBehind::Nothing,
+                    ),
                 };
                 let end = AgentEnd::Finished(outcome);
-                Event::AgentEnded { attempt, end, spend: Spend::NOTHING, left, transcript: log() }
+                Event::AgentEnded {
+                    attempt,
+                    end,
+                    spend: Spend::NOTHING,
+                    left,
+                    transcript: log(),
+                }
             }
             Submission::Checks(start) => {
                 let results = start
                     .checks
                     .iter()
-                    .map(|c| CheckResult { check: c.name.clone(), verdict: CheckVerdict::Pass, took: Span(1), log: log() })
+                    .map(|c| CheckResult {
+                        check: c.name.clone(),
+                        verdict: CheckVerdict::Pass,
+                        took: Span(1),
+                        log: log(),
+                    })
                     .collect();
-                let report = CheckReport { commit: start.commit, tree: "b".repeat(40).parse().unwrap(), results };
+                let report = CheckReport {
+                    commit: start.commit,
+                    tree: "b".repeat(40).parse().unwrap(),
+                    results,
+                };
                 Event::ChecksEnded { attempt, report }
             }
             Submission::Landing(_) => {
-                let end = LandingEnd::Landed { commit: "c".repeat(40).parse().unwrap() };
+                let end = LandingEnd::Landed {
+                    commit: "c".repeat(40).parse().unwrap(),
+                };
                 Event::LandingEnded { attempt, end }
             }
         };
@@ -127,8 +162,14 @@ impl Runner for Hands {
     async fn events(&self, after: u64) -> Vec<Told> {
         loop {
             let told = self.told.notified();
-            let found: Vec<Told> =
-                self.facts.lock().unwrap().iter().filter(|t| t.number > after).cloned().collect();
+            let found: Vec<Told> = self
+                .facts
+                .lock()
+                .unwrap()
+                .iter()
+                .filter(|t| t.number > after)
+                .cloned()
+                .collect();
             if !found.is_empty() {
                 return found;
             }
@@ -137,7 +178,10 @@ impl Runner for Hands {
     }
 
     fn cancel(&self, attempt: AttemptId, _why: StopWhy) {
-        self.tell(Event::AttemptFailed { attempt, failure: Failure::new(Cause::Stopped, "") });
+        self.tell(Event::AttemptFailed {
+            attempt,
+            failure: Failure::new(Cause::Stopped, ""),
+        });
     }
 
     fn observe(&self, _attempt: AttemptId) -> Observed {
@@ -157,7 +201,10 @@ fn desk(dir: &Path) -> Desk {
     let config = config::load(&places, &EnvMap::new(), &Overrides::default()).unwrap();
     let (store, state) = Store::open(&dir.join("store")).unwrap();
     let mut desk = Desk::new(store, state);
-    desk.take(Event::ConfigLoaded { config: Box::new(config.core) }).unwrap();
+    desk.take(Event::ConfigLoaded {
+        config: Box::new(config.core),
+    })
+    .unwrap();
     let draft = IssueDraft {
         title: "work".to_owned(),
         body: String::new(),
@@ -172,7 +219,10 @@ fn desk(dir: &Path) -> Desk {
 fn shift() -> Event {
     Event::ShiftStarted {
         mode: "feature-dev".parse().unwrap(),
-        issues: vec![IssueAtStart { issue: IssueId(1), base: "9".repeat(40).parse().unwrap() }],
+        issues: vec![IssueAtStart {
+            issue: IssueId(1),
+            base: "9".repeat(40).parse().unwrap(),
+        }],
         budget: MicroUsd(5_000_000),
     }
 }
@@ -185,7 +235,11 @@ async fn nothing_is_begun_before_its_record_is_on_disk() {
     let (engine, handle) = Engine::new(desk, fake.clone());
     assert_eq!(engine.run(shift()).await.unwrap(), ShiftEnd::Done);
     assert_eq!(*fake.unrecorded.lock().unwrap(), []);
-    assert_eq!(fake.submitted.lock().unwrap().len(), 4, "write, check, review, land");
+    assert_eq!(
+        fake.submitted.lock().unwrap().len(),
+        4,
+        "write, check, review, land"
+    );
     let records = handle.reader().all().unwrap();
     let numbers: Vec<u64> = records.iter().map(|r| r.seq.0).collect();
     assert_eq!(numbers, (1..=records.len() as u64).collect::<Vec<_>>());
@@ -202,14 +256,25 @@ async fn a_request_is_answered_after_its_commit_and_refusals_leave_no_record() {
     let mut head = handle.head();
     head.wait_for(|seq| seq.0 >= 3).await.unwrap();
     let before = handle.reader().all().unwrap().len();
-    let refused = handle.request(Event::IssueClosed { issue: IssueId(9), why: String::new() }).await;
+    let refused = handle
+        .request(Event::IssueClosed {
+            issue: IssueId(9),
+            why: String::new(),
+        })
+        .await;
     assert!(matches!(refused, Err(RequestError::Refused(_))), "{refused:?}");
     assert_eq!(handle.reader().all().unwrap().len(), before);
-    let seq = handle.request(Event::StopAsked { how: StopHow::Now }).await.unwrap();
+    let seq = handle
+        .request(Event::StopAsked { how: StopHow::Now })
+        .await
+        .unwrap();
     let record = handle.reader().after(Seq(seq.0 - 1), 1).unwrap().remove(0);
     assert!(matches!(record.event, Event::StopAsked { .. }));
     assert_eq!(running.await.unwrap().unwrap(), ShiftEnd::Interrupted);
-    assert!(matches!(handle.request(Event::StopAsked { how: StopHow::Now }).await, Err(RequestError::Gone)));
+    assert!(matches!(
+        handle.request(Event::StopAsked { how: StopHow::Now }).await,
+        Err(RequestError::Gone)
+    ));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -249,13 +314,23 @@ fn old_journals_still_load() {
             turno_core::step(&mut folded, record.at, &record.event);
         }
         let landed = |s: &turno_core::State| {
-            s.tasks.values().filter(|t| matches!(t.stage, turno_core::task::Stage::Landed { .. })).count()
+            s.tasks
+                .values()
+                .filter(|t| matches!(t.stage, turno_core::task::Stage::Landed { .. }))
+                .count()
         };
-        seen.insert(path.file_name().unwrap().to_owned(), (records.len(), landed(&state), landed(&folded)));
+        seen.insert(
+            path.file_name().unwrap().to_owned(),
+            (records.len(), landed(&state), landed(&folded)),
+        );
     }
     assert!(!seen.is_empty(), "no journals in {}", journals.display());
     for (name, (records, landed, folded)) in seen {
-        assert!(records > 10 && landed > 0, "{}: {records} records, {landed} landed", name.display());
+        assert!(
+            records > 10 && landed > 0,
+            "{}: {records} records, {landed} landed",
+            name.display()
+        );
         assert_eq!(landed, folded, "{}", name.display());
     }
 }

@@ -27,6 +27,9 @@ pub(super) fn tool_line(name: &str, input: &Value) -> String {
         "pattern",
         "url",
         "query",
+        // The outcome's own.
+        "summary",
+        "verdict",
         "description",
     ];
     match keys.iter().find_map(|key| input.get(key).and_then(Value::as_str)) {

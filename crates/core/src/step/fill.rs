@@ -203,7 +203,7 @@ fn share(state: &State, left: MicroUsd) -> MicroUsd {
 }
 
 /// The agent to play a persona: the one that holds the writer's conversation; for a reviewer one that is not
-/// the writer's, where there is one; after failures the next in the list.
+/// the writer's, where there is one, also if that means to wait; after failures the next in the list.
 fn pick_agent(
     state: &State,
     config: &Config,
@@ -215,7 +215,12 @@ fn pick_agent(
         let limit = config.agents.get(*agent).map_or(0, |a| usize::from(a.at_once));
         state.running_of(agent) < limit
     };
-    match work {
+    let failures: usize = PERSONAL
+        .iter()
+        .filter_map(|c| task.tries.get(c))
+        .map(|n| usize::from(*n))
+        .sum();
+    let order: Vec<&AgentName> = match work {
         PersonaWork::Write(_) => {
             if let WriterSession::Open {
                 persona: holder,
@@ -228,32 +233,34 @@ fn pick_agent(
                     .filter(|a| *holder == persona.name && has_room(a))
                     .cloned();
             }
-            let failures = [
-                Cause::Agent,
-                Cause::NoOutcome,
-                Cause::NoChange,
-                Cause::Stalled,
-                Cause::Spawn,
-                Cause::SignIn,
-            ];
-            let skip: usize = failures
-                .iter()
-                .filter_map(|c| task.tries.get(c))
-                .map(|n| usize::from(*n))
-                .sum();
-            let count = persona.agents.len();
-            (0..count)
-                .filter_map(|i| persona.agents.get((i + skip) % count))
-                .find(has_room)
-                .cloned()
+            persona.agents.iter().collect()
         }
         PersonaWork::Review(proven) => {
             let writer = &proven.change.writer.agent;
-            let (other, same): (Vec<_>, Vec<_>) = persona.agents.iter().partition(|a| *a != writer);
-            other.into_iter().chain(same).find(has_room).cloned()
+            let (others, same): (Vec<_>, Vec<_>) = persona.agents.iter().partition(|a| *a != writer);
+            if failures == 0 && !others.is_empty() {
+                others
+            } else {
+                others.into_iter().chain(same).collect()
+            }
         }
-    }
+    };
+    let count = order.len();
+    (0..count)
+        .filter_map(|i| order.get((i + failures) % count).copied())
+        .find(has_room)
+        .cloned()
 }
+
+/// Failures after which another agent may do better.
+const PERSONAL: [Cause; 6] = [
+    Cause::Agent,
+    Cause::NoOutcome,
+    Cause::NoChange,
+    Cause::Stalled,
+    Cause::Spawn,
+    Cause::SignIn,
+];
 
 /// Ready tasks of the running shift, most wanted first: urgent, then with the longest chain of dependants,
 /// then the oldest.

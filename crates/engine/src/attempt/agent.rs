@@ -15,7 +15,7 @@ use turno_core::persona::{Access, Persona};
 use turno_core::units::{CostBasis, MicroUsd, Spend};
 
 use super::talk::{self, Heard};
-use super::{stopped, told_to_stop, workspace};
+use super::{not_ready, stopped, told_to_stop, workspace};
 use crate::config::AgentSetup;
 use crate::git::{CommitMessage, Trailers, TurnoRef};
 use crate::live::Doing;
@@ -40,13 +40,21 @@ pub(crate) fn message_of(start: &AgentStart, end: &AgentEnd, cost: MicroUsd) -> 
     let (subject, body) = match end {
         AgentEnd::Finished(Outcome::Change { summary, .. }) => {
             let first = summary.lines().next().unwrap_or_default().trim();
-            let subject = if first.is_empty() || first.chars().count() > SUBJECT { title.as_str() } else { first };
+            let subject = if first.is_empty() || first.chars().count() > SUBJECT {
+                title.as_str()
+            } else {
+                first
+            };
             (subject.trim_end_matches('.').to_owned(), summary.clone())
         }
         AgentEnd::Finished(_) => (title.clone(), String::new()),
         AgentEnd::Failed(failure) => (title.clone(), format!("Unfinished: {}", failure.cause.phrase())),
     };
-    let body = if body.trim().trim_end_matches('.') == subject { String::new() } else { body };
+    let body = if body.trim().trim_end_matches('.') == subject {
+        String::new()
+    } else {
+        body
+    };
     CommitMessage {
         subject,
         body,
@@ -62,24 +70,19 @@ pub(crate) fn message_of(start: &AgentStart, end: &AgentEnd, cost: MicroUsd) -> 
 /// Runs an agent.
 pub(crate) async fn agent(site: &Site, start: AgentStart, mouth: Mouth, mut ear: Ear) {
     let place = SlotPlace::Slot(start.slot);
-    let ready = async {
-        site.pace().await;
-        site.live.say(
-            start.attempt,
-            Doing::Step(format!("preparing {place} at {}", start.from.short())),
-        );
-        site.prepare(start.attempt, start.task, place, &start.from)
-            .await
-            .map_err(workspace)
-    };
-    let prepared = tokio::select! {
+    tokio::select! {
         biased;
         why = told_to_stop(&mut ear) => return mouth.fail(stopped(why)),
-        prepared = ready => prepared,
-    };
-    let prepared = match prepared {
+        () = site.pace() => {}
+    }
+    site.live.say(
+        start.attempt,
+        Doing::Step(format!("preparing {place} at {}", start.from.short())),
+    );
+    let prepared = site.prepare(start.attempt, start.task, place, &start.from, &mut ear);
+    let prepared = match prepared.await {
         Ok(prepared) => prepared,
-        Err(failure) => return mouth.fail(failure),
+        Err(error) => return mouth.fail(not_ready(error)),
     };
     note_salvage(site, &start, &prepared.salvaged);
     let dir = site.dirs.attempt(start.attempt);

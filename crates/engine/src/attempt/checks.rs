@@ -7,14 +7,12 @@ use std::time::Instant;
 use turno_core::check::{Check, CheckReport, CheckResult, CheckVerdict};
 use turno_core::command::CheckStart;
 use turno_core::event::Event;
-use turno_core::failure::{Cause, Failure};
 use turno_core::ids::{AttemptId, CommitId, TaskId, TreeId};
 use turno_core::task::StopWhy;
 use turno_core::units::Span;
 
-use super::{stopped, told_to_stop, workspace};
+use super::{not_ready, stopped, to_its_end, workspace};
 use crate::live::Doing;
-use crate::process::supervised::StopForce;
 use crate::process::supervisor::{End, ExitKind, files};
 use crate::runner::local::{Asked, Ear, Mouth};
 use crate::site::{Site, shell};
@@ -38,13 +36,8 @@ pub(super) struct Bench<'a> {
 /// Runs the checks of a change in its slot.
 pub(crate) async fn checks(site: &Site, start: CheckStart, mouth: Mouth, mut ear: Ear) {
     let place = SlotPlace::Slot(start.slot);
-    let ready = site.prepare(start.attempt, start.task, place, &start.commit);
-    let prepared = tokio::select! {
-        biased;
-        why = told_to_stop(&mut ear) => return mouth.fail(stopped(why)),
-        prepared = ready => prepared,
-    };
-    let (path, tree) = match prepared.map_err(workspace).and_then(|p| {
+    let prepared = site.prepare(start.attempt, start.task, place, &start.commit, &mut ear);
+    let (path, tree) = match prepared.await.map_err(not_ready).and_then(|p| {
         site.repo()
             .tree_of(&start.commit)
             .map(|tree| (p.path, tree))
@@ -67,14 +60,18 @@ pub(crate) async fn checks(site: &Site, start: CheckStart, mouth: Mouth, mut ear
         tracing::warn!(%error, "the slot could not be cleaned after its checks; its next use does it");
     }
     let attempt = start.attempt;
-    if was_stopped(&ear) {
-        return mouth.fail(Failure::new(Cause::Stopped, "the checks were stopped"));
+    if let Some(why) = was_stopped(&ear) {
+        return mouth.fail(stopped(why));
     }
     mouth.end(Event::ChecksEnded { attempt, report });
 }
 
-pub(super) fn was_stopped(ear: &Ear) -> bool {
-    matches!(*ear.borrow(), Asked::Stop(_))
+/// Why it was told to stop, if it was.
+pub(super) fn was_stopped(ear: &Ear) -> Option<StopWhy> {
+    match *ear.borrow() {
+        Asked::Stop(why) => Some(why),
+        Asked::GoOn => None,
+    }
 }
 
 impl Bench<'_> {
@@ -88,7 +85,7 @@ impl Bench<'_> {
     ) -> CheckReport {
         let mut results = Vec::new();
         for check in self.checks {
-            if was_stopped(ear) {
+            if was_stopped(ear).is_some() {
                 break;
             }
             results.push(self.check(check, path, ear).await);
@@ -107,7 +104,7 @@ impl Bench<'_> {
             let CheckVerdict::Fail { .. } = &seen.verdict else {
                 break;
             };
-            if was_stopped(ear) || seen.took.0 >= check.timeout.0 {
+            if was_stopped(ear).is_some() || seen.took.0 >= check.timeout.0 {
                 break;
             }
             let again = self.once(check, path, ear, rerun).await;
@@ -146,28 +143,7 @@ impl Bench<'_> {
             Err(error) => CheckVerdict::CouldNotRun {
                 why: error.to_string(),
             },
-            Ok(mut run) => {
-                run.close_input();
-                loop {
-                    tokio::select! {
-                        bell = run.bell() => {
-                            if bell == crate::process::supervised::Bell::Over {
-                                break;
-                            }
-                        }
-                        why = told_to_stop(ear) => {
-                            let force = match why {
-                                StopWhy::ShiftBudget | StopWhy::AttemptBudget => StopForce::Kill,
-                                StopWhy::WallClock | StopWhy::Asked | StopWhy::Discarded => StopForce::Ladder,
-                            };
-                            run.stop(force);
-                            break;
-                        }
-                    }
-                }
-                let end = run.wait().await;
-                verdict(end, check, &dir)
-            }
+            Ok(run) => verdict(to_its_end(run, ear).await, check, &dir),
         };
         let took = Span(u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX));
         let log = log_ref(self.site.dirs.root(), &dir.join(files::OUT));
@@ -203,13 +179,13 @@ fn verdict(end: Option<End>, check: &Check, dir: &Path) -> CheckVerdict {
             extract: extract(&end_of(&out, 1 << 20), &format!("ended by signal {signal}")),
         },
         Some(End::TimedOut) => {
-            let why = format!(
-                "stopped after its limit of {}; it did not come to an end",
+            // A line of its own, so that whoever is shown one line of it is shown this one.
+            let extract = format!(
+                "{}\nit failed: stopped after its limit of {}, with all it had started",
+                extract(&end_of(&out, 1 << 20), "no exit code"),
                 check.timeout
             );
-            CheckVerdict::Fail {
-                extract: extract(&end_of(&out, 1 << 20), &why),
-            }
+            CheckVerdict::Fail { extract }
         }
         Some(End::TooMuchOutput) => CheckVerdict::Fail {
             extract: "it wrote more output than is kept".to_owned(),

@@ -14,8 +14,8 @@ use crate::slots::SlotPlace;
 
 /// Lands a change.
 pub(crate) async fn landing(site: &Site, start: LandStart, mouth: Mouth, mut ear: Ear) {
-    if was_stopped(&ear) {
-        return mouth.fail(stopped());
+    if let Some(why) = was_stopped(&ear) {
+        return mouth.fail(stopped(why));
     }
     site.live.say(
         start.attempt,
@@ -31,24 +31,20 @@ pub(crate) async fn landing(site: &Site, start: LandStart, mouth: Mouth, mut ear
         reruns: start.reruns,
     };
     let ended = land(&site.pool, &request, async |path, commit, tree| {
-        if let Err(error) = site
-            .set_up(start.attempt, start.task, SlotPlace::Landing, path)
-            .await
-        {
+        let set_up = site.set_up(start.attempt, start.task, SlotPlace::Landing, path, &mut ear);
+        if let Err(error) = set_up.await {
             tracing::warn!(%error, "the landing place could not be set up");
         }
         bench.run(path, commit, tree, &mut ear).await
     })
     .await;
     let attempt = start.attempt;
-    match ended {
-        Err(error) => mouth.fail(workspace(error)),
+    match (ended, was_stopped(&ear)) {
+        (Err(error), _) => mouth.fail(workspace(error)),
         // Checks that were stopped say nothing about the tree.
-        Ok(LandingEnd::NotGreen { report, .. })
-            if was_stopped(&ear) && report.verdict() != ReportVerdict::Red =>
-        {
-            mouth.fail(stopped());
+        (Ok(LandingEnd::NotGreen { report, .. }), Some(why)) if report.verdict() != ReportVerdict::Red => {
+            mouth.fail(stopped(why));
         }
-        Ok(end) => mouth.end(Event::LandingEnded { attempt, end }),
+        (Ok(end), _) => mouth.end(Event::LandingEnded { attempt, end }),
     }
 }

@@ -138,14 +138,8 @@ impl Talk<'_> {
     }
 
     async fn heed(&mut self, signal: Signal) {
-        let attempt = self.start.attempt;
-        let live = &self.site.live;
         match signal {
             Signal::Session(session) => self.mouth.session(session),
-            Signal::Text(text) => live.say(attempt, Doing::Says(text)),
-            Signal::ToolStarted(text) => live.say(attempt, Doing::Uses(text)),
-            Signal::ToolEnded(text) => live.say(attempt, Doing::Used(text)),
-            Signal::Notice(text) | Signal::Quota(text) => live.say(attempt, Doing::Notes(text)),
             Signal::Spent(spend) => {
                 if spend != self.spend {
                     self.spend = spend;
@@ -156,6 +150,11 @@ impl Talk<'_> {
             Signal::CloseInput => {
                 self.run.close_input();
                 self.next_rung.get_or_insert(Instant::now() + LEAVE);
+            }
+            said => {
+                if let Some(doing) = Doing::of(said) {
+                    self.site.live.say(self.start.attempt, doing);
+                }
             }
         }
     }

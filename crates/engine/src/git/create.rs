@@ -13,14 +13,23 @@ use super::read::{commit_id, reading};
 /// When there is a repository already, or git cannot.
 pub fn create(path: &Path, message: &str) -> Result<CommitId, Error> {
     let mut options = git2::RepositoryInitOptions::new();
-    options.no_reinit(true).initial_head("main").external_template(false);
+    options
+        .no_reinit(true)
+        .initial_head("main")
+        .external_template(false);
     let repo = reading("a new repository", git2::Repository::init_opts(path, &options))?;
     let mut index = reading("the index", repo.index())?;
-    reading("the files", index.add_all(["*"], git2::IndexAddOption::DEFAULT, None))?;
+    reading(
+        "the files",
+        index.add_all(["*"], git2::IndexAddOption::DEFAULT, None),
+    )?;
     reading("the index", index.write())?;
     let tree = reading("the tree", index.write_tree())?;
     let tree = reading("the tree", repo.find_tree(tree))?;
     let who = reading("an identity", git2::Signature::now("Turno", "turno@localhost"))?;
-    let commit = reading("the first commit", repo.commit(Some("HEAD"), &who, &who, message, &tree, &[]))?;
+    let commit = reading(
+        "the first commit",
+        repo.commit(Some("HEAD"), &who, &who, message, &tree, &[]),
+    )?;
     commit_id(commit)
 }

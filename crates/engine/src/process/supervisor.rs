@@ -22,6 +22,13 @@ use serde::{Deserialize, Serialize};
 
 use super::tree::{self, Identity};
 
+/// How much is moved at once.
+const CHUNK: usize = 1 << 18;
+/// How much the kernel may hold for a program that speaks faster than the disk writes, where it allows that.
+const PIPE: i32 = 1 << 20;
+/// How often a stream is read before everything else is looked at again: a flood must not outrun the limits.
+const READS: usize = 16;
+
 /// What is to be run. The environment is not part of it: the supervisor hands on its own.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Orders {
@@ -130,6 +137,7 @@ struct Supervisor {
     child: Pid,
     out: Pump<ChildStdout>,
     err: Pump<ChildStderr>,
+    buffer: Vec<u8>,
     kept: u64,
     orders: Orders,
     limit: Instant,
@@ -170,6 +178,10 @@ impl Supervisor {
         {
             fcntl(fd, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
         }
+        if let Some(pipe) = &stdout {
+            // Refused where a user's pipes hold too much already; the usual size does too.
+            let _size = fcntl(pipe, FcntlArg::F_SETPIPE_SZ(PIPE));
+        }
         Ok(Self {
             signals,
             child: Pid::from_raw(child.id().cast_signed()),
@@ -181,6 +193,7 @@ impl Supervisor {
                 from: stderr,
                 to: err,
             },
+            buffer: vec![0; CHUNK],
             kept: 0,
             orders: orders.clone(),
             limit: Instant::now() + Duration::from_millis(orders.limit_ms),
@@ -244,19 +257,27 @@ impl Supervisor {
         }
     }
 
-    /// Moves what was said into the files, raw, before anybody reads it. True when there was something.
+    /// Moves some of what was said into the files, raw, before anybody reads it. True when there was something.
     fn pump(&mut self) -> bool {
-        let mut buffer = [0; 1 << 16];
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let heard = self.pump_one(Stream::Out, &mut buffer);
+        if heard {
+            ring();
+        }
+        let any = self.pump_one(Stream::Err, &mut buffer) || heard;
+        self.buffer = buffer;
+        any
+    }
+
+    fn pump_one(&mut self, stream: Stream, buffer: &mut [u8]) -> bool {
         let mut any = false;
-        for stream in [Stream::Out, Stream::Err] {
-            loop {
-                match self.move_some(stream, &mut buffer) {
-                    Ok(Got::Bytes) => any = true,
-                    Ok(Got::Later | Got::End) => break,
-                    Err(error) => {
-                        self.stop_as(End::TranscriptFailed(error.to_string()));
-                        break;
-                    }
+        for _ in 0..READS {
+            match self.move_some(stream, buffer) {
+                Ok(Got::Bytes) => any = true,
+                Ok(Got::Later | Got::End) => break,
+                Err(error) => {
+                    self.stop_as(End::TranscriptFailed(error.to_string()));
+                    break;
                 }
             }
         }
@@ -295,9 +316,6 @@ impl Supervisor {
         }
         to.write_all(&buffer[..count])?;
         self.kept += count as u64;
-        if let Stream::Out = stream {
-            ring();
-        }
         Ok(Got::Bytes)
     }
 
@@ -348,7 +366,7 @@ impl Supervisor {
         loop {
             match waitpid(Pid::from_raw(-1), Some(WaitPidFlag::WNOHANG)) {
                 Ok(WaitStatus::Exited(pid, code)) if pid == self.child => {
-                    self.exit = Some(ExitKind::Code(code))
+                    self.exit = Some(ExitKind::Code(code));
                 }
                 Ok(WaitStatus::Signaled(pid, signal, _)) if pid == self.child => {
                     self.exit = Some(ExitKind::Signal(signal as i32));
@@ -367,7 +385,12 @@ enum Stream {
     Err,
 }
 
-/// Tells the coordinator that there is something to read. It may be gone: then nobody needs to be told.
+/// Tells the coordinator that there is something to read. It may be gone: then nobody needs to be told. It may
+/// not be listening, e.g. because it was suspended: what it has not heard yet says the same, and nobody waits.
 fn ring() {
-    let _nobody_listens = nix::unistd::write(std::io::stdout().as_fd(), b".");
+    let bell = std::io::stdout();
+    let mut fds = [PollFd::new(bell.as_fd(), PollFlags::POLLOUT)];
+    if poll(&mut fds, PollTimeout::ZERO) == Ok(1) {
+        let _nobody_listens = nix::unistd::write(&bell, b".");
+    }
 }

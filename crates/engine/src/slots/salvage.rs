@@ -82,7 +82,14 @@ impl SlotPool {
             "--untracked-files=all",
             "--ignored=no",
         ];
-        let call = self.repo().git(Place::Own(tree)).args(args);
+        // Which directories had nothing new is kept in Turno's index with all of their times, of which a program
+        // in the slot cannot set the one of the last change; git keeps it for the kind of scan it is told here.
+        let call = self
+            .repo()
+            .git(Place::Own(tree))
+            .setting("core.untrackedCache=true")
+            .setting("status.showUntrackedFiles=all")
+            .args(args);
         let output = match call.bytes().await {
             Ok(output) => output,
             // The index may be what is broken; it can be made again from the commit.

@@ -4,6 +4,7 @@
 //! sled's own flush issues no fsync and its damage shows as a panic (measured), so nothing is acknowledged on
 //! its word, every value carries a checksum, and opening it is fenced.
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
@@ -27,6 +28,30 @@ pub(super) enum Loaded {
     },
     /// Nothing that can be relied on.
     Nothing,
+}
+
+/// What the index takes of a committed record.
+#[derive(Debug)]
+pub(super) struct Entry {
+    /// Which record.
+    pub(super) seq: Seq,
+    /// Where it begins.
+    pub(super) begins: Position,
+    /// Where it ends.
+    pub(super) ends: Position,
+    /// The entities as they became.
+    pub(super) changes: Vec<Entity>,
+}
+
+impl Entry {
+    pub(super) fn of(record: &Record, begins: Position, ends: Position) -> Self {
+        Self {
+            seq: record.seq,
+            begins,
+            ends,
+            changes: record.changes.clone(),
+        }
+    }
 }
 
 /// The open index; without one, when sled cannot be used, every question is answered by the journal.
@@ -141,21 +166,28 @@ impl Index {
         }
     }
 
-    /// Takes a committed record in. Entities first, the mark last: what is missing is redone.
-    pub(super) fn put(&mut self, record: &Record, begins: Position, ends: Position) {
-        let Self::Open { db, entities, places } = self else {
+    /// Takes committed records in, in their order. Entities first, the mark last: what is missing is redone.
+    pub(super) fn put(&mut self, entries: &[Entry]) {
+        let (Self::Open { db, entities, places }, Some(last)) = (&*self, entries.last()) else {
             return;
         };
-        let mut batch = sled::Batch::default();
-        for entity in &record.changes {
+        let changes = entries.iter().flat_map(|entry| &entry.changes);
+        // Of several changes of one entity only the last is of interest.
+        let newest: BTreeMap<String, &Entity> = changes.map(|entity| (entity.key(), entity)).collect();
+        let mut changed = sled::Batch::default();
+        for (key, entity) in &newest {
             if let Ok(json) = serde_json::to_vec(entity) {
-                batch.insert(entity.key().as_bytes(), sealed(&json));
+                changed.insert(key.as_bytes(), sealed(&json));
             }
         }
-        let place = sealed(&encode_position(record.seq, begins));
-        let mark = sealed(&encode_position(record.seq, ends));
-        let kept = entities.apply_batch(batch).is_ok()
-            && places.insert(record.seq.0.to_be_bytes(), place).is_ok()
+        let mut begin = sled::Batch::default();
+        for entry in entries {
+            let place = sealed(&encode_position(entry.seq, entry.begins));
+            begin.insert(&entry.seq.0.to_be_bytes(), place);
+        }
+        let mark = sealed(&encode_position(last.seq, last.ends));
+        let kept = entities.apply_batch(changed).is_ok()
+            && places.apply_batch(begin).is_ok()
             && db.insert(APPLIED, mark).is_ok();
         if !kept {
             tracing::warn!("the index cannot be written; the journal answers alone");

@@ -171,7 +171,16 @@ fn scan(
                 at = ends.offset;
                 continue;
             }
-            return torn_or_damaged(reader, path, at, "the segment has no head".to_owned());
+            let why = "the segment has no head".to_owned();
+            if line.ends_with(b"\n") {
+                // A head that was cut off has no end of line: somebody else wrote this one.
+                return Err(Error::Damaged {
+                    path: path.to_owned(),
+                    offset: at,
+                    why,
+                });
+            }
+            return torn_or_damaged(reader, path, at, why);
         }
         match decode(&line) {
             Decoded::Whole(record) => match each(record, begins, ends)? {

@@ -1,0 +1,84 @@
+//! Owns hearing an attempt again: what its transcript says, in the words in which the live feed told it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+
+use turno_agents::dialect as find_dialect;
+use turno_agents::dialect::{Conversation, Cue, Job};
+use turno_core::brief::Ask;
+use turno_core::command::AgentStart;
+use turno_core::outcome::OutcomeKind;
+use turno_core::persona::{Effort, Model, Tools};
+
+use crate::config::Loaded;
+use crate::live::Doing;
+use crate::process::supervisor::files;
+use crate::transcript::Tail;
+
+/// An attempt that is heard again, from its beginning.
+pub struct Replay {
+    conversation: Box<dyn Conversation>,
+    tail: Tail,
+}
+
+impl fmt::Debug for Replay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Replay")
+            .field("tail", &self.tail)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Replay {
+    /// Of the attempt in this directory. `None` when its agent is not configured any more: only its dialect can
+    /// read what it said.
+    pub fn of(config: &Loaded, start: &AgentStart, dir: &Path) -> Option<Self> {
+        let dialect = find_dialect(config.agents.get(&start.agent)?.dialect.kind());
+        Some(Self {
+            conversation: dialect.converse(&job(start, dir)),
+            tail: Tail::new(dir.join(files::OUT)),
+        })
+    }
+
+    /// Gives what has been said since the last call.
+    pub fn read(&mut self, mut each: impl FnMut(Doing)) {
+        let Self { conversation, tail } = self;
+        tail.read(|line| {
+            conversation
+                .line(line)
+                .into_iter()
+                .filter_map(Doing::of)
+                .for_each(&mut each);
+        });
+    }
+}
+
+/// As much of the job as matters to a listener.
+fn job(start: &AgentStart, dir: &Path) -> Job {
+    Job {
+        program: String::new(),
+        extra_args: Vec::new(),
+        cwd: String::new(),
+        attempt_dir: dir.display().to_string(),
+        system: String::new(),
+        prompt: String::new(),
+        session: start.session.clone(),
+        model: Model::AgentDefault,
+        effort: Effort::AgentDefault,
+        access: start.access,
+        tools: Tools::ByAccess,
+        outcome: match start.brief.ask {
+            Ask::Write { .. } => OutcomeKind::Change,
+            Ask::Review { .. } => OutcomeKind::Verdict,
+        },
+        cap: start.limits.cap,
+        prices: BTreeMap::new(),
+        cue: Cue {
+            persona: start.persona.clone(),
+            task: start.task,
+            title: start.brief.task.title.clone(),
+            round: start.brief.round,
+        },
+    }
+}
