@@ -24,7 +24,10 @@ fn sources(dir: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     walk(&top().join(dir), &mut found);
     found.sort();
-    found.into_iter().map(|p| p.strip_prefix(top()).unwrap().to_owned()).collect()
+    found
+        .into_iter()
+        .map(|p| p.strip_prefix(top()).unwrap().to_owned())
+        .collect()
 }
 
 fn text(path: &Path) -> String {
@@ -35,7 +38,10 @@ fn text(path: &Path) -> String {
 fn code(path: &Path) -> String {
     let text = text(path);
     let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
-    code.lines().filter(|l| !l.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+    code.lines()
+        .filter(|l| !l.trim_start().starts_with("//"))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// What only some files may name.
@@ -59,7 +65,11 @@ fn each_outside_thing_has_one_owner() {
         for (word, owners) in OWNERS {
             let allowed = owners.iter().any(|o| path.to_str().unwrap().starts_with(o));
             if code.contains(word) && !allowed {
-                wrong.push(format!("{} names {word}, which belongs to {}", path.display(), owners.join(", ")));
+                wrong.push(format!(
+                    "{} names {word}, which belongs to {}",
+                    path.display(),
+                    owners.join(", ")
+                ));
             }
         }
     }
@@ -89,7 +99,10 @@ fn every_file_opens_with_what_it_owns_and_is_small() {
         }
         let lines = text.lines().count();
         if lines > 650 {
-            wrong.push(format!("{} has {lines} lines: is there a noun in it that wants its own file?", path.display()));
+            wrong.push(format!(
+                "{} has {lines} lines: is there a noun in it that wants its own file?",
+                path.display()
+            ));
         }
     }
     assert_eq!(wrong, Vec::<String>::new());
@@ -99,11 +112,30 @@ fn every_file_opens_with_what_it_owns_and_is_small() {
 fn pure_crates_depend_on_nothing_that_acts() {
     for (name, allowed) in [
         ("core", &["serde", "thiserror"][..]),
-        ("agents", &["serde", "serde-saphyr", "serde_json", "serde_path_to_error", "thiserror", "turno-core"][..]),
+        (
+            "agents",
+            &[
+                "serde",
+                "serde-saphyr",
+                "serde_json",
+                "serde_path_to_error",
+                "thiserror",
+                "turno-core",
+            ][..],
+        ),
     ] {
         let manifest = std::fs::read_to_string(top().join(format!("crates/{name}/Cargo.toml"))).unwrap();
-        let section = manifest.split("[dependencies]").nth(1).unwrap().split("\n[").next().unwrap();
-        for line in section.lines().filter(|l| !l.trim().is_empty() && !l.starts_with('#')) {
+        let section = manifest
+            .split("[dependencies]")
+            .nth(1)
+            .unwrap()
+            .split("\n[")
+            .next()
+            .unwrap();
+        for line in section
+            .lines()
+            .filter(|l| !l.trim().is_empty() && !l.starts_with('#'))
+        {
             let crate_name = line.split(['.', ' ', '=']).next().unwrap();
             assert!(allowed.contains(&crate_name), "{name} depends on {crate_name}");
         }

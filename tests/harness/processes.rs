@@ -103,7 +103,10 @@ pub(crate) fn ended(project: &Project, child: Child) -> Done {
         told.recv_timeout(PATIENCE).unwrap_or_else(|_| {
             kill(pid, Signal::SIGKILL).unwrap();
             let done = told.recv().unwrap();
-            panic!("it did not end\n--- stdout\n{}\n--- stderr\n{}", done.out, done.err);
+            panic!(
+                "it did not end\n--- stdout\n{}\n--- stderr\n{}",
+                done.out, done.err
+            );
         })
     })
 }
@@ -118,7 +121,9 @@ pub(crate) fn nothing_runs(project: &Project) {
 /// Leaves the machine as it was found, however the story went.
 pub(crate) fn sweep(project: &Project) {
     for one in alive(project) {
-        drop(kill(Pid::from_raw(one.pid), Signal::SIGKILL));
+        if let Err(errno) = kill(Pid::from_raw(one.pid), Signal::SIGKILL) {
+            println!("{one:?} is gone already: {errno}");
+        }
     }
 }
 

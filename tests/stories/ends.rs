@@ -20,26 +20,29 @@ script = \"script.yaml\"
 /// Leaves daemons behind: one in a session of its own, one that holds the check's output open, one without
 /// anything of its environment.
 const CHECK: &str = "\
+cat $HOME/pids > before
 setsid sh -c 'echo $$ >> $HOME/pids; exec sleep 300' >/dev/null 2>&1 &
 sh -c 'echo $$ >> $HOME/pids; exec sleep 300' &
 setsid sh -c 'echo $$ >> $HOME/pids; exec env -i /bin/sleep 300' >/dev/null 2>&1 &
+until [ \"$(cat $HOME/pids | wc -l)\" -ge \"$(($(cat before | wc -l) + 3))\" ]; do sleep 0.02; done
 test -f kept.txt
 ";
 
 /// What every engineer of these stories does first: work, and three processes that would outlive it.
-const BEGIN: &str = "\
-      - write: {path: kept.txt, text: \"kept\\n\"}
+const BEGIN: &str = r#"
+      - write: {path: kept.txt, text: "kept\n"}
       - spawn: 'echo $$ >> $HOME/pids; exec sleep 300'
       - spawn: 'echo $$ >> $HOME/pids; exec env -i /bin/sleep 300'
-      - run: 'setsid sh -c \"echo \\$\\$ >> \\$HOME/pids; trap : INT TERM; while :; do sleep 1; done\" >/dev/null 2>&1 &'
-";
+      - run: 'setsid sh -c "echo \$\$ >> \$HOME/pids; trap : INT TERM; while :; do sleep 1; done" >/dev/null 2>&1 &'
+      - run: 'until [ "$(cat $HOME/pids | wc -l)" -ge 3 ]; do sleep 0.02; done'
+"#;
 /// How many numbers `BEGIN` writes down.
 const BEGUN: usize = 3;
 
-const APPROVE: &str = "\
+const APPROVE: &str = "
   - persona: reviewer
     steps:
-      - spawn: 'echo $$ >> $HOME/pids; exec sleep 300'
+      - spawn: 'exec sleep 300'
       - outcome: {verdict: approve}
 ";
 
@@ -87,8 +90,8 @@ fn a_shift_that_ends_by_itself() {
     let child = start(&project);
     ended(&project, child).exits(0);
     assert_eq!(project.at("turno/1/base", "kept.txt"), "kept");
-    // The check ran at least once and left three daemons; the reviewer one.
-    assert!(recorded(&project).len() >= BEGUN + 4, "{:?}", recorded(&project));
+    // The check ran at least once and left three daemons.
+    assert!(recorded(&project).len() >= BEGUN + 3, "{:?}", recorded(&project));
     all_is_quiet(&project);
 }
 
@@ -155,27 +158,37 @@ fn a_shift_that_the_budget_ends() {
     all_is_quiet(&project);
 }
 
-/// In what a person stops it: not only agents run.
+/// Not only agents run.
 #[rstest]
-#[case::a_check("[checks.slow]\ncommand = 'echo $$ >> $HOME/pids; exec sleep 300'\n", FINISH, BEGUN + 4)]
+#[case::a_check("echo $$ >> $HOME/pids; exec sleep 300", "", 4)]
 #[case::a_landing(
-    "[checks.slow]\ncommand = 'if [ $TURNO_SLOT = landing ]; then echo $$ >> $HOME/pids; exec sleep 300; fi'\n",
-    FINISH,
-    BEGUN + 5
+    "if [ $TURNO_SLOT = landing ]; then echo $$ >> $HOME/pids; exec sleep 300; fi",
+    // Something else has landed, so that the integrated tree is a new one.
+    "other",
+    7
 )]
-fn a_shift_that_is_stopped_in_its_checks(#[case] config: &str, #[case] then: &str, #[case] count: usize) {
-    let project = project(then);
-    project.write(&[("turno.toml", &format!("{CONFIG}{config}"))]);
+fn a_shift_that_is_stopped_in_its_checks(#[case] check: &str, #[case] landed: &str, #[case] more: usize) {
+    let project = project(FINISH);
+    let slow = format!("[checks.slow]\ncommand = '{check}'\n");
+    project.write(&[("turno.toml", &format!("{CONFIG}{slow}"))]);
     project.git(&["commit", "-qam", "a slow check"]);
-    if count > BEGUN + 4 {
-        // Something else lands first, so that the landing has a tree of its own to check.
-        project.issue("Write it");
-        project.git(&["branch", "turno/1/base"]);
-        project.git(&["commit", "-q", "--allow-empty", "-m", "on"]);
+    if !landed.is_empty() {
+        let tree = project.git(&["write-tree"]);
+        let blob = project.git(&["hash-object", "-w", "check.sh"]);
+        project.git(&[
+            "update-index",
+            "--add",
+            "--cacheinfo",
+            &format!("100644,{blob},{landed}"),
+        ]);
+        let other = project.git(&["write-tree"]);
+        project.git(&["read-tree", &tree]);
+        let commit = project.git(&["commit-tree", &other, "-p", "HEAD", "-m", "other"]);
+        project.git(&["update-ref", "refs/heads/turno/1/base", &commit]);
     }
-    let _ = count;
     let child = start(&project);
-    until_recorded(&project, count);
+    // Three of each run of the first check, one of the slow one.
+    until_recorded(&project, BEGUN + more);
     drop(project.turno(&["stop"]).exits(0));
     ended(&project, child).exits(130);
     all_is_quiet(&project);
@@ -213,14 +226,20 @@ fn a_coordinator_that_is_killed(#[case] then: &str) {
     assert_eq!(project.at("turno/1/base", "later.txt"), "later");
 }
 
-/// The supervisor may be killed with it, e.g. by the kernel for want of memory.
+/// The supervisor may be killed with it, e.g. by the kernel for want of memory. Only the marker finds them then.
 #[test]
 fn a_coordinator_that_is_killed_with_its_supervisors() {
     let project = project(HANG);
+    let script = std::fs::read_to_string(project.repo().join("script.yaml")).unwrap();
+    project.write(&[("script.yaml", &script.replace("env -i /bin/sleep", "sleep"))]);
+    project.git(&["commit", "-qam", "nobody hides"]);
     let child = start(&project);
     signal(&child, Signal::SIGKILL);
     ended(&project, child);
-    for dir in std::fs::read_dir(project.state().join("attempts")).unwrap().flatten() {
+    for dir in std::fs::read_dir(project.state().join("attempts"))
+        .unwrap()
+        .flatten()
+    {
         let bytes = std::fs::read(dir.path().join("supervisor.json")).unwrap();
         let who: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
         let pid = i32::try_from(who["pid"].as_i64().unwrap()).unwrap();
@@ -240,11 +259,6 @@ fn a_coordinator_that_is_killed_while_it_waits() {
     });
     signal(&child, Signal::SIGKILL);
     ended(&project, child);
-    let child = project.start(&["run", "1", "--agent", "actor"]);
-    until("the next shift runs", || {
-        project.turno(&["status", "--json"]).json()["shift"]["stage"] == "running"
-            && project.turno(&["stop"]).code == 0
-    });
-    ended(&project, child).exits(130);
-    all_is_quiet(&project);
+    let done = goes_on(&project);
+    assert!(done.err.contains("an earlier coordinator died"), "{}", done.err);
 }
