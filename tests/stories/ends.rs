@@ -101,6 +101,7 @@ enum Way {
     Drain,
     Twice,
     Term,
+    Hangup,
     Stop,
     StopDrain,
 }
@@ -111,6 +112,7 @@ enum Way {
 #[case::ctrl_c_twice_in_a_command(Way::Twice, SLEEP)]
 #[case::term_hanging(Way::Term, HANG)]
 #[case::term_in_a_command(Way::Term, SLEEP)]
+#[case::the_terminal_goes_away(Way::Hangup, SLEEP)]
 #[case::stop_hanging(Way::Stop, HANG)]
 #[case::stop_in_a_command(Way::Stop, SLEEP)]
 #[case::stop_drain(Way::StopDrain, FINISH_SOON)]
@@ -126,13 +128,14 @@ fn a_shift_that_a_person_ends(#[case] way: Way, #[case] then: &str) {
             signal(&child, Signal::SIGINT);
         }
         Way::Term => signal(&child, Signal::SIGTERM),
+        Way::Hangup => signal(&child, Signal::SIGHUP),
         Way::Stop => drop(project.turno(&["stop"]).exits(0)),
         Way::StopDrain => drop(project.turno(&["stop", "--drain"]).exits(0)),
     }
     let done = ended(&project, child).exits(130);
     match way {
         Way::Drain => assert!(done.err.contains("draining"), "{}", done.err),
-        Way::Twice | Way::Term => assert!(done.err.contains("stopping"), "{}", done.err),
+        Way::Twice | Way::Term | Way::Hangup => assert!(done.err.contains("stopping"), "{}", done.err),
         Way::Stop | Way::StopDrain => {}
     }
     all_is_quiet(&project);

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use tokio::signal::unix::{SignalKind, signal};
 use turno_agents::script::ScriptFile;
 use turno_core::admit::admit;
 use turno_core::event::{Event, StopHow};
@@ -173,7 +174,8 @@ async fn clear_up(desk: &mut Desk, site: &Site) -> Result<(), Failure> {
 /// Ctrl-C once drains, twice stops.
 async fn interrupts(handle: Handle) {
     let mut how = StopHow::Drain;
-    let Ok(mut term) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) else {
+    let (Ok(mut term), Ok(mut hangup)) = (signal(SignalKind::terminate()), signal(SignalKind::hangup()))
+    else {
         return;
     };
     loop {
@@ -184,6 +186,8 @@ async fn interrupts(handle: Handle) {
                 }
             }
             _ = term.recv() => how = StopHow::Now,
+            // The terminal is gone: nobody sees what goes on, so nothing goes on.
+            _ = hangup.recv() => how = StopHow::Now,
         }
         match how {
             StopHow::Drain => {

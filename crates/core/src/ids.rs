@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 /// A text that cannot be an identifier of the kind asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is not a {kind}: {rule}")]
+#[error("`{text}` is no {kind}: {rule}")]
 pub struct InvalidId {
     /// What was given.
     pub text: String,

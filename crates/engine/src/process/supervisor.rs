@@ -22,10 +22,9 @@ use serde::{Deserialize, Serialize};
 
 use super::tree::{self, Identity};
 
-/// How much is moved at once.
-const CHUNK: usize = 1 << 18;
-/// How much the kernel may hold for a program that speaks faster than the disk writes, where it allows that.
-const PIPE: i32 = 1 << 20;
+/// How much is moved at once: what a pipe holds. With larger ones, lines reached their reader later in all
+/// (measured).
+const CHUNK: usize = 1 << 16;
 /// How often a stream is read before everything else is looked at again: a flood must not outrun the limits.
 const READS: usize = 16;
 
@@ -178,10 +177,6 @@ impl Supervisor {
         {
             fcntl(fd, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
         }
-        if let Some(pipe) = &stdout {
-            // Refused where a user's pipes hold too much already; the usual size does too.
-            let _size = fcntl(pipe, FcntlArg::F_SETPIPE_SZ(PIPE));
-        }
         Ok(Self {
             signals,
             child: Pid::from_raw(child.id().cast_signed()),
@@ -260,13 +255,10 @@ impl Supervisor {
     /// Moves some of what was said into the files, raw, before anybody reads it. True when there was something.
     fn pump(&mut self) -> bool {
         let mut buffer = std::mem::take(&mut self.buffer);
-        let heard = self.pump_one(Stream::Out, &mut buffer);
-        if heard {
-            ring();
-        }
-        let any = self.pump_one(Stream::Err, &mut buffer) || heard;
+        let out = self.pump_one(Stream::Out, &mut buffer);
+        let err = self.pump_one(Stream::Err, &mut buffer);
         self.buffer = buffer;
-        any
+        out || err
     }
 
     fn pump_one(&mut self, stream: Stream, buffer: &mut [u8]) -> bool {
@@ -316,6 +308,9 @@ impl Supervisor {
         }
         to.write_all(&buffer[..count])?;
         self.kept += count as u64;
+        if let Stream::Out = stream {
+            ring();
+        }
         Ok(Got::Bytes)
     }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use turno_core::ids::Seq;
 
@@ -13,8 +14,8 @@ use super::journal::Position;
 
 /// How many records may wait before a commit waits for the index.
 const WAITING: usize = 1024;
-/// How many are written at once.
-const AT_ONCE: usize = 128;
+/// How long records gather, so that what changes often is written once.
+const GATHER: Duration = Duration::from_millis(20);
 
 /// Where the records lie that are not in the index yet.
 #[derive(Debug, Clone, Default)]
@@ -91,8 +92,9 @@ impl Drop for Indexer {
 
 fn write(mut index: Index, taken: &Receiver<Entry>, places: &Places) {
     while let Ok(first) = taken.recv() {
+        std::thread::sleep(GATHER);
         let mut entries = vec![first];
-        entries.extend(taken.try_iter().take(AT_ONCE - 1));
+        entries.extend(taken.try_iter().take(WAITING));
         index.put(&entries);
         let mut places = places.lock();
         for entry in &entries {

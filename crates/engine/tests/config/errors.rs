@@ -59,7 +59,7 @@ fn errors_of_environment_and_flags_name_them() {
     all.env = env_of(&[("TURNO_SLOTS", "many")]);
     insta::assert_snapshot!(error(&all), @r#"slots = "many" (from the environment variable TURNO_SLOTS): invalid type: string "many", expected a whole number"#);
     all.env = env_of(&[("TURNO_BUDGET_USD", "1e9")]);
-    insta::assert_snapshot!(error(&all), @r#"budget.shift_usd = "1e9" (from the environment variable TURNO_BUDGET_USD): `1e9` is not a sum of money: US dollars are expected, like 5 or 0.25, with at most six decimals"#);
+    insta::assert_snapshot!(error(&all), @r#"budget.shift_usd = "1e9" (from the environment variable TURNO_BUDGET_USD): `1e9` is no sum of money: US dollars are expected, like 5 or 0.25, with at most six decimals"#);
     all.env = env_of(&[("TURNO_AGENT", "cdex")]);
     insta::assert_snapshot!(error(&all), @"the agents of every persona names the agent `cdex` (from the environment variable TURNO_AGENT), which does not exist; did you mean `codex`?");
     all.env = EnvMap::new();
