@@ -315,12 +315,18 @@ fn because_phrase(because: &Because) -> String {
     }
 }
 
+/// As much of a failure's detail as fits beside its cause; the journal has all of it.
+const DETAIL: usize = 200;
+
 /// A failure in words: the phrase of its cause and the first line of its detail.
 pub fn failure_phrase(failure: &crate::failure::Failure) -> String {
     let phrase = failure.cause.phrase();
     match failure.detail.lines().next() {
         None | Some("") => phrase.to_owned(),
         Some(line) if line == phrase => phrase.to_owned(),
+        Some(line) if line.chars().count() > DETAIL => {
+            format!("{phrase} ({}…)", line.chars().take(DETAIL).collect::<String>())
+        }
         Some(line) => format!("{phrase} ({line})"),
     }
 }

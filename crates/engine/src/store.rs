@@ -108,7 +108,8 @@ impl Store {
         journal::check_formats(&journal_dir)?;
         let (mut index, loaded) = Index::open(&dir.join("index"));
         if let Loaded::Known { state, seq, position } = loaded
-            && journal::holds(&journal_dir, seq, position)
+            && let Some(begins) = index.place(seq)
+            && journal::holds(&journal_dir, seq, begins, position)
         {
             let mut state = *state;
             let journal = Self::tail(&journal_dir, seq, position, &mut state, &mut index)?;

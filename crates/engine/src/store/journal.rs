@@ -15,6 +15,8 @@ use super::{Error, FORMAT};
 
 /// A segment is closed when it is longer than this.
 const SEGMENT_BYTES: u64 = 64 << 20;
+/// No record is longer; a place that says so is wrong.
+const LONGEST: u64 = 1 << 30;
 const MAGIC: &str = "turno-journal";
 
 /// Where a record begins: the first sequence number of its segment, and the byte in it.
@@ -82,17 +84,22 @@ pub(super) fn check_formats(dir: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Whether the record that ends at `position` is the one with that number.
-pub(super) fn holds(dir: &Path, seq: Seq, position: Position) -> bool {
-    if seq.0 == 0 {
-        return false;
-    }
-    segments(dir).is_ok_and(|all| {
-        all.contains(&position.segment)
-            && std::fs::metadata(segment_path(dir, position.segment))
-                .is_ok_and(|m| m.len() >= position.offset)
-            && position.segment <= seq.0
-    })
+/// Whether the record with that number lies exactly there. Anything else than a whole record is a no.
+pub(super) fn holds(dir: &Path, seq: Seq, begins: Position, ends: Position) -> bool {
+    let read = || -> Option<bool> {
+        let length = ends.offset.checked_sub(begins.offset)?;
+        let mut file = File::open(segment_path(dir, begins.segment)).ok()?;
+        file.seek(SeekFrom::Start(begins.offset)).ok()?;
+        let mut line = vec![0; usize::try_from(length).ok()?];
+        file.read_exact(&mut line).ok()?;
+        match decode(&line) {
+            Decoded::Whole(record) => Some(record.seq == seq),
+            Decoded::Bad(_) => None,
+        }
+    };
+    begins.segment == ends.segment
+        && ends.offset.saturating_sub(begins.offset) < LONGEST
+        && read() == Some(true)
 }
 
 /// One line as it lies on disk.

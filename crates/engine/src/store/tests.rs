@@ -82,6 +82,34 @@ fn an_index_ahead_of_the_journal_is_not_believed() {
     assert_eq!(store.head(), Seq(3));
 }
 
+#[test]
+fn an_index_of_another_journal_is_not_believed() {
+    let dir = tempfile::tempdir().unwrap();
+    fill(dir.path(), 3);
+    let three = fs::read(segment(dir.path())).unwrap();
+    fill(dir.path(), 2);
+    // As after a restore from a copy that then went another way, past where the index thinks the end is.
+    fs::write(segment(dir.path()), three).unwrap();
+    fs::rename(dir.path().join("index"), dir.path().join("kept")).unwrap();
+    let other = {
+        let (mut store, mut state) = Store::open(dir.path()).unwrap();
+        for n in 10..20 {
+            let record = Record::of(
+                &mut state,
+                Seq(store.head().0 + 1),
+                Timestamp(1),
+                event(n * 1_000_000),
+            );
+            store.commit(&[record]).unwrap();
+        }
+        state
+    };
+    fs::remove_dir_all(dir.path().join("index")).unwrap();
+    fs::rename(dir.path().join("kept"), dir.path().join("index")).unwrap();
+    let (_, again) = Store::open(dir.path()).unwrap();
+    assert_eq!(again, other);
+}
+
 #[rstest]
 #[case(1)]
 #[case(7)]

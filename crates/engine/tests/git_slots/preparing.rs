@@ -73,6 +73,27 @@ async fn a_slot_is_made_once_and_moved_from_commit_to_commit() {
 }
 
 #[tokio::test]
+async fn new_files_are_found_where_times_were_set_back() {
+    let world = World::new();
+    let first = world.id("main");
+    world.pool.prepare(S1, &first).await.unwrap();
+    let slot = world.pool.prepare(S1, &first).await.unwrap().path;
+    // Turno's index now knows which directories had nothing new, and when they were last changed.
+    let dir = slot.join("src");
+    let before = fs::metadata(&dir).unwrap().modified().unwrap();
+    fs::create_dir(dir.join("deep")).unwrap();
+    fs::write(dir.join("deep/new.rs"), "mine\n").unwrap();
+    fs::write(dir.join("new.rs"), "mine\n").unwrap();
+    let set_back = |path: &Path| fs::File::open(path).unwrap().set_modified(before).unwrap();
+    set_back(&dir.join("deep"));
+    set_back(&dir);
+    let commit = kept(&world.pool.prepare(S1, &first).await.unwrap().salvaged);
+    for path in ["src/new.rs", "src/deep/new.rs"] {
+        assert_eq!(world.show(&commit, path).as_deref(), Some("mine\n"), "{path}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_uncommitted_is_kept_before_a_reset() {
     let world = World::new();
     let before = world.fingerprint();
