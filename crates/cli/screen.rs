@@ -142,7 +142,10 @@ impl Panel {
         if head <= after {
             return after;
         }
-        match handle.reader().after(after, 10_000) {
+        match handle
+            .reader()
+            .after(after, usize::try_from(head.0 - after.0).unwrap_or(1))
+        {
             Ok(records) => {
                 for record in &records {
                     self.record(record);
@@ -151,7 +154,7 @@ impl Panel {
             }
             Err(error) => {
                 self.say(&format!("the journal cannot be shown: {error}"));
-                head
+                after
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 use turno_agents::script::ScriptFile;
@@ -16,8 +17,9 @@ use turno_engine::recover::recover;
 use turno_engine::run::{Desk, Engine, Handle};
 use turno_engine::runner::local::Local;
 use turno_engine::site::Site;
-use turno_engine::socket::Server;
+use turno_engine::socket::{Client, Server};
 use turno_engine::store::Store;
+use turno_engine::workspace::{Error as WorkspaceError, Lock};
 
 use super::report;
 use crate::args::Run;
@@ -86,7 +88,7 @@ pub(crate) async fn shift(
     show: Show,
 ) -> Result<ExitCode, Failure> {
     let head = scene.repo.user_head()?;
-    let lock = scene.dirs.lock()?;
+    let lock = take_lock(scene).await?;
     log_to(scene);
     let (store, state) = Store::open(&scene.dirs.store())?;
     let mut desk = Desk::new(store, state);
@@ -153,6 +155,19 @@ pub(crate) async fn shift(
     }
     drop(lock);
     Ok(exit::of(end))
+}
+
+/// Takes the lock. A verb that only looks has it for a moment; a coordinator has it and listens.
+async fn take_lock(scene: &Scene) -> Result<Lock, Failure> {
+    for _ in 0..30 {
+        match scene.dirs.lock() {
+            Err(WorkspaceError::Taken { .. }) if Client::connect(&scene.dirs.socket()).await.is_err() => {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            other => return Ok(other?),
+        }
+    }
+    Ok(scene.dirs.lock()?)
 }
 
 /// Ends what a coordinator that died has left: its shift is over, what ran is stopped, its work is kept.

@@ -5,6 +5,7 @@ use crate::State;
 use crate::event::{Discard, Event};
 use crate::ids::{IssueId, ShiftId, TaskId};
 use crate::issue::IssueStage;
+use crate::task::Stage;
 
 /// Why a request is refused, with what to do instead.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -38,9 +39,15 @@ pub enum Refused {
     /// The task has landed; a landed task cannot be given up alone.
     #[error("task {0} has landed; it is part of its issue's branch now")]
     HasLanded(TaskId),
+    /// The task was given up before.
+    #[error("task {0} is given up already")]
+    IsDropped(TaskId),
     /// There is nothing on the integration branch.
     #[error("issue {0} has nothing landed to promote; `turno run {0}` works on it")]
     NothingLanded(IssueId),
+    /// A fact that only Turno itself may state, e.g. that a check passed.
+    #[error("that is nothing a person asks for; only turno itself says so")]
+    NotAsked,
     /// No configuration was loaded.
     #[error("no configuration is loaded")]
     NoConfig,
@@ -84,6 +91,7 @@ pub fn admit(state: &State, event: &Event) -> Result<(), Refused> {
             what: Discard::Task(id),
         } => match state.tasks.get(id) {
             None => Err(Refused::NoSuchTask(*id)),
+            Some(task) if matches!(task.stage, Stage::Dropped { .. }) => Err(Refused::IsDropped(*id)),
             Some(task) if task.is_over() => Err(Refused::HasLanded(*id)),
             Some(_) => Ok(()),
         },
@@ -108,7 +116,7 @@ pub fn admit(state: &State, event: &Event) -> Result<(), Refused> {
         | Event::LandingEnded { .. }
         | Event::AttemptFailed { .. }
         | Event::TimePassed
-        | Event::Restarted { .. } => Ok(()),
+        | Event::Restarted { .. } => Err(Refused::NotAsked),
     }
 }
 

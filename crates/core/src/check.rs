@@ -50,6 +50,9 @@ pub enum CheckVerdict {
 pub struct CheckResult {
     /// Which check.
     pub check: CheckName,
+    /// The command that was run.
+    #[serde(default)]
+    pub command: String,
     /// What it showed.
     pub verdict: CheckVerdict,
     /// How long it took.
@@ -96,6 +99,15 @@ impl CheckReport {
             }
         }
         verdict
+    }
+
+    /// Whether every one of these checks was run, in these words: a proof of other checks is none.
+    pub fn covers(&self, checks: &[Check]) -> bool {
+        checks.iter().all(|c| {
+            self.results
+                .iter()
+                .any(|r| r.check == c.name && r.command == c.command)
+        })
     }
 
     /// The results that are not passes.

@@ -119,15 +119,28 @@ impl Turn<'_> {
         }
     }
 
-    /// Tells a task's attempt to stop, unless it was told before.
+    /// Tells a task's attempt to stop. One that is stopping already may be told a stronger reason: a discard
+    /// outranks every other, because what follows is final, and money makes haste, because each message costs.
     fn stop(&mut self, id: TaskId, why: StopWhy) {
-        let now = self.now;
+        let at = self.now;
         let Some(run) = self.task(id).and_then(Task::run_mut) else {
             return;
         };
-        if run.stopping == Stopping::No {
-            run.stopping = Stopping::Asked { why, at: now };
-            let attempt = run.attempt;
+        let attempt = run.attempt;
+        let tell = match run.stopping {
+            Stopping::No => {
+                run.stopping = Stopping::Asked { why, at };
+                true
+            }
+            Stopping::Asked { why: before, .. } => {
+                let hastens = why.is_about_money() && !before.is_about_money();
+                if why == StopWhy::Discarded || hastens && before != StopWhy::Discarded {
+                    run.stopping = Stopping::Asked { why, at };
+                }
+                hastens
+            }
+        };
+        if tell {
             self.commands.push(Command::StopAttempt { attempt, why });
         }
     }

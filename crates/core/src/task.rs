@@ -219,6 +219,11 @@ pub enum StopWhy {
 }
 
 impl StopWhy {
+    /// Whether it is stopped because of what it costs.
+    pub fn is_about_money(self) -> bool {
+        matches!(self, Self::AttemptBudget | Self::ShiftBudget)
+    }
+
     /// A short phrase for people.
     pub fn phrase(self) -> &'static str {
         match self {

@@ -251,7 +251,7 @@ fn a_conflict_goes_back_to_the_head_with_the_hunks() {
 
 #[test]
 fn a_quota_waits_until_it_resets() {
-    let mut world = World::new();
+    let mut world = World::with(|config| config.personas[0].agents.truncate(1));
     world.start_shift(1);
     let reset = world.now + Span(60_000);
     let failure = Failure {
@@ -461,4 +461,107 @@ fn two_landings_never_run_at_once() {
         matches!(&commands[..], [Command::Land(start)] if start.task == second),
         "{commands:?}"
     );
+}
+
+#[rstest]
+#[case(Discard::Issue(turno_core::ids::IssueId(1)))]
+#[case(Discard::Task(task()))]
+fn a_discard_outranks_a_stop_that_is_under_way(#[case] what: Discard) {
+    let mut world = World::new();
+    world.start_shift(2);
+    world.now = world.now + Span(3_600_000);
+    world.take(Event::TimePassed);
+    world.take(Event::Discarded { what });
+    let first = world.task(task()).run().unwrap().attempt;
+    world.end_attempt(
+        first,
+        AgentEnd::Failed(Failure::new(Cause::Stopped, "")),
+        LeftBehind::Nothing,
+    );
+    assert_eq!(world.stage(task()), StageName::Dropped);
+}
+
+#[test]
+fn money_makes_a_polite_stop_a_quick_one() {
+    let mut world = World::new();
+    world.budget = MicroUsd(100_000);
+    world.start_shift(1);
+    world.take(Event::StopAsked { how: StopHow::Now });
+    let commands = world.spend(100_000);
+    assert!(
+        matches!(
+            commands[..],
+            [Command::StopAttempt {
+                why: StopWhy::ShiftBudget,
+                ..
+            }]
+        ),
+        "{commands:?}"
+    );
+}
+
+#[test]
+fn a_report_that_leaves_a_check_out_proves_nothing() {
+    let mut world = World::with(|config| {
+        let mut second = config.checks[0].clone();
+        second.name = "lint".parse().unwrap();
+        config.checks.push(second);
+    });
+    world.start_shift(1);
+    world.end_writer(wrote("a"));
+    world.end_checks(checks_green());
+    assert_ne!(world.stage(task()), StageName::Reviewing);
+    assert_eq!(world.task(task()).tries.get(&Cause::CouldNotCheck), Some(&1));
+}
+
+#[test]
+fn a_proof_by_other_checks_is_proven_again_in_the_next_shift() {
+    let mut world = World::new();
+    world.start_shift(1);
+    world.end_writer(wrote("a"));
+    world.end_checks(checks_green());
+    world.take(Event::StopAsked { how: StopHow::Now });
+    world.end_agent(
+        AgentEnd::Failed(Failure::new(Cause::Stopped, "")),
+        LeftBehind::Nothing,
+    );
+    assert!(matches!(world.task(task()).work(), Some(Work::Review(_))));
+    let mut config = turno_core::config::Config::clone(world.state.config.as_ref().unwrap());
+    config.checks[0].command = "make test-all".to_owned();
+    world.take(Event::ConfigLoaded {
+        config: Box::new(config),
+    });
+    world.start_shift(0);
+    assert_eq!(world.stage(task()), StageName::Checking);
+}
+
+#[test]
+fn a_quota_of_one_agent_is_not_a_wait_for_another() {
+    let mut world = World::new();
+    world.start_shift(1);
+    world.open_session("conversation");
+    let first = world.task(task()).agent_run().unwrap().agent.clone();
+    let failure = Failure {
+        retry_after: RetryAfter::At(world.now + Span(86_400_000)),
+        ..Failure::new(Cause::Quota, "used up")
+    };
+    let commands = world.end_agent(AgentEnd::Failed(failure), LeftBehind::Nothing);
+    let [Command::StartAgent(start)] = &commands[..] else {
+        panic!("{commands:?}")
+    };
+    assert_ne!(start.agent, first);
+    assert_eq!(start.session, Session::Fresh);
+}
+
+#[test]
+fn only_turno_itself_states_what_an_attempt_came_to() {
+    let mut world = World::new();
+    world.start_shift(1);
+    let attempt = world.last_attempt();
+    let forged = Event::ChecksEnded {
+        attempt,
+        report: checks_green(),
+    };
+    let refused = turno_core::admit::admit(&world.state, &forged);
+    assert_eq!(refused, Err(turno_core::admit::Refused::NotAsked));
 }

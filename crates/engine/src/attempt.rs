@@ -11,12 +11,14 @@ pub(crate) use checks::checks;
 pub(crate) use landing::landing;
 
 use turno_core::failure::{Cause, Failure};
+use turno_core::ids::AttemptId;
 use turno_core::task::StopWhy;
 
-use crate::process::supervised::{Bell, StopForce, Supervised};
+use crate::process::supervised::{Bell, StopForce, Supervised, end_supervisor};
 use crate::process::supervisor::End;
+use crate::process::tree::kill_marked;
 use crate::runner::local::{Asked, Ear};
-use crate::site;
+use crate::site::{self, Site};
 
 /// Waits until the attempt is told to stop. Never returns if it is not.
 pub(crate) async fn told_to_stop(ear: &mut Ear) -> StopWhy {
@@ -27,6 +29,18 @@ pub(crate) async fn told_to_stop(ear: &mut Ear) -> StopWhy {
         if ear.changed().await.is_err() {
             // Nobody is left who could ask.
             std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// Waits until the attempt, which was told to stop, is told so again.
+async fn told_again(ear: &mut Ear) -> StopWhy {
+    loop {
+        if ear.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        if let Asked::Stop(why) = *ear.borrow_and_update() {
+            return why;
         }
     }
 }
@@ -67,4 +81,20 @@ fn workspace(error: impl std::fmt::Display) -> Failure {
 
 fn stopped(why: StopWhy) -> Failure {
     Failure::new(Cause::Stopped, why.phrase())
+}
+
+/// Ends whatever runs for an attempt: its own supervisor, those of its checks and its setup, and whoever carries
+/// its marker.
+pub(crate) async fn clear(site: &Site, attempt: AttemptId) {
+    let dir = site.dirs.attempt(attempt);
+    end_supervisor(&dir).await;
+    end_supervisor(&dir.join("setup")).await;
+    for entry in std::fs::read_dir(dir.join("checks"))
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
+        end_supervisor(&entry.path()).await;
+    }
+    kill_marked(&site.marker(attempt)).await;
 }

@@ -8,9 +8,7 @@ use turno_core::failure::{Cause, Failure};
 use turno_core::persona::Access;
 use turno_core::units::Spend;
 
-use crate::attempt::{branch_of, message_of, replay_spend};
-use crate::process::supervised::end_supervisor;
-use crate::process::tree::kill_marked;
+use crate::attempt::{branch_of, clear, message_of, replay_spend};
 use crate::site::Site;
 use crate::slots::SlotPlace;
 
@@ -27,8 +25,7 @@ pub async fn recover(site: &Site, state: &State) -> Option<Event> {
     let mut lost = Vec::new();
     for attempt in attempts {
         let dir = site.dirs.attempt(attempt);
-        end_supervisors(&dir).await;
-        kill_marked(&site.marker(attempt)).await;
+        clear(site, attempt).await;
         let start = std::fs::read(dir.join("start.json"))
             .ok()
             .and_then(|bytes| serde_json::from_slice::<AgentStart>(&bytes).ok());
@@ -48,19 +45,6 @@ pub async fn recover(site: &Site, state: &State) -> Option<Event> {
         });
     }
     Some(Event::Restarted { lost })
-}
-
-/// The attempt's own supervisor, and those of its checks and its setup.
-async fn end_supervisors(dir: &std::path::Path) {
-    end_supervisor(dir).await;
-    end_supervisor(&dir.join("setup")).await;
-    for entry in std::fs::read_dir(dir.join("checks"))
-        .into_iter()
-        .flatten()
-        .flatten()
-    {
-        end_supervisor(&entry.path()).await;
-    }
 }
 
 /// A dead writer's work becomes a commit, so that the next one goes on from it.

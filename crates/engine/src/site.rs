@@ -70,6 +70,15 @@ pub struct Site {
     pace: DefaultDirectRateLimiter,
 }
 
+/// Whether a place was set up now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SetUp {
+    /// Nothing was to be done.
+    Before,
+    /// It was.
+    Done,
+}
+
 /// Why a slot is not ready for work.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -197,7 +206,10 @@ impl Site {
             why = told_to_stop(ear) => return Err(Error::Stopped(why)),
             prepared = self.pool.prepare(place, commit) => prepared?,
         };
-        self.set_up(attempt, task, place, &prepared.path, ear).await?;
+        if self.set_up(attempt, task, place, &prepared.path, ear).await? == SetUp::Done {
+            // What git does not ignore would pass for the agent's work, or a reader's.
+            self.pool.discard(place, commit).await?;
+        }
         Ok(prepared)
     }
 
@@ -209,21 +221,24 @@ impl Site {
         place: SlotPlace,
         path: &Path,
         ear: &mut Ear,
-    ) -> Result<(), Error> {
+    ) -> Result<SetUp, Error> {
         let setup = &self.config.setup;
+        let mut done = SetUp::Before;
         for file in &setup.copy {
-            copy_into(self.repo().root(), path, file)?;
+            if copy_into(self.repo().root(), path, file)? == SetUp::Done {
+                done = SetUp::Done;
+            }
         }
         let Some(command) = &setup.command else {
-            return Ok(());
+            return Ok(done);
         };
         let inode = std::os::unix::fs::MetadataExt::ino(
             &std::fs::metadata(path).map_err(|e| Error::Setup(e.to_string()))?,
         );
         let wanted = format!("{inode} {command}");
         let note = self.dirs.slots().join(format!("{place}.setup"));
-        if std::fs::read_to_string(&note).is_ok_and(|done| done == wanted) {
-            return Ok(());
+        if std::fs::read_to_string(&note).is_ok_and(|noted| noted == wanted) {
+            return Ok(done);
         }
         let dir = self.dirs.attempt(attempt).join("setup");
         let argv = shell(command);
@@ -238,7 +253,8 @@ impl Site {
             let said = crate::transcript::end_of(&dir.join(files::OUT), 2000);
             return Err(Error::Setup(format!("`{command}` ended with {end:?}: {said}")));
         }
-        std::fs::write(&note, wanted).map_err(|e| Error::Setup(e.to_string()))
+        std::fs::write(&note, wanted).map_err(|e| Error::Setup(e.to_string()))?;
+        Ok(SetUp::Done)
     }
 }
 
@@ -258,7 +274,7 @@ pub fn marker(dirs: &StateDir, attempt: AttemptId) -> String {
     format!("{sum:08x}-{attempt}")
 }
 
-fn copy_into(from: &Path, to: &Path, file: &str) -> Result<(), Error> {
+fn copy_into(from: &Path, to: &Path, file: &str) -> Result<SetUp, Error> {
     let inside = Path::new(file)
         .components()
         .all(|c| matches!(c, std::path::Component::Normal(_)));
@@ -269,13 +285,13 @@ fn copy_into(from: &Path, to: &Path, file: &str) -> Result<(), Error> {
     }
     let (source, target) = (from.join(file), to.join(file));
     if !source.is_file() || target.exists() {
-        return Ok(());
+        return Ok(SetUp::Before);
     }
     let copied = target
         .parent()
         .map_or(Ok(()), std::fs::create_dir_all)
         .and_then(|()| std::fs::copy(&source, &target));
     copied
-        .map(|_| ())
+        .map(|_| SetUp::Done)
         .map_err(|e| Error::Setup(format!("cannot copy {file}: {e}")))
 }

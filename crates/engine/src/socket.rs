@@ -130,7 +130,11 @@ impl Server {
                     () = until.cancelled() => return,
                     accepted = listener.accept() => accepted,
                 };
-                let Ok((stream, _)) = stream else { continue };
+                let Ok((stream, _)) = stream else {
+                    // E.g. no file descriptors left: others need a moment to give some back.
+                    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                    continue;
+                };
                 let (handle, live, until) = (handle.clone(), live.clone(), until.clone());
                 served.spawn(async move {
                     tokio::select! {
@@ -201,7 +205,10 @@ async fn serve(stream: UnixStream, handle: &Handle, live: &Live) -> std::io::Res
 async fn give(writer: &mut OwnedWriteHalf, handle: &Handle, after: Seq, head: Seq) -> std::io::Result<Seq> {
     let mut at = after;
     while at < head {
-        let records = match handle.reader().after(at, 500) {
+        let records = match handle
+            .reader()
+            .after(at, usize::try_from(head.0 - at.0).unwrap_or(500).min(500))
+        {
             Ok(records) => records,
             Err(error) => {
                 say(writer, &Answer::Failed(error.to_string())).await?;

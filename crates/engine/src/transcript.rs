@@ -1,8 +1,9 @@
 //! Owns the reading of what an attempt said while it still says it. The raw bytes are on disk before they are
 //! seen here; this file only cuts them into lines: decoded one whole line at a time, each capped.
 
+use std::borrow::Cow;
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use turno_agents::dialect::Line;
@@ -11,11 +12,15 @@ use turno_core::check::LogRef;
 /// A longer line is cut: its beginning is parsed, the rest stays in the transcript.
 pub const LINE_CAP: usize = 4 << 20;
 
+/// How much is read at once.
+const CHUNK: usize = 1 << 16;
+
 /// How far a transcript has been read.
 #[derive(Debug)]
 pub struct Tail {
     path: PathBuf,
     file: Option<File>,
+    buffer: Vec<u8>,
     part: Vec<u8>,
     skipping: Skipping,
     cap: usize,
@@ -38,6 +43,7 @@ impl Tail {
         Self {
             path,
             file: None,
+            buffer: Vec::new(),
             part: Vec::new(),
             skipping: Skipping::No,
             cap,
@@ -46,23 +52,28 @@ impl Tail {
 
     /// Gives every line that has come since the last call. True when there was any output at all.
     pub fn read(&mut self, mut each: impl FnMut(Line<'_>)) -> bool {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        buffer.resize(CHUNK, 0);
         let mut any = false;
-        let mut buffer = vec![0; 1 << 16];
-        loop {
-            if self.file.is_none() {
-                self.file = File::open(&self.path).ok();
-            }
-            let Some(file) = &mut self.file else { return any };
-            match file.read(&mut buffer) {
-                Ok(0) => return any,
-                Ok(count) => {
-                    any = true;
-                    self.take(&buffer[..count], &mut each);
-                }
-                Err(error) => {
-                    tracing::warn!(path = %self.path.display(), %error, "cannot read a transcript");
-                    return any;
-                }
+        while let Some(count) = self.read_some(&mut buffer) {
+            any = true;
+            self.take(&buffer[..count], &mut each);
+        }
+        self.buffer = buffer;
+        any
+    }
+
+    /// How many more bytes there are; none at the end of what there is by now.
+    fn read_some(&mut self, buffer: &mut [u8]) -> Option<usize> {
+        if self.file.is_none() {
+            self.file = File::open(&self.path).ok();
+        }
+        match self.file.as_mut()?.read(buffer) {
+            Ok(0) => None,
+            Ok(count) => Some(count),
+            Err(error) => {
+                tracing::warn!(path = %self.path.display(), %error, "cannot read a transcript");
+                None
             }
         }
     }
@@ -71,21 +82,23 @@ impl Tail {
     pub fn finish(mut self, mut each: impl FnMut(Line<'_>)) {
         self.read(&mut each);
         if !self.part.is_empty() && self.skipping == Skipping::No {
-            each(Line::Whole(&String::from_utf8_lossy(&self.part)));
+            each(Line::Whole(&decoded(&self.part)));
         }
     }
 
     fn take(&mut self, mut bytes: &[u8], each: &mut impl FnMut(Line<'_>)) {
-        while let Some(end) = bytes.iter().position(|b| *b == b'\n') {
+        while let Some(end) = memchr::memchr(b'\n', bytes) {
             let (line, rest) = bytes.split_at(end);
             bytes = &rest[1..];
+            // Most lines lie in one piece and need not be held.
+            if self.skipping == Skipping::No && self.part.is_empty() && line.len() <= self.cap {
+                each(Line::Whole(&decoded(without_return(line))));
+                continue;
+            }
             self.hold(line, each);
             match self.skipping {
                 Skipping::RestOfLine => self.skipping = Skipping::No,
-                Skipping::No => {
-                    let whole = self.part.strip_suffix(b"\r").unwrap_or(&self.part);
-                    each(Line::Whole(&String::from_utf8_lossy(whole)));
-                }
+                Skipping::No => each(Line::Whole(&decoded(without_return(&self.part)))),
             }
             self.part.clear();
         }
@@ -100,20 +113,33 @@ impl Tail {
         let room = self.cap.saturating_sub(self.part.len());
         self.part.extend_from_slice(&bytes[..bytes.len().min(room)]);
         if bytes.len() > room {
-            each(Line::Cut(&String::from_utf8_lossy(&self.part)));
+            each(Line::Cut(&decoded(&self.part)));
             self.part.clear();
             self.skipping = Skipping::RestOfLine;
         }
     }
 }
 
+fn without_return(line: &[u8]) -> &[u8] {
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
+/// The text of a line. Almost all are UTF-8, and to find that out is several times faster than to mend one.
+fn decoded(line: &[u8]) -> Cow<'_, str> {
+    std::str::from_utf8(line).map_or_else(|_| String::from_utf8_lossy(line), Cow::Borrowed)
+}
+
 /// The last `limit` bytes of a file, as text; empty when there is none.
 pub fn end_of(path: &Path, limit: usize) -> String {
-    let Ok(bytes) = std::fs::read(path) else {
-        return String::new();
+    let read = || {
+        let mut file = File::open(path)?;
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(limit as u64)))?;
+        let mut bytes = Vec::new();
+        file.take(limit as u64).read_to_end(&mut bytes)?;
+        Ok::<_, std::io::Error>(bytes)
     };
-    let from = bytes.len().saturating_sub(limit);
-    String::from_utf8_lossy(&bytes[from..]).into_owned()
+    read().map_or_else(|_| String::new(), |bytes| decoded(&bytes).into_owned())
 }
 
 /// A reference to a file below the state directory.
@@ -161,6 +187,34 @@ mod tests {
     fn a_character_cut_between_two_reads_is_whole() {
         let text = "gr\u{fc}n\n".as_bytes();
         assert_eq!(lines(&[&text[..3], &text[3..]], 100), ["gr\u{fc}n"]);
+    }
+
+    #[test]
+    fn what_is_no_text_is_mended() {
+        assert_eq!(
+            lines(&[b"a\xffb\nc", b"\xff\n\n"], 100),
+            ["a\u{fffd}b", "c\u{fffd}", ""]
+        );
+    }
+
+    #[test]
+    fn a_line_as_long_as_the_cap_is_whole() {
+        assert_eq!(
+            lines(&[b"1234\n12", b"34\n12345\n"], 4),
+            ["1234", "1234", "CUT 1234"]
+        );
+    }
+
+    #[test]
+    fn the_end_of_a_file_is_read_and_no_more() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("err");
+        assert_eq!(end_of(&path, 4), "");
+        std::fs::write(&path, "something").unwrap();
+        assert_eq!(
+            (end_of(&path, 5), end_of(&path, 50)),
+            ("thing".into(), "something".into())
+        );
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Owns the state directory: where it is, what lies where in it, and the lock that lets one process in.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{Read, Seek, Write};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use turno_core::ids::AttemptId;
@@ -140,7 +141,13 @@ impl StateDir {
             path: self.root.clone(),
             source,
         };
-        std::fs::create_dir_all(&self.root).map_err(unusable)?;
+        // What agents say and what they are told is nobody else's business.
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&self.root)
+            .map_err(unusable)?;
+        std::fs::set_permissions(&self.root, Permissions::from_mode(0o700)).map_err(unusable)?;
         let mut file = OpenOptions::new()
             .create(true)
             .truncate(false)

@@ -135,6 +135,7 @@ impl Runner for Hands {
                     .checks
                     .iter()
                     .map(|c| CheckResult {
+                        command: c.command.clone(),
                         check: c.name.clone(),
                         verdict: CheckVerdict::Pass,
                         took: Span(1),

@@ -6,7 +6,7 @@ use crate::check::{CheckReport, CheckVerdict, ReportVerdict};
 use crate::command::{CheckStart, Command};
 use crate::failure::{Cause, Failure};
 use crate::ids::{AttemptId, SlotId, TaskId};
-use crate::policy::ReviewRule;
+use crate::policy::{ReviewRule, UncheckedRule};
 use crate::shift::ShiftStage;
 use crate::task::{
     Approved, Because, Change, Consent, Progress, Proof, Proven, Stage, StopWhy, Stopping, Work,
@@ -71,6 +71,10 @@ impl Turn<'_> {
             );
         }
         match report.verdict() {
+            ReportVerdict::Green if !self.covered(report) => {
+                let failure = Failure::new(Cause::CouldNotCheck, "not every check was run");
+                self.retry(task.id, Work::Check(change), &failure);
+            }
             ReportVerdict::Green => self.proven(
                 task.id,
                 Proven {
@@ -87,6 +91,43 @@ impl Turn<'_> {
                 }
             },
         }
+    }
+
+    fn covered(&self, report: &CheckReport) -> bool {
+        self.state
+            .config
+            .as_ref()
+            .is_some_and(|c| report.covers(&c.checks))
+    }
+
+    /// Work as the configuration of now sees it: a proof by other checks, or a consent that is not enough any
+    /// more, is no proof and no consent.
+    pub(super) fn held_to_now(&self, work: Work) -> Work {
+        let Some(config) = &self.state.config else {
+            return work;
+        };
+        let proven = match &work {
+            Work::Review(proven) | Work::Land(Approved { proven, .. }) => proven,
+            Work::Write(_) | Work::Check(_) => return work,
+        };
+        let holds = match &proven.proof {
+            Proof::Checked(report) => report.covers(&config.checks),
+            Proof::NoChecks => {
+                config.checks.is_empty() && config.policy.unchecked == UncheckedRule::LandOnReview
+            }
+        };
+        if !holds {
+            return Work::Check(proven.change.clone());
+        }
+        if let Work::Land(Approved {
+            proven,
+            consent: Consent::Waived,
+        }) = &work
+            && config.policy.review == ReviewRule::Required
+        {
+            return Work::Review(proven.clone());
+        }
+        work
     }
 
     /// Red checks go back to the writer with their output.

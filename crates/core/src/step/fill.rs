@@ -143,6 +143,12 @@ fn shift_for(state: &State, issue: IssueId) -> Result<(&Shift, &Config), Waiting
         .filter(|s| s.issues.contains(&issue))
         .ok_or(Waiting::NoShift)?;
     let config = state.config.as_ref().ok_or(Waiting::NoShift)?;
+    // A closed issue has no branch that anything could land on.
+    state
+        .issues
+        .get(&issue)
+        .and_then(|i| i.integration())
+        .ok_or(Waiting::NoShift)?;
     match shift.stage {
         ShiftStage::Running => Ok((shift, config)),
         ShiftStage::Winding(winding) => Err(Waiting::WindingDown(winding)),
@@ -253,7 +259,8 @@ fn pick_agent(
 }
 
 /// Failures after which another agent may do better.
-const PERSONAL: [Cause; 6] = [
+pub(super) const PERSONAL: [Cause; 7] = [
+    Cause::Quota,
     Cause::Agent,
     Cause::NoOutcome,
     Cause::NoChange,
@@ -365,7 +372,9 @@ impl Turn<'_> {
                     continue;
                 };
                 if let Ok(offer) = offer(self.state, shift, &config, persona, task, &work) {
-                    self.start_agent(id, work, persona, offer, &config);
+                    if self.start_agent(id, work, persona, offer, &config).is_none() {
+                        continue;
+                    }
                     let turn = self.state.desk.ring.remove(place);
                     self.state.desk.ring.push(turn);
                     return true;
@@ -375,6 +384,7 @@ impl Turn<'_> {
         false
     }
 
+    /// `None` when nothing was started.
     fn start_agent(
         &mut self,
         id: TaskId,
@@ -382,15 +392,11 @@ impl Turn<'_> {
         persona: &Persona,
         offer: Offer,
         config: &Config,
-    ) {
-        let Some(issue) = self.state.issues.get(&id.issue).cloned() else {
-            return;
-        };
-        let Some((_, head)) = issue.integration() else {
-            return;
-        };
+    ) -> Option<()> {
+        let issue = self.state.issues.get(&id.issue).cloned()?;
+        let (_, head) = issue.integration()?;
         let run = self.new_run(persona.wall_clock);
-        let Some(task) = self.task(id) else { return };
+        let task = self.task(id)?;
         let round = task.attempts.entry(persona.name.clone()).or_default();
         *round += 1;
         let round = *round;
@@ -451,6 +457,7 @@ impl Turn<'_> {
                 silence: config.policy.silence,
             },
         })));
+        Some(())
     }
 }
 

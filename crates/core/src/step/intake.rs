@@ -114,24 +114,26 @@ impl Turn<'_> {
         }
         let again: Vec<TaskId> = self.state.tasks_of(id).map(|t| t.id).collect();
         for id in again {
-            let Some(task) = self.task(id) else { continue };
-            match &task.stage {
-                Stage::Parked { work, .. } | Stage::Backoff { work, .. } => {
-                    task.stage = Stage::Ready {
-                        work: work.clone(),
-                        since: now,
-                    };
-                    task.tries.clear();
-                    task.progress.clear();
-                }
+            let Some(task) = self.state.tasks.get(&id) else {
+                continue;
+            };
+            let (work, waited) = match &task.stage {
+                Stage::Parked { work, .. } | Stage::Backoff { work, .. } => (work.clone(), true),
+                Stage::Ready { work, .. } => (work.clone(), false),
                 Stage::Blocked
-                | Stage::Ready { .. }
                 | Stage::Writing { .. }
                 | Stage::Checking { .. }
                 | Stage::Reviewing { .. }
                 | Stage::Landing { .. }
                 | Stage::Landed { .. }
-                | Stage::Dropped { .. } => {}
+                | Stage::Dropped { .. } => continue,
+            };
+            let work = self.held_to_now(work);
+            let Some(task) = self.task(id) else { continue };
+            task.stage = Stage::Ready { work, since: now };
+            if waited {
+                task.tries.clear();
+                task.progress.clear();
             }
         }
     }

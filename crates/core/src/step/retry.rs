@@ -9,6 +9,8 @@ use crate::task::{
 };
 use crate::units::Span;
 
+/// No account's limit lasts longer.
+const LONGEST_QUOTA: Span = Span::seconds(8 * 24 * 3600);
 /// The same vector this often asks for a fresh session; once more parks the task.
 const SEEN_BEFORE: usize = 1;
 
@@ -44,7 +46,8 @@ impl Turn<'_> {
             return;
         }
         let until = match failure.retry_after {
-            RetryAfter::At(at) => at,
+            // A time from outside may be nonsense; nobody waits longer than the longest quota does.
+            RetryAfter::At(at) => at.min(now + LONGEST_QUOTA),
             RetryAfter::Policy => now + row.wait.doubled(u32::from(count) - 1).min(longest),
         };
         task.stage = if until <= now {

@@ -1,6 +1,7 @@
 //! Owns the end of an agent's run, and of a writer's in particular.
 
 use super::Turn;
+use super::fill::PERSONAL;
 use crate::event::{AgentEnd, LeftBehind};
 use crate::failure::{Cause, Failure};
 use crate::ids::{AttemptId, CommitId, TaskId, TreeId};
@@ -86,6 +87,10 @@ impl Turn<'_> {
             writer: run.actor(),
             summary: summary.to_owned(),
         };
+        if let Some(task) = self.task(id) {
+            // It has delivered: what failed before says nothing about who should do the next turn.
+            task.tries.retain(|cause, _| !PERSONAL.contains(cause));
+        }
         let Some(config) = self.state.config.clone() else {
             return;
         };
@@ -123,7 +128,21 @@ impl Turn<'_> {
             task.session = WriterSession::Fresh;
         }
         let next = go_on_from(job, run, left, failure);
+        if failure.cause == Cause::Quota && self.others_than(run) {
+            // Another account may go on at once; this conversation cannot.
+            if let Some(task) = self.task(id) {
+                task.session = WriterSession::Fresh;
+            }
+            let sooner = Failure::new(failure.cause, failure.detail.clone());
+            return self.retry(id, Work::Write(next), &sooner);
+        }
         self.retry(id, Work::Write(next), failure);
+    }
+
+    /// Whether another agent may play the same persona.
+    fn others_than(&self, run: &AgentRun) -> bool {
+        let persona = self.state.config.as_ref().and_then(|c| c.persona(&run.persona));
+        persona.is_some_and(|p| p.agents.iter().any(|a| *a != run.agent))
     }
 }
 

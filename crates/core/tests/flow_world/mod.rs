@@ -77,6 +77,7 @@ fn report(verdict: CheckVerdict) -> CheckReport {
         bytes: 0,
     };
     let result = CheckResult {
+        command: "make test".to_owned(),
         check: "test".parse().unwrap(),
         verdict,
         took: Span(1),

@@ -286,9 +286,13 @@ impl World {
         if self.strikes(Fault::Discards, 1) {
             let ids: Vec<_> = self.state.tasks.keys().copied().collect();
             if let Some(id) = ids.get(usize::try_from(self.rng.below(ids.len() as u64)).unwrap()) {
-                self.take(Event::Discarded {
-                    what: Discard::Task(*id),
-                })?;
+                let whole = self.rng.chance(30);
+                let what = if whole {
+                    Discard::Issue(id.issue)
+                } else {
+                    Discard::Task(*id)
+                };
+                self.take(Event::Discarded { what })?;
             }
         }
         Ok(())

@@ -85,15 +85,38 @@ impl Bench<'_> {
     ) -> CheckReport {
         let mut results = Vec::new();
         for check in self.checks {
-            if was_stopped(ear).is_some() {
-                break;
-            }
-            results.push(self.check(check, path, ear).await);
+            // A check that was not run is in the report as such: the rest alone would pass for the whole.
+            let result = match was_stopped(ear) {
+                Some(_) => self.not_run(check, "it was stopped before its turn"),
+                None => self.check(check, path, ear).await,
+            };
+            results.push(result);
         }
         CheckReport {
             commit: commit.clone(),
             tree: tree.clone(),
             results,
+        }
+    }
+
+    /// A report in which nothing could be run.
+    pub(super) fn none_run(&self, commit: &CommitId, tree: &TreeId, why: &str) -> CheckReport {
+        let results = self.checks.iter().map(|check| self.not_run(check, why)).collect();
+        CheckReport {
+            commit: commit.clone(),
+            tree: tree.clone(),
+            results,
+        }
+    }
+
+    fn not_run(&self, check: &Check, why: &str) -> CheckResult {
+        let dir = self.site.dirs.attempt(self.attempt);
+        CheckResult {
+            check: check.name.clone(),
+            command: check.command.clone(),
+            verdict: CheckVerdict::CouldNotRun { why: why.to_owned() },
+            took: Span(0),
+            log: log_ref(self.site.dirs.root(), &dir.join("checks")),
         }
     }
 
@@ -155,6 +178,7 @@ impl Bench<'_> {
         self.site.live.say(self.attempt, Doing::Step(text));
         CheckResult {
             check: name.clone(),
+            command: check.command.clone(),
             verdict,
             took,
             log,

@@ -33,7 +33,7 @@ pub(crate) async fn landing(site: &Site, start: LandStart, mouth: Mouth, mut ear
     let ended = land(&site.pool, &request, async |path, commit, tree| {
         let set_up = site.set_up(start.attempt, start.task, SlotPlace::Landing, path, &mut ear);
         if let Err(error) = set_up.await {
-            tracing::warn!(%error, "the landing place could not be set up");
+            return bench.none_run(commit, tree, &error.to_string());
         }
         bench.run(path, commit, tree, &mut ear).await
     })

@@ -12,7 +12,7 @@ use turno_core::failure::{Cause, Failure};
 use turno_core::task::StopWhy;
 use turno_core::units::Spend;
 
-use super::{stopped, told_to_stop};
+use super::{stopped, told_again, told_to_stop};
 use crate::live::Doing;
 use crate::process::supervised::{Bell, StopForce, Supervised};
 use crate::process::supervisor::{End, ExitKind, files};
@@ -24,6 +24,8 @@ use crate::transcript::{Tail, end_of};
 const POLITE: Duration = Duration::from_secs(3);
 /// How long an agent may stay after it has said all and its input is closed.
 const LEAVE: Duration = Duration::from_secs(20);
+/// How long a supervisor has to end everything once it was told to.
+const GIVE_UP: Duration = Duration::from_secs(40);
 const STDERR_SHOWN: usize = 4000;
 
 /// What came of a conversation.
@@ -51,6 +53,8 @@ struct Talk<'a> {
     ending: Ending,
     /// When the stop goes on to the next rung, if one is under way.
     next_rung: Option<Instant>,
+    /// When the supervisor is not waited for any more.
+    give_up: Option<Instant>,
 }
 
 #[expect(
@@ -89,6 +93,7 @@ pub(super) async fn talk(
         spend: Spend::NOTHING,
         ending: Ending::Not,
         next_rung: None,
+        give_up: None,
     };
     for line in &launch.input {
         talk.run.say(line).await;
@@ -102,7 +107,7 @@ pub(super) async fn talk(
     let silence = Duration::from_millis(start.limits.silence.0);
     let mut heard_at = Instant::now();
     loop {
-        let rung = talk.next_rung;
+        let (rung, give_up) = (talk.next_rung, talk.give_up);
         tokio::select! {
             bell = talk.run.bell() => {
                 if talk.read(&mut tail).await {
@@ -112,18 +117,29 @@ pub(super) async fn talk(
                     break;
                 }
             }
-            why = told_to_stop(&mut ear), if talk.ending == Ending::Not => talk.stop(why).await,
+            why = told(&mut ear, talk.ending) => match talk.ending {
+                Ending::Told(_) => talk.hasten(why),
+                Ending::Not | Ending::Silent => talk.stop(why).await,
+            },
             () = sleep_until(heard_at + silence), if talk.ending == Ending::Not && rung.is_none() => {
                 talk.ending = Ending::Silent;
                 talk.ask_politely().await;
             }
+            () = sleep_until(give_up.unwrap_or(heard_at)), if give_up.is_some() => break,
             () = sleep_until(rung.unwrap_or(heard_at)), if rung.is_some() => {
-                talk.next_rung = None;
-                talk.run.stop(StopForce::Ladder);
+                talk.end_by(StopForce::Ladder);
             }
         }
     }
     talk.over(tail, dir).await
+}
+
+/// Waits for a word from the core: the first, or after that the next.
+async fn told(ear: &mut Ear, ending: Ending) -> StopWhy {
+    match ending {
+        Ending::Told(_) => told_again(ear).await,
+        Ending::Not | Ending::Silent => told_to_stop(ear).await,
+    }
 }
 
 impl Talk<'_> {
@@ -162,26 +178,37 @@ impl Talk<'_> {
     /// A stop for money is a kill: every further message costs. Any other begins with a request.
     async fn stop(&mut self, why: StopWhy) {
         self.ending = Ending::Told(why);
-        match why {
-            StopWhy::ShiftBudget | StopWhy::AttemptBudget => {
-                self.next_rung = None;
-                self.run.stop(StopForce::Kill);
-            }
-            StopWhy::WallClock | StopWhy::Asked | StopWhy::Discarded => self.ask_politely().await,
+        if why.is_about_money() {
+            self.end_by(StopForce::Kill);
+        } else {
+            self.ask_politely().await;
+        }
+    }
+
+    /// A stop under way is told again; if it is about money now, it is not polite any more.
+    fn hasten(&mut self, why: StopWhy) {
+        self.ending = Ending::Told(why);
+        if why.is_about_money() {
+            self.end_by(StopForce::Kill);
         }
     }
 
     async fn ask_politely(&mut self) {
         let lines = self.conversation.interrupt();
         if lines.is_empty() {
-            self.next_rung = None;
-            self.run.stop(StopForce::Ladder);
-            return;
+            return self.end_by(StopForce::Ladder);
         }
         for line in lines {
             self.run.say(&line).await;
         }
         self.next_rung = Some(Instant::now() + POLITE);
+    }
+
+    /// The supervisor's turn. If it does not answer either, nobody waits for it.
+    fn end_by(&mut self, force: StopForce) {
+        self.next_rung = None;
+        self.run.stop(force);
+        self.give_up.get_or_insert(Instant::now() + GIVE_UP);
     }
 
     /// The supervisor is gone, and so is everything below it.

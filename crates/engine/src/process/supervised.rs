@@ -13,6 +13,9 @@ use super::Error;
 use super::supervisor::{End, Orders, files, write_whole};
 use super::tree::{self, Identity, MARKER};
 
+/// How long a supervisor may take to end once its program is over or was stopped: its own grace, and more.
+const LAST: Duration = Duration::from_secs(30);
+
 /// How far a stop goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StopForce {
@@ -136,8 +139,15 @@ impl Supervised {
     /// Waits until the supervisor and everything below it is gone. Without an exit file the end is unknown.
     pub async fn wait(mut self) -> Option<End> {
         drop(self.input.take());
-        if let Err(error) = self.child.wait().await {
-            tracing::error!(%error, "cannot wait for a supervisor");
+        match tokio::time::timeout(LAST, self.child.wait()).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => tracing::error!(%error, "cannot wait for a supervisor"),
+            Err(_) => {
+                tracing::error!(marker = self.marker, "a supervisor does not end; it is killed");
+                if let Err(error) = self.child.kill().await {
+                    tracing::error!(%error, "a supervisor cannot be killed");
+                }
+            }
         }
         let end = read_end(&self.dir);
         if end.is_none() {

@@ -22,11 +22,13 @@ use serde::{Deserialize, Serialize};
 
 use super::tree::{self, Identity};
 
-/// How much is moved at once: what a pipe holds. With larger ones, lines reached their reader later in all
-/// (measured).
+/// How much is moved at once: what a pipe holds. Larger ones, with a larger pipe, gained nothing (measured).
 const CHUNK: usize = 1 << 16;
 /// How often a stream is read before everything else is looked at again: a flood must not outrun the limits.
 const READS: usize = 16;
+
+/// How long killing is tried.
+const IN_VAIN: Duration = Duration::from_secs(10);
 
 /// What is to be run. The environment is not part of it: the supervisor hands on its own.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -127,8 +129,8 @@ enum Ladder {
     Standing,
     /// The program was asked to leave; it is killed then.
     Asked(Instant),
-    /// The tree is being killed.
-    Killing,
+    /// The tree is being killed, since then.
+    Killing(Instant),
 }
 
 struct Supervisor {
@@ -207,10 +209,10 @@ impl Supervisor {
             alone |= self.reap();
             if self.exit.is_some() && !alone {
                 // The program is gone: whatever it left is not allowed to stay.
-                self.ladder = Ladder::Killing;
+                self.kill();
             }
             self.climb();
-            if alone && !pumped {
+            if (alone && !pumped) || self.is_in_vain() {
                 break;
             }
             if !pumped {
@@ -228,7 +230,7 @@ impl Supervisor {
         let until = match self.ladder {
             Ladder::Standing => self.limit.saturating_duration_since(Instant::now()),
             Ladder::Asked(kill_at) => kill_at.saturating_duration_since(Instant::now()),
-            Ladder::Killing => Duration::from_millis(5),
+            Ladder::Killing(_) => Duration::from_millis(5),
         };
         let millis = u16::try_from(until.as_millis().min(30_000))
             .unwrap_or(30_000)
@@ -333,10 +335,22 @@ impl Supervisor {
         }
     }
 
+    /// From now on the tree is killed.
+    fn kill(&mut self) {
+        if !matches!(self.ladder, Ladder::Killing(_)) {
+            self.ladder = Ladder::Killing(Instant::now());
+        }
+    }
+
+    /// Whether something cannot be killed, e.g. because another user owns it. Waiting on would help nobody.
+    fn is_in_vain(&self) -> bool {
+        matches!(self.ladder, Ladder::Killing(since) if since.elapsed() > IN_VAIN)
+    }
+
     /// Kills the tree.
     fn stop_as(&mut self, why: End) {
         self.verdict.get_or_insert(why);
-        self.ladder = Ladder::Killing;
+        self.kill();
     }
 
     fn climb(&mut self) {
@@ -347,9 +361,9 @@ impl Supervisor {
         if let Ladder::Asked(kill_at) = self.ladder
             && now >= kill_at
         {
-            self.ladder = Ladder::Killing;
+            self.kill();
         }
-        if self.ladder == Ladder::Killing {
+        if let Ladder::Killing(_) = self.ladder {
             for pid in tree::descendants(std::process::id().cast_signed()) {
                 tree::send(pid, Signal::SIGKILL);
             }

@@ -57,20 +57,19 @@ impl Shared {
         }
         self.told.notify_waiters();
     }
+
+    /// Tells an attempt's ending, if it was not told before.
+    fn end(&self, attempt: AttemptId, event: Event) {
+        if locked(&self.running).remove(&attempt).is_some() {
+            self.tell(event);
+        }
+    }
 }
 
-/// The mouth of one attempt. Its ending is told exactly once: if the attempt's task panics or is dropped, the
-/// ending is that it was lost.
+/// The mouth of one attempt. Its ending is told once; whoever runs the attempt sees to it that it is told.
 pub(crate) struct Mouth {
     attempt: AttemptId,
     shared: Arc<Shared>,
-    ended: Ended,
-}
-
-#[derive(PartialEq, Eq)]
-enum Ended {
-    NotYet,
-    Told,
 }
 
 impl Mouth {
@@ -92,31 +91,13 @@ impl Mouth {
         });
     }
 
-    pub(crate) fn end(mut self, event: Event) {
-        self.ended = Ended::Told;
-        locked(&self.shared.running).remove(&self.attempt);
-        self.shared.tell(event);
+    pub(crate) fn end(self, event: Event) {
+        self.shared.end(self.attempt, event);
     }
 
     pub(crate) fn fail(self, failure: Failure) {
         let attempt = self.attempt;
         self.end(Event::AttemptFailed { attempt, failure });
-    }
-}
-
-impl Drop for Mouth {
-    fn drop(&mut self) {
-        if self.ended == Ended::NotYet {
-            locked(&self.shared.running).remove(&self.attempt);
-            let failure = Failure::new(
-                Cause::Lost,
-                "its task ended without a word; this is a bug in turno",
-            );
-            self.shared.tell(Event::AttemptFailed {
-                attempt: self.attempt,
-                failure,
-            });
-        }
     }
 }
 
@@ -147,17 +128,28 @@ impl Runner for Local {
         }
         let (stop, ear) = watch::channel(Asked::GoOn);
         locked(&self.shared.running).insert(attempt, stop);
+        let shared = Arc::clone(&self.shared);
         let mouth = Mouth {
             attempt,
-            shared: Arc::clone(&self.shared),
-            ended: Ended::NotYet,
+            shared: Arc::clone(&shared),
         };
         let site = Arc::clone(&self.site);
         self.tasks.spawn(async move {
-            match work {
-                Submission::Agent(start) => attempt::agent(&site, *start, mouth, ear).await,
-                Submission::Checks(start) => attempt::checks(&site, *start, mouth, ear).await,
-                Submission::Landing(start) => attempt::landing(&site, *start, mouth, ear).await,
+            let at = Arc::clone(&site);
+            let work = tokio::spawn(async move {
+                match work {
+                    Submission::Agent(start) => attempt::agent(&at, *start, mouth, ear).await,
+                    Submission::Checks(start) => attempt::checks(&at, *start, mouth, ear).await,
+                    Submission::Landing(start) => attempt::landing(&at, *start, mouth, ear).await,
+                }
+            });
+            let panicked = work.await.is_err();
+            let silent = locked(&shared.running).contains_key(&attempt);
+            if panicked || silent {
+                // Its slot is not free before nothing of it runs any more.
+                attempt::clear(&site, attempt).await;
+                let failure = Failure::new(Cause::Lost, "its task broke off; this is a bug in turno");
+                shared.end(attempt, Event::AttemptFailed { attempt, failure });
             }
         });
         Submitted::Accepted

@@ -284,6 +284,8 @@ impl Journal {
                     .append(true)
                     .open(&path)
                     .map_err(Error::io("open", &path))?;
+                // What was read back may never have been synced; from here on it counts as committed.
+                file.sync_data().map_err(Error::io("write", &path))?;
                 Ok(Self {
                     dir: dir.to_owned(),
                     file,

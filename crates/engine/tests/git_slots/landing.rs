@@ -19,6 +19,7 @@ fn report(commit: &CommitId, tree: &TreeId, verdict: CheckVerdict) -> CheckRepor
         bytes: 0,
     };
     let result = CheckResult {
+        command: String::new(),
         check: "test".parse().unwrap(),
         verdict,
         took: Span(1),

@@ -247,6 +247,7 @@ impl World {
         let results = checks
             .iter()
             .map(|check| CheckResult {
+                command: check.command.clone(),
                 check: check.name.clone(),
                 verdict: if broken {
                     CheckVerdict::CouldNotRun {
@@ -276,6 +277,7 @@ impl World {
         let results = checks
             .iter()
             .map(|check| CheckResult {
+                command: check.command.clone(),
                 check: check.name.clone(),
                 verdict: CheckVerdict::Fail {
                     extract: "assertion failed".to_owned(),
