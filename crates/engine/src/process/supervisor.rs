@@ -212,7 +212,11 @@ impl Supervisor {
                 self.kill();
             }
             self.climb();
-            if (alone && !pumped) || self.is_in_vain() {
+            if alone && !pumped {
+                break;
+            }
+            if self.is_in_vain() {
+                name_who_stays();
                 break;
             }
             if !pumped {
@@ -392,6 +396,15 @@ impl Supervisor {
 enum Stream {
     Out,
     Err,
+}
+
+/// Writes down, in the supervisor's own log, what could not be killed.
+fn name_who_stays() {
+    let pids = tree::descendants(std::process::id().cast_signed());
+    let line = format!("these processes cannot be killed and stay: {pids:?}\n");
+    if let Err(error) = std::io::stderr().write_all(line.as_bytes()) {
+        tracing::warn!(%error, "the supervisor's log cannot be written");
+    }
 }
 
 /// Tells the coordinator that there is something to read. It may be gone: then nobody needs to be told. It may
