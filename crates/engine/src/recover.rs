@@ -8,7 +8,8 @@ use turno_core::failure::{Cause, Failure};
 use turno_core::persona::Access;
 use turno_core::units::Spend;
 
-use crate::attempt::{branch_of, clear, message_of, replay_spend};
+use crate::attempt::{branch_of, clear, message_of};
+use crate::replay;
 use crate::site::Site;
 use crate::slots::SlotPlace;
 
@@ -37,7 +38,7 @@ pub async fn recover(site: &Site, state: &State) -> Option<Event> {
             });
             continue;
         };
-        let spend = replay_spend(site, &start, &dir);
+        let spend = replay::spend(&site.config, &start, &dir);
         lost.push(LostAttempt {
             attempt,
             spend,

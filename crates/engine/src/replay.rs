@@ -1,15 +1,15 @@
 //! Owns hearing an attempt again: what its transcript says, in the words in which the live feed told it.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
 use turno_agents::dialect as find_dialect;
-use turno_agents::dialect::{Conversation, Cue, Job};
+use turno_agents::dialect::{Conversation, Cue, Job, Signal};
 use turno_core::brief::Ask;
 use turno_core::command::AgentStart;
 use turno_core::outcome::OutcomeKind;
 use turno_core::persona::{Effort, Model, Tools};
+use turno_core::units::Spend;
 
 use crate::config::Loaded;
 use crate::live::Doing;
@@ -36,7 +36,7 @@ impl Replay {
     pub fn of(config: &Loaded, start: &AgentStart, dir: &Path) -> Option<Self> {
         let dialect = find_dialect(config.agents.get(&start.agent)?.dialect.kind());
         Some(Self {
-            conversation: dialect.converse(&job(start, dir)),
+            conversation: dialect.converse(&job(config, start, dir)),
             tail: Tail::new(dir.join(files::OUT)),
         })
     }
@@ -54,8 +54,28 @@ impl Replay {
     }
 }
 
+/// What an attempt had spent, according to its transcript; nothing if its dialect is not known any more.
+pub(crate) fn spend(config: &Loaded, start: &AgentStart, dir: &Path) -> Spend {
+    let Some(Replay {
+        mut conversation,
+        tail,
+    }) = Replay::of(config, start, dir)
+    else {
+        return Spend::NOTHING;
+    };
+    let mut spend = Spend::NOTHING;
+    tail.finish(|line| {
+        for signal in conversation.line(line) {
+            if let Signal::Spent(sum) = signal {
+                spend = sum;
+            }
+        }
+    });
+    spend
+}
+
 /// As much of the job as matters to a listener.
-fn job(start: &AgentStart, dir: &Path) -> Job {
+fn job(config: &Loaded, start: &AgentStart, dir: &Path) -> Job {
     Job {
         program: String::new(),
         extra_args: Vec::new(),
@@ -73,7 +93,7 @@ fn job(start: &AgentStart, dir: &Path) -> Job {
             Ask::Review { .. } => OutcomeKind::Verdict,
         },
         cap: start.limits.cap,
-        prices: BTreeMap::new(),
+        prices: config.prices.list(),
         cue: Cue {
             persona: start.persona.clone(),
             task: start.task,

@@ -24,7 +24,7 @@ use crate::prompt::{self, Extras};
 use crate::runner::local::{Ear, Mouth};
 use crate::site::Site;
 use crate::slots::{Inspected, Salvaged, SlotPlace};
-use crate::transcript::{Tail, log_ref};
+use crate::transcript::log_ref;
 
 /// The longest first line of a summary that serves as a commit's subject.
 const SUBJECT: usize = 90;
@@ -312,21 +312,4 @@ async fn left_behind(
             }
         },
     }
-}
-
-/// What a dead attempt had spent, according to its transcript.
-pub(crate) fn replay_spend(site: &Site, start: &AgentStart, dir: &Path) -> Spend {
-    let Ok((job, setup)) = job(site, start, dir, dir) else {
-        return Spend::NOTHING;
-    };
-    let mut conversation = find_dialect(setup.dialect.kind()).converse(&job);
-    let mut spend = Spend::NOTHING;
-    Tail::new(dir.join(files::OUT)).finish(|line| {
-        for signal in conversation.line(line) {
-            if let turno_agents::dialect::Signal::Spent(sum) = signal {
-                spend = sum;
-            }
-        }
-    });
-    spend
 }

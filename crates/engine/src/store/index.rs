@@ -97,11 +97,16 @@ fn decode_position(value: &[u8]) -> Option<(Seq, Position)> {
     ))
 }
 
-/// sled meets damage with a panic: fenced, and silent, because the journal heals it.
+/// sled meets damage with a panic: caught, because the journal heals it.
+fn caught<T>(work: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(work)).ok()
+}
+
+/// The same and silent. Only while no other thread can panic, because it is the process that is silenced.
 fn fenced<T>(work: impl FnOnce() -> T) -> Option<T> {
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
-    let result = catch_unwind(AssertUnwindSafe(work)).ok();
+    let result = caught(work);
     std::panic::set_hook(hook);
     result
 }
@@ -186,10 +191,12 @@ impl Index {
             begin.insert(&entry.seq.0.to_be_bytes(), place);
         }
         let mark = sealed(&encode_position(last.seq, last.ends));
-        let kept = entities.apply_batch(changed).is_ok()
-            && places.apply_batch(begin).is_ok()
-            && db.insert(APPLIED, mark).is_ok();
-        if !kept {
+        let kept = caught(|| {
+            entities.apply_batch(changed).is_ok()
+                && places.apply_batch(begin).is_ok()
+                && db.insert(APPLIED, mark).is_ok()
+        });
+        if kept != Some(true) {
             tracing::warn!("the index cannot be written; the journal answers alone");
             *self = Self::Without;
         }
@@ -200,7 +207,7 @@ impl Index {
         let Self::Open { places, .. } = self else {
             return None;
         };
-        let value = places.get(seq.0.to_be_bytes()).ok()??;
+        let value = caught(|| places.get(seq.0.to_be_bytes()))?.ok()??;
         let (found, position) = decode_position(unsealed(&value)?)?;
         (found == seq).then_some(position)
     }

@@ -83,6 +83,34 @@ fn an_index_ahead_of_the_journal_is_not_believed() {
 }
 
 #[test]
+fn damage_anywhere_in_the_index_is_healed() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = fill(dir.path(), 300);
+    let path = dir.path().join("index").join("db");
+    let whole = fs::read(&path).unwrap();
+    let mut damaged = 0;
+    for (block, bytes) in whole.chunks(4096).enumerate() {
+        if bytes.iter().all(|b| *b == 0) {
+            continue;
+        }
+        let mut broken = whole.clone();
+        for byte in &mut broken[block * 4096..block * 4096 + bytes.len()] {
+            *byte ^= 0x5a;
+        }
+        fs::write(&path, broken).unwrap();
+        let (store, again) = Store::open(dir.path()).unwrap();
+        assert_eq!(again, state, "block {block}");
+        assert_eq!(store.reader().all().unwrap().len(), 300, "block {block}");
+        drop(store);
+        fs::remove_dir_all(dir.path().join("index")).unwrap();
+        fill(dir.path(), 0);
+        damaged += 1;
+        fs::write(&path, &whole).unwrap();
+    }
+    assert!(damaged > 3, "only {damaged} blocks hold anything");
+}
+
+#[test]
 fn an_index_of_another_journal_is_not_believed() {
     let dir = tempfile::tempdir().unwrap();
     fill(dir.path(), 3);
