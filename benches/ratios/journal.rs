@@ -140,6 +140,7 @@ fn draft(n: usize) -> IssueDraft {
         ],
         priority: Priority::Normal,
         labels: vec!["parser".to_owned(), "bug".to_owned()],
+        ..IssueDraft::default()
     }
 }
 

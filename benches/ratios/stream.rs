@@ -208,6 +208,7 @@ fn generate(path: &Path, length: usize) -> usize {
 fn job() -> Job {
     Job {
         program: "claude".to_owned(),
+        turno: String::new(),
         extra_args: Vec::new(),
         cwd: "/".to_owned(),
         attempt_dir: "/".to_owned(),
@@ -221,6 +222,7 @@ fn job() -> Job {
         outcome: OutcomeKind::Verdict,
         cap: MicroUsd(1_000_000),
         prices: BTreeMap::new(),
+        tool_servers: Vec::new(),
         cue: Cue {
             persona: "reviewer".parse().unwrap(),
             task: "1.1".parse().unwrap(),

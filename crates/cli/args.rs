@@ -1,12 +1,15 @@
 //! Owns the words a person may type. Types only, no logic: help, completions and the man page come from here.
 
+mod modes;
+
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use turno_core::ids::{AgentName, AttemptId, IssueId, PersonaName, PolicyName, TaskId};
+use turno_core::ids::{AttemptId, DecisionId, IssueId, LessonId, PersonaName, RepoName, TaskId};
 use turno_core::issue::Priority;
-use turno_core::units::MicroUsd;
+
+pub(crate) use modes::{Batch, BatchItems, Drain, Pair, Qa, Run, ShiftArgs};
 
 /// A multi-persona autopilot for coding agents: writes, checks, reviews and lands, within a budget.
 #[derive(Debug, Parser)]
@@ -40,16 +43,31 @@ pub(crate) enum Verb {
     /// File, list, show, edit and close issues.
     #[command(subcommand)]
     Issue(Issue),
-    /// Work on issues: write, check, review, land.
+    /// Work on issues: plan, write, check, review, land, accept.
     Run(Run),
+    /// Repair the project: run its checks, give each failure to an engineer, until they are green or it is stuck.
+    Qa(Qa),
+    /// One task, a writer and a reviewer, a few rounds.
+    Pair(Pair),
+    /// Work on the backlog in order of priority and dependencies, until it is empty, the time is up or the budget is.
+    Drain(Drain),
+    /// One template over many items, in groups, after a trial group.
+    Batch(Batch),
+    /// List, keep, write, edit and remove lessons: what earlier work taught, given to later work on the same paths.
+    #[command(subcommand)]
+    Lessons(Lessons),
     /// Show what runs, what waits and why, and what it has cost.
     Status(Json),
     /// Show what happened: the journal in words, or what one attempt said.
     Log(Log),
+    /// Turn a real attempt into a script that performs it again, without an account.
+    Record(Record),
     /// Tell why each thing happened to a task, from the journal alone.
     Explain(Explain),
     /// Show what an issue or a task has changed.
     Diff(Diff),
+    /// List the questions that wait for a person, or answer one.
+    Answer(Answer),
     /// Stop the running shift. What runs is stopped and its work kept; --drain lets it finish.
     Stop(Stop),
     /// Put an issue's landed work on one of your branches.
@@ -74,6 +92,12 @@ pub(crate) enum Verb {
     /// Perform a written session.
     #[command(hide = true)]
     Perform(Perform),
+    /// Speak to a local server in lines.
+    #[command(hide = true)]
+    Bridge(Bridge),
+    /// Serve an agent's tools over MCP.
+    #[command(hide = true)]
+    AgentTools,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -148,6 +172,12 @@ pub(crate) struct IssueAdd {
     /// A free word. May be given several times.
     #[arg(short, long = "label", value_name = "WORD")]
     pub(crate) labels: Vec<String>,
+    /// The repository it is about, by its name in turno.toml; the one that holds turno.toml if it is not given.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) repo: Option<RepoName>,
+    /// Issues that must be done first. May be given several times.
+    #[arg(long, value_name = "ISSUE", value_delimiter = ',')]
+    pub(crate) needs: Vec<IssueId>,
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
@@ -197,41 +227,96 @@ impl From<PriorityArg> for Priority {
     }
 }
 
-#[derive(Debug, ClapArgs)]
-pub(crate) struct Run {
-    /// The issues to work on.
-    #[arg(required = true)]
-    pub(crate) issues: Vec<IssueId>,
-    /// All this shift may spend, in US dollars.
-    #[arg(short, long, value_name = "USD", allow_negative_numbers = true)]
-    pub(crate) budget: Option<MicroUsd>,
-    /// How many slots.
-    #[arg(short, long, value_name = "N", allow_negative_numbers = true)]
-    pub(crate) slots: Option<u16>,
-    /// The policy of this shift.
-    #[arg(long, value_name = "NAME")]
-    pub(crate) policy: Option<PolicyName>,
-    /// Who plays every persona, best first. May be given several times.
-    #[arg(long = "agent", value_name = "NAME")]
-    pub(crate) agents: Vec<AgentName>,
-    /// Print the journal as NDJSON while it grows.
-    #[arg(long)]
-    pub(crate) json: bool,
+#[derive(Debug, Subcommand)]
+pub(crate) enum Lessons {
+    /// List lessons.
+    List {
+        /// Also those that were removed.
+        #[arg(long)]
+        all: bool,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write a lesson down.
+    Add {
+        /// The lesson, in one or two sentences.
+        text: String,
+        /// A glob of the paths it is about. May be given several times.
+        #[arg(short, long = "path", value_name = "GLOB", required = true)]
+        paths: Vec<String>,
+        /// What showed it.
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        evidence: String,
+        /// In which repository of the workspace.
+        #[arg(long, value_name = "NAME")]
+        repo: Option<RepoName>,
+    },
+    /// Keep a proposed lesson: from now on it is given to work on its paths.
+    Keep {
+        /// Which, e.g. l1.
+        lesson: LessonId,
+    },
+    /// Change a lesson, and keep it. Only what is given is changed.
+    Edit {
+        /// Which, e.g. l1.
+        lesson: LessonId,
+        /// New words.
+        #[arg(short, long)]
+        text: Option<String>,
+        /// New globs, in place of all old ones.
+        #[arg(short, long = "path", value_name = "GLOB")]
+        paths: Vec<String>,
+    },
+    /// Remove a lesson.
+    Remove {
+        /// Which, e.g. l1.
+        lesson: LessonId,
+    },
 }
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Log {
-    /// An attempt, e.g. a3: show what it said. Without it: what happened in the workspace.
-    pub(crate) attempt: Option<AttemptId>,
+    /// An attempt, e.g. a3: show what it said. A task, e.g. 1.1: show who said what about it. Without it: what
+    /// happened in the workspace.
+    #[arg(value_parser = parse_said, value_name = "ATTEMPT|TASK")]
+    pub(crate) about: Option<LogSubject>,
     /// Go on showing what happens.
     #[arg(short, long)]
     pub(crate) follow: bool,
     /// The bytes as they were said, nothing left out.
-    #[arg(long, requires = "attempt")]
+    #[arg(long, requires = "about")]
     pub(crate) raw: bool,
     /// Print NDJSON.
     #[arg(long, conflicts_with = "raw")]
     pub(crate) json: bool,
+}
+
+/// What a log is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LogSubject {
+    /// One attempt.
+    Attempt(AttemptId),
+    /// One task.
+    Task(TaskId),
+}
+
+fn parse_said(text: &str) -> Result<LogSubject, String> {
+    let parsed = if text.contains('.') {
+        text.parse().map(LogSubject::Task)
+    } else {
+        text.parse().map(LogSubject::Attempt)
+    };
+    parsed.map_err(|e: turno_core::ids::InvalidId| e.to_string())
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Record {
+    /// Which attempt of an agent, e.g. a3.
+    pub(crate) attempt: AttemptId,
+    /// Write it to a new file instead of printing it.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -275,6 +360,19 @@ fn parse_subject(text: &str) -> Result<Subject, String> {
 }
 
 #[derive(Debug, ClapArgs)]
+pub(crate) struct Answer {
+    /// Which question, e.g. d1. Without it: list those that wait.
+    #[arg(requires = "answer")]
+    pub(crate) decision: Option<DecisionId>,
+    /// An option's label or number, or words of your own; `-` reads them from standard input.
+    #[arg(value_name = "LABEL|NUMBER|TEXT", num_args = 1.., allow_hyphen_values = true)]
+    pub(crate) answer: Vec<String>,
+    /// Print JSON.
+    #[arg(long, conflicts_with = "decision")]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
 pub(crate) struct Stop {
     /// Start nothing more, but let what runs finish.
     #[arg(long)]
@@ -312,7 +410,31 @@ pub(crate) enum Persona {
         name: PersonaName,
         /// For which issue.
         issue: IssueId,
+        /// When it is asked for what; by its role if it is not given.
+        #[arg(long, value_enum)]
+        ask: Option<AskFor>,
     },
+}
+
+/// What a persona may be asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AskFor {
+    /// To split the issue into tasks.
+    Plan,
+    /// To write the change.
+    Write,
+    /// To write tests before the change.
+    TestsFirst,
+    /// To try a change and add tests to it.
+    Test,
+    /// To judge a change.
+    Review,
+    /// To choose among changes for the same task.
+    Compare,
+    /// To go through the acceptance list on the integration branch.
+    Try,
+    /// To say what is missing.
+    Accept,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -341,4 +463,23 @@ pub(crate) struct Perform {
     /// The conversation to go on with.
     #[arg(long)]
     pub(crate) resume: Option<turno_core::ids::SessionId>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Bridge {
+    /// The path of the server's stream of events.
+    #[arg(long)]
+    pub(crate) events: String,
+    /// A type of event that is not passed on.
+    #[arg(long)]
+    pub(crate) skip: Vec<String>,
+    /// The name under which the server is spoken to.
+    #[arg(long)]
+    pub(crate) user: String,
+    /// The variable in which the server is given its password.
+    #[arg(long)]
+    pub(crate) secret_in: String,
+    /// The server and its arguments.
+    #[arg(last = true, required = true)]
+    pub(crate) argv: Vec<String>,
 }

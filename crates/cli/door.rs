@@ -1,12 +1,16 @@
 //! Owns the way into the workspace's state: through the live coordinator when there is one, else by opening the
 //! store itself. Every verb but `run` goes through here, so both ways behave alike.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use turno_core::State;
+use turno_core::config::Config;
 use turno_core::event::Event;
-use turno_core::ids::Seq;
+use turno_core::ids::{RepoName, Seq};
+use turno_core::issue::IssueDraft;
 use turno_core::record::Record;
+use turno_engine::config::Overrides;
 use turno_engine::run::Desk;
 use turno_engine::socket::{self, Answer, Ask, Client};
 use turno_engine::store::Store;
@@ -84,6 +88,23 @@ impl Door {
                 }
             }
         }
+    }
+
+    /// Files an issue. A repository that was configured since the last shift is made known first; that of a running
+    /// shift stays as it is.
+    pub(crate) async fn file(&mut self, scene: &Scene, draft: IssueDraft) -> Result<(), Failure> {
+        if let Self::Own { desk, .. } = self
+            && draft.repo != RepoName::default()
+        {
+            let config = scene.config(&Overrides::default())?;
+            scene.repo_named(&config, &draft.repo)?;
+            let known = |c: &Arc<Config>| c.repos.contains_key(&draft.repo);
+            if !desk.state.config.as_ref().is_some_and(known) {
+                let config = Box::new(config.core);
+                desk.take(Event::ConfigLoaded { config })?;
+            }
+        }
+        self.take(Event::IssueAdded { draft }).await
     }
 
     /// All records after one.

@@ -23,7 +23,7 @@ pub(crate) const INTERRUPTED: u8 = 130;
 pub(crate) fn of(end: ShiftEnd) -> ExitCode {
     ExitCode::from(match end {
         ShiftEnd::Done => OK,
-        ShiftEnd::NeedsPerson => NEEDS_PERSON,
+        ShiftEnd::NeedsPerson | ShiftEnd::TimeUp => NEEDS_PERSON,
         ShiftEnd::Budget => BUDGET,
         ShiftEnd::Interrupted => INTERRUPTED,
     })

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use turno_core::admit::Refused;
 use turno_core::ids::InvalidId;
-use turno_engine::{config, git, run, site, slots, socket, store, workspace};
+use turno_engine::{config, git, repos, run, site, slots, socket, store, workspace};
 
 use crate::exit;
 
@@ -79,6 +79,7 @@ failures! {
     site::Error => CannotStart,
     slots::Error => CannotStart,
     store::Error => CannotStart,
+    turno_engine::recording::Error => CannotStart,
     socket::Error => CannotStart,
     workspace::Error => CannotStart,
     std::io::Error => CannotStart,
@@ -92,6 +93,16 @@ impl From<git::Error> for Failure {
             _ => Kind::CannotStart,
         };
         Self::new(kind, error.to_string())
+    }
+}
+
+impl From<repos::Error> for Failure {
+    fn from(error: repos::Error) -> Self {
+        match error {
+            repos::Error::Config(error) => error.into(),
+            repos::Error::Git(error) => error.into(),
+            taken @ repos::Error::Taken { .. } => Self::cannot_start(taken.to_string()),
+        }
     }
 }
 

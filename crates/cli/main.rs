@@ -19,10 +19,12 @@ use failure::Failure;
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    // The hidden verbs run inside an attempt and must stay small: no runtime, no logging of their own.
+    // The hidden verbs run inside an attempt and must stay small: no threads for them, no logging.
     match &args.verb {
         Verb::Supervise(verb) => return verb::hidden::supervise(verb),
         Verb::Perform(verb) => return verb::hidden::perform(verb),
+        Verb::Bridge(verb) => return verb::hidden::bridge(verb),
+        Verb::AgentTools => return verb::hidden::agent_tools(),
         _ => {}
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {

@@ -6,6 +6,7 @@ use std::io::Write;
 
 use chrono::{DateTime, Local};
 use serde::Serialize;
+use terminal_size::{Width, terminal_size_of};
 use turno_core::units::{Span, Timestamp};
 
 use crate::failure::Failure;
@@ -70,6 +71,36 @@ pub(crate) fn plain(text: &str, width: usize) -> String {
     line
 }
 
+/// How many characters fit on a line of standard error; none where it is no terminal.
+pub(crate) fn error_width() -> Option<usize> {
+    let (Width(columns), _) = terminal_size_of(std::io::stderr())?;
+    Some(usize::from(columns))
+}
+
+/// One line broken between words to fit a width, with the lines after the first set in by `indent`, as the first
+/// already is by something else. A word that is longer than a line stays whole, and a narrow terminal is left alone.
+pub(crate) fn folded(line: &str, width: Option<usize>, indent: usize) -> String {
+    let Some(room) = width.and_then(|w| w.checked_sub(indent)).filter(|r| *r >= 20) else {
+        return line.to_owned();
+    };
+    let mut folded = String::new();
+    let mut used = 0;
+    for word in line.split(' ') {
+        let long = word.chars().count();
+        if used > 0 && used + 1 + long > room {
+            folded.push('\n');
+            folded.extend(std::iter::repeat_n(' ', indent));
+            used = 0;
+        } else if used > 0 {
+            folded.push(' ');
+            used += 1;
+        }
+        folded.push_str(word);
+        used += long;
+    }
+    folded
+}
+
 /// Text from outside as it is, but for control characters other than line ends and tabs.
 pub(crate) fn harmless(text: &str) -> String {
     text.chars()
@@ -99,5 +130,26 @@ pub(crate) fn elapsed(span: Span) -> String {
         format!("{h}:{m:02}:{s:02}")
     } else {
         format!("{m}:{s:02}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_line_is_broken_between_words() {
+        let line = "a1 ended after $0.03: a plan of 3 task(s), and so on";
+        assert_eq!(
+            folded(line, Some(34), 9),
+            "a1 ended after $0.03: a\n         plan of 3 task(s), and so\n         on"
+        );
+        assert_eq!(folded(line, None, 9), line);
+        assert_eq!(folded(line, Some(25), 9), line, "too narrow to be worth it");
+        let whole = "x".repeat(60);
+        assert_eq!(
+            folded(&format!("a {whole} b"), Some(40), 2),
+            format!("a\n  {whole}\n  b")
+        );
     }
 }

@@ -4,9 +4,12 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use turno_core::ids::AgentName;
+use turno_core::State;
+use turno_core::admit::Refused;
+use turno_core::ids::{AgentName, IssueId, RepoName};
 use turno_engine::config::{self, EnvMap, Loaded, Overrides, Places};
 use turno_engine::git::Repo;
+use turno_engine::repos::Repos;
 use turno_engine::workspace::StateDir;
 
 use crate::failure::Failure;
@@ -46,6 +49,30 @@ impl Scene {
             user: config::env::user_dir(&self.env),
         };
         Ok(config::load(&places, &self.env, flags)?)
+    }
+
+    /// All repositories of the workspace.
+    pub(crate) fn repos(&self, config: &Loaded) -> Result<Repos, Failure> {
+        Ok(Repos::open(self.repo.clone(), config, &self.dirs)?)
+    }
+
+    /// A repository of the workspace.
+    pub(crate) fn repo_named(&self, config: &Loaded, name: &RepoName) -> Result<Repo, Failure> {
+        if *name == RepoName::default() {
+            return Ok(self.repo.clone());
+        }
+        let repos = self.repos(config)?;
+        let repo = repos.get(name).ok_or_else(|| Refused::NoSuchRepo(name.clone()))?;
+        Ok(repo.clone())
+    }
+
+    /// The repository that an issue is about. The configuration is not needed for the one that holds `turno.toml`.
+    pub(crate) fn repo_of(&self, state: &State, issue: IssueId) -> Result<Repo, Failure> {
+        let issue = state.issues.get(&issue).ok_or(Refused::NoSuchIssue(issue))?;
+        if issue.draft.repo == RepoName::default() {
+            return Ok(self.repo.clone());
+        }
+        self.repo_named(&self.config(&Overrides::default())?, &issue.draft.repo)
     }
 
     /// The agents whose program is there.

@@ -9,15 +9,18 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use turno_core::State;
+use turno_core::decision::Decision;
 use turno_core::explain::headline;
 use turno_core::ids::{AttemptId, Seq};
 use turno_core::record::Record;
-use turno_core::view::{self, StageName, StatusView};
+use turno_core::state::Entity;
+use turno_core::view::{self, StageName};
 use turno_engine::live::{Live, LiveLine};
 use turno_engine::run::{Handle, now};
 
 use crate::print;
-use crate::verb::{run_line, shift_line};
+use crate::verb::{answer_hint, question_lines, run_line, shift_line};
 
 const TICK: Duration = Duration::from_millis(200);
 
@@ -82,7 +85,7 @@ pub(crate) fn start(show: Show, handle: Handle, live: &Live) -> Screen {
                     false
                 }
                 _ = tick.tick() => {
-                    panel.draw(&view::status(&handle.snapshot()));
+                    panel.draw(&handle.snapshot());
                     false
                 }
             };
@@ -103,6 +106,14 @@ struct Panel {
     lines: BTreeMap<AttemptId, ProgressBar>,
     total: ProgressBar,
     doing: BTreeMap<AttemptId, String>,
+}
+
+/// The questions that a record put.
+fn newly_asked(record: &Record) -> impl Iterator<Item = &Decision> {
+    record.changes.iter().filter_map(|entity| match entity {
+        Entity::Decision(decision) if decision.is_open() && decision.asked == record.at => Some(&**decision),
+        _ => None,
+    })
 }
 
 fn plain_bar() -> ProgressBar {
@@ -168,11 +179,19 @@ impl Panel {
             }
             Show::Live | Show::Lines => {
                 if let Some(line) = headline(record) {
-                    self.say(&format!(
-                        "{} {}",
-                        print::dim(&print::clock(record.at)),
-                        print::plain(&line, 400)
-                    ));
+                    let clock = print::clock(record.at);
+                    let line = print::plain(&line, 400);
+                    let line = match self.show {
+                        Show::Live => print::folded(&line, print::error_width(), clock.len() + 1),
+                        Show::Lines | Show::Json => line,
+                    };
+                    self.say(&format!("{} {line}", print::dim(&clock)));
+                }
+                for decision in newly_asked(record) {
+                    for line in question_lines(decision, record.at) {
+                        self.say(&line);
+                    }
+                    self.say(&answer_hint(decision.id));
                 }
             }
         }
@@ -186,10 +205,11 @@ impl Panel {
         }
     }
 
-    fn draw(&mut self, status: &StatusView) {
+    fn draw(&mut self, state: &State) {
         if self.show != Show::Live {
             return;
         }
+        let status = view::status(state);
         let now = now();
         self.lines.retain(|attempt, bar| {
             let runs = status.running.iter().any(|r| r.attempt == *attempt);
@@ -209,22 +229,26 @@ impl Panel {
             let doing = self.doing.get(&run.attempt).map_or("", String::as_str);
             bar.set_message(format!("  {}  {}", run_line(run, now), print::dim(doing)));
         }
-        let count = |stage| {
-            status
-                .issues
-                .iter()
-                .flat_map(|i| &i.tasks)
-                .filter(|t| t.stage == stage)
-                .count()
-        };
-        if let Some(shift) = &status.shift {
+        if let (Some(shift), Some(at_work)) = (&status.shift, state.shift()) {
+            // What other shifts have done is not this one's.
+            let pieces = || at_work.issues.iter().flat_map(|i| state.pieces_of(*i));
+            let count = |stage| pieces().filter(|t| StageName::of(&t.stage) == stage).count();
+            let open = match status.decisions.len() {
+                0 => String::new(),
+                open => format!("{open} question(s): `turno answer`, "),
+            };
+            let parked = match count(StageName::Parked) {
+                0 => String::new(),
+                parked => format!(", {parked} parked"),
+            };
+            // What matters most comes first: a narrow terminal cuts the rest off.
             self.total.set_message(format!(
-                "{}  {} running, {} free slot(s), {} landed, {} parked",
+                "{}  {open}{} of {} landed{parked}, {} running, {} slot(s) free",
                 print::bold(&shift_line(shift, now)),
+                count(StageName::Landed),
+                pieces().count(),
                 status.running.len(),
                 status.free_slots.len(),
-                count(StageName::Landed),
-                count(StageName::Parked),
             ));
         }
     }

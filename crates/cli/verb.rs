@@ -1,24 +1,32 @@
 //! One file for each verb. Here is only which is which.
 
+mod answer;
+mod batch;
 mod completions;
 mod demo;
 mod diff;
 mod discard;
 mod doctor;
+mod drain;
 mod explain;
 pub(crate) mod hidden;
 mod init;
 mod issue;
+mod lessons;
 mod log;
+mod pair;
 mod persona;
 mod promote;
+mod qa;
+mod record;
 mod report;
 mod run;
 mod status;
 mod stop;
 mod whereis;
 
-pub(crate) use status::{run_line, shift_line};
+pub(crate) use answer::{answer_hint, question_lines};
+pub(crate) use status::{end_words, run_line, shift_line, task_title};
 
 use std::process::ExitCode;
 
@@ -36,10 +44,17 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
         Verb::Doctor(verb) => doctor::run(at, &verb).await,
         Verb::Issue(verb) => issue::run(&scene()?, verb).await,
         Verb::Run(verb) => run::run(&scene()?, verb).await,
+        Verb::Qa(verb) => qa::run(&scene()?, verb).await,
+        Verb::Pair(verb) => pair::run(&scene()?, verb).await,
+        Verb::Drain(verb) => drain::run(&scene()?, &verb).await,
+        Verb::Batch(verb) => batch::run(&scene()?, verb).await,
+        Verb::Lessons(verb) => lessons::run(&scene()?, verb).await,
         Verb::Status(verb) => status::run(&scene()?, &verb).await,
         Verb::Log(verb) => log::run(&scene()?, &verb).await,
+        Verb::Record(verb) => record::run(&scene()?, &verb).await,
         Verb::Explain(verb) => explain::run(&scene()?, &verb).await,
         Verb::Diff(verb) => diff::run(&scene()?, &verb).await,
+        Verb::Answer(verb) => answer::run(&scene()?, verb).await,
         Verb::Stop(verb) => stop::run(&scene()?, &verb).await,
         Verb::Promote(verb) => promote::run(&scene()?, &verb).await,
         Verb::Discard(verb) => discard::run(&scene()?, &verb).await,
@@ -47,6 +62,8 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
         Verb::Persona(verb) => persona::run(&scene()?, verb).await,
         Verb::Completions { shell } => Ok(completions::completions(shell)),
         Verb::Man => completions::man(),
-        Verb::Supervise(_) | Verb::Perform(_) => Err(Failure::bug("hidden verbs are run before this")),
+        Verb::Supervise(_) | Verb::Perform(_) | Verb::Bridge(_) | Verb::AgentTools => {
+            Err(Failure::bug("hidden verbs are run before this"))
+        }
     }
 }

@@ -5,3 +5,4 @@ pub(crate) mod model_server;
 pub(crate) mod processes;
 pub(crate) mod project;
 pub(crate) mod real_cli;
+pub(crate) mod tool_client;

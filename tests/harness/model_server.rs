@@ -1,10 +1,13 @@
 //! A model server on loopback that plays scripts to the real coding-agent CLIs.
 //!
-//! It speaks as much of the Anthropic Messages and OpenAI Responses protocols as the CLIs use. Which script
+//! It speaks as much of the Anthropic Messages, OpenAI Responses, OpenAI Chat Completions and Gemini protocols as the
+//! CLIs use. Which script
 //! answers, and with which of its turns, is read off each request, so any number of sessions can run at
 //! once. Only turns that leave no trace in a conversation (errors and silence) are counted here.
 
+mod chat;
 mod conversation;
+mod gemini;
 mod messages;
 mod patch;
 mod responses;
@@ -31,6 +34,9 @@ pub(crate) use script::{Action, Matcher, Script, Turn, Usage};
 
 use conversation::Conversation;
 use selection::Selection;
+
+/// What a request is recorded under that no script needs to answer, such as one for a session's title.
+pub(crate) const ASIDE: &str = "(aside)";
 
 /// A running model server; dropping it ends it and every open connection.
 pub(crate) struct ModelServer {
@@ -90,7 +96,8 @@ impl ModelServer {
         }
     }
 
-    /// The server's root, as `ANTHROPIC_BASE_URL` wants it; codex wants it with `/v1` added.
+    /// The server's root, as `ANTHROPIC_BASE_URL` and `GOOGLE_GEMINI_BASE_URL` want it; codex and opencode want
+    /// it with `/v1` added.
     pub(crate) fn base_url(&self) -> String {
         format!("http://{}", self.address)
     }
@@ -165,8 +172,18 @@ fn serve(listener: TcpListener, shared: Arc<Shared>, stopped: oneshot::Receiver<
     runtime.shutdown_background();
 }
 
+/// The protocol that is spoken at a path.
+fn api_of(path: &str) -> Option<Api> {
+    match path {
+        "/v1/messages" => Some(Api::Messages),
+        "/v1/responses" => Some(Api::Responses),
+        "/v1/chat/completions" => Some(Api::Chat),
+        path => gemini::Sent::of(path).map(|_| Api::Gemini),
+    }
+}
+
 fn is_model_path(path: &str) -> bool {
-    matches!(path, "/v1/messages" | "/v1/responses")
+    api_of(path).is_some()
 }
 
 async fn handle(
@@ -196,8 +213,13 @@ async fn handle(
         turn: None,
         status: None,
     };
+    if let ("POST", Some(api)) = (record.method.as_str(), api_of(&record.path)) {
+        return play(&shared, api, record).await;
+    }
     let plain = match (record.method.as_str(), record.path.as_str()) {
-        ("POST", path) if is_model_path(path) => return play(&shared, record).await,
+        ("POST", path) if gemini::counts_tokens(path) => {
+            (200, json!({"totalTokens": Usage::default().input}))
+        }
         ("POST", "/v1/messages/count_tokens") => (200, json!({"input_tokens": Usage::default().input})),
         ("GET", "/v1/models") => (200, json!({"object": "list", "data": [], "models": []})),
         ("HEAD", "/") => (200, Value::Null),
@@ -212,15 +234,25 @@ async fn handle(
     respond(status, &[], "application/json", body.to_string())
 }
 
-async fn play(shared: &Shared, mut record: RecordedRequest) -> Response {
-    let conversation = if record.path == "/v1/messages" {
-        Conversation::from_messages(&record.headers, &record.body)
-    } else {
-        Conversation::from_responses(&record.headers, &record.body)
+async fn play(shared: &Shared, api: Api, mut record: RecordedRequest) -> Response {
+    let conversation = match api {
+        Api::Messages => Conversation::from_messages(&record.headers, &record.body),
+        Api::Responses => Conversation::from_responses(&record.headers, &record.body),
+        Api::Chat => Conversation::from_chat(&record.headers, &record.body),
+        Api::Gemini => Conversation::from_gemini(&record.body),
     };
     record.session.clone_from(&conversation.session);
     record.message.clone_from(&conversation.latest().text);
     let request = record.body.clone();
+    let sent = gemini::Sent::of(&record.path).unwrap_or(gemini::Sent::Whole);
+    if api == Api::Chat
+        && let Some(answer) = chat::aside(&conversation, &request)
+    {
+        record.script = Some(ASIDE.to_owned());
+        record.status = Some(200);
+        shared.log().requests.push(record);
+        return well(answer);
+    }
     let (turn, unique) = {
         let mut log = shared.log();
         let chosen = log.selection.choose(&shared.scripts, &conversation);
@@ -254,11 +286,22 @@ async fn play(shared: &Shared, mut record: RecordedRequest) -> Response {
     let answer = match conversation.api {
         Api::Messages => messages::answer(&turn, &conversation, &request, &unique),
         Api::Responses => responses::answer(&turn, &conversation, &request, &unique),
+        Api::Chat => chat::answer(&turn, &conversation, &request, &unique),
+        Api::Gemini => gemini::answer(&turn, &conversation, sent, &unique),
     };
+    well(answer)
+}
+
+fn well(answer: Answer) -> Response {
     match answer {
         Answer::Json(body) => respond(200, &[], "application/json", body.to_string()),
         Answer::Stream(body) => respond(200, &[], "text/event-stream", body),
     }
+}
+
+/// An object as it ends the words of a model that was given no schema.
+fn fenced(value: &Value) -> String {
+    format!("```json\n{value}\n```")
 }
 
 fn answer_status(turn: &Turn) -> Option<u16> {

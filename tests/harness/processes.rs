@@ -10,7 +10,7 @@ use nix::unistd::Pid;
 
 use super::project::{Done, Project};
 
-/// No wait in a story is longer.
+/// No wait in a story is longer, unless the story says so.
 const PATIENCE: Duration = Duration::from_secs(25);
 
 /// A process that is still there.
@@ -72,10 +72,16 @@ pub(crate) fn recorded(project: &Project) -> Vec<i32> {
 
 /// Waits until something is so.
 #[track_caller]
-pub(crate) fn until(what: &str, mut so: impl FnMut() -> bool) {
+pub(crate) fn until(what: &str, so: impl FnMut() -> bool) {
+    until_within(PATIENCE, what, so);
+}
+
+/// The same, for as long as the story says.
+#[track_caller]
+pub(crate) fn until_within(patience: Duration, what: &str, mut so: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !so() {
-        assert!(begun.elapsed() < PATIENCE, "waited in vain: {what}");
+        assert!(begun.elapsed() < patience, "waited in vain: {what}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }
@@ -96,11 +102,17 @@ pub(crate) fn signal(child: &Child, signal: Signal) {
 /// Waits for the end of a started verb; one that does not end is killed and the story fails.
 #[track_caller]
 pub(crate) fn ended(project: &Project, child: Child) -> Done {
+    ended_within(PATIENCE, project, child)
+}
+
+/// The same, for as long as the story says.
+#[track_caller]
+pub(crate) fn ended_within(patience: Duration, project: &Project, child: Child) -> Done {
     let pid = Pid::from_raw(child.id().cast_signed());
     let (tell, told) = mpsc::channel();
     std::thread::scope(|scope| {
         scope.spawn(move || tell.send(project.wait(child)).unwrap());
-        told.recv_timeout(PATIENCE).unwrap_or_else(|_| {
+        told.recv_timeout(patience).unwrap_or_else(|_| {
             kill(pid, Signal::SIGKILL).unwrap();
             let done = told.recv().unwrap();
             panic!(

@@ -119,12 +119,44 @@ impl Project {
         }
     }
 
+    /// A second repository of this name beside the first, with these files committed on `main`.
+    pub(crate) fn second_repo(&self, name: &str, files: &[(&str, &str)]) {
+        let dir = self.top.join(name);
+        std::fs::create_dir(&dir).unwrap();
+        for (path, text) in files {
+            let path = dir.join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        for args in [
+            &["init", "-q", "-b", "main"][..],
+            &["config", "user.name", "A Person"],
+            &["config", "user.email", "person@example.invalid"],
+            &["add", "-A"],
+            &["commit", "-q", "-m", "begin"],
+        ] {
+            self.git_in(name, args);
+        }
+    }
+
+    /// A file of a second repository at a commit or branch.
+    #[track_caller]
+    pub(crate) fn at_in(&self, name: &str, commit: &str, path: &str) -> String {
+        self.git_in(name, &["show", &format!("{commit}:{path}")])
+    }
+
     /// Runs git in the repository; its output, trimmed.
     #[track_caller]
     pub(crate) fn git(&self, args: &[&str]) -> String {
+        self.git_in("repo", args)
+    }
+
+    /// The same in a second repository.
+    #[track_caller]
+    pub(crate) fn git_in(&self, name: &str, args: &[&str]) -> String {
         let output = Command::new("git")
             .args(args)
-            .current_dir(self.repo())
+            .current_dir(self.top.join(name))
             .env_clear()
             .envs(&self.env)
             .output()
@@ -196,6 +228,9 @@ impl Project {
 
 impl Drop for Project {
     fn drop(&mut self) {
+        if self.root.is_none() {
+            return;
+        }
         super::processes::sweep(self);
         if std::env::var_os("TURNO_TEST_KEEP").is_some()
             && let Some(root) = self.root.take()

@@ -6,8 +6,16 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::{env, fs, io};
 
+use serde_json::{Value, json};
+
 /// The model name that codex is told; a name it knows, so that it offers the tools it offers in earnest.
 pub(crate) const CODEX_MODEL: &str = "gpt-5.5";
+
+/// The model name that gemini is told; without one it asks another model which to take.
+pub(crate) const GEMINI_MODEL: &str = "gemini-2.5-flash";
+
+/// The model of the provider that opencode is configured with.
+const OPENCODE_MODEL: &str = "local/scripted";
 
 /// A key that opens nothing.
 const DUMMY_KEY: &str = "turno-test-not-a-key";
@@ -19,6 +27,12 @@ pub(crate) enum Cli {
     Claude,
     /// OpenAI's `codex`.
     Codex,
+    /// `opencode`.
+    Opencode,
+    /// Google's `gemini`.
+    Gemini,
+    /// `claude` behind the Agent Client Protocol.
+    ClaudeAcp,
 }
 
 /// The result of looking for a CLI.
@@ -44,6 +58,9 @@ impl Cli {
         match self {
             Self::Claude => "claude",
             Self::Codex => "codex",
+            Self::Opencode => "opencode",
+            Self::Gemini => "gemini",
+            Self::ClaudeAcp => "claude-agent-acp",
         }
     }
 
@@ -52,6 +69,9 @@ impl Cli {
         match self {
             Self::Claude => "TURNO_TEST_CLAUDE",
             Self::Codex => "TURNO_TEST_CODEX",
+            Self::Opencode => "TURNO_TEST_OPENCODE",
+            Self::Gemini => "TURNO_TEST_GEMINI",
+            Self::ClaudeAcp => "TURNO_TEST_CLAUDE_ACP",
         }
     }
 
@@ -61,7 +81,7 @@ impl Cli {
     pub(crate) fn locate(self) -> Located {
         let mut failures = Vec::new();
         for path in self.candidates() {
-            match version(&path) {
+            match self.version(&path) {
                 Ok(version) => return Located::Found { path, version },
                 Err(why) => failures.push(format!("{}: {why}", path.display())),
             }
@@ -77,14 +97,24 @@ impl Cli {
         }
     }
 
+    fn version(self, program: &Path) -> Result<String, String> {
+        match self {
+            Self::Claude | Self::Codex | Self::Opencode | Self::Gemini => version(program),
+            // It knows no argument for it, and would wait for requests.
+            Self::ClaudeAcp => version_of_package(program),
+        }
+    }
+
     fn candidates(self) -> Vec<PathBuf> {
         if let Some(path) = env::var_os(self.variable()).filter(|path| !path.is_empty()) {
             return vec![PathBuf::from(path)];
         }
         let modules = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/real-clis/node_modules");
         let mut candidates = Vec::new();
-        if self == Self::Claude {
-            candidates.extend(native_claude(&modules));
+        match self {
+            Self::Claude => candidates.extend(native_claude(&modules)),
+            Self::Opencode => candidates.extend(native_opencode(&modules)),
+            Self::Codex | Self::Gemini | Self::ClaudeAcp => {}
         }
         candidates.push(modules.join(".bin").join(self.name()));
         candidates.extend(search_path().map(|dir| dir.join(self.name())));
@@ -105,6 +135,22 @@ fn native_claude(modules: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
+/// The same of opencode, whose own package only holds a script that puts one of them in its place. Of several for one
+/// platform the plain one comes first, and one that does not run here is passed over.
+fn native_opencode(modules: &Path) -> Vec<PathBuf> {
+    let Ok(packages) = fs::read_dir(modules) else {
+        return Vec::new();
+    };
+    let mut programs: Vec<PathBuf> = packages
+        .flatten()
+        .filter(|package| package.file_name().to_string_lossy().starts_with("opencode-"))
+        .map(|package| package.path().join("bin/opencode"))
+        .filter(|program| program.is_file())
+        .collect();
+    programs.sort();
+    programs
+}
+
 fn version(program: &Path) -> Result<String, String> {
     let home = tempfile::tempdir().map_err(|error| error.to_string())?;
     let output = Command::new(program)
@@ -123,6 +169,17 @@ fn version(program: &Path) -> Result<String, String> {
         Some(version) if output.status.success() => Ok(version.to_owned()),
         _ => Err(format!("`--version` says nothing usable ({})", output.status)),
     }
+}
+
+/// The version in the manifest of the package that a program is part of.
+fn version_of_package(program: &Path) -> Result<String, String> {
+    let program = program.canonicalize().map_err(|error| error.to_string())?;
+    program
+        .ancestors()
+        .find_map(|dir| fs::read(dir.join("package.json")).ok())
+        .and_then(|text| serde_json::from_slice::<Value>(&text).ok())
+        .and_then(|manifest| manifest["version"].as_str().map(str::to_owned))
+        .ok_or_else(|| "no package states its version".to_owned())
 }
 
 fn search_path() -> impl Iterator<Item = PathBuf> {
@@ -146,6 +203,13 @@ pub(crate) fn tool_path() -> String {
         .join(":")
 }
 
+/// Proxies that lead nowhere: whatever a CLI wants of the world outside of loopback, it does not get it.
+fn nowhere() -> BTreeMap<String, String> {
+    ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"]
+        .map(|name| (name.to_owned(), "http://127.0.0.1:9".to_owned()))
+        .into()
+}
+
 /// A home directory for CLIs that only know a loopback model server.
 #[derive(Debug, Clone)]
 pub(crate) struct LoopbackHome {
@@ -164,6 +228,20 @@ impl LoopbackHome {
             home: home.to_path_buf(),
             base_url: base_url.to_owned(),
             retries: 2,
+        }
+    }
+
+    /// The complete environment of a CLI, whose configuration this writes.
+    pub(crate) fn env(&self, cli: Cli) -> io::Result<BTreeMap<String, String>> {
+        match cli {
+            Cli::Claude => Ok(self.claude_env()),
+            Cli::Codex => self.codex_env(),
+            Cli::Opencode => self.opencode_env(),
+            Cli::Gemini => self.gemini_env(),
+            Cli::ClaudeAcp => match Cli::Claude.locate() {
+                Located::Found { path, .. } => Ok(self.claude_acp_env(&path)),
+                Located::Missing { why } => Err(io::Error::other(why)),
+            },
         }
     }
 
@@ -215,6 +293,75 @@ impl LoopbackHome {
         self.home.join(".codex")
     }
 
+    /// The complete environment of an `opencode` process, whose configuration this writes.
+    pub(crate) fn opencode_env(&self) -> io::Result<BTreeMap<String, String>> {
+        let dir = self.home.join(".config/opencode");
+        fs::create_dir_all(&dir)?;
+        fs::write(dir.join("opencode.json"), self.opencode_config().to_string())?;
+        let mut environment = self.common_env();
+        environment.extend(nowhere());
+        environment.extend(
+            [
+                ("OPENCODE_DISABLE_AUTOUPDATE", "1"),
+                ("OPENCODE_DISABLE_MODELS_FETCH", "1"),
+                ("OPENCODE_DISABLE_LSP_DOWNLOAD", "1"),
+            ]
+            .map(|(name, value)| (name.to_owned(), value.to_owned())),
+        );
+        Ok(environment)
+    }
+
+    /// The complete environment of a `gemini` process, whose settings this writes.
+    pub(crate) fn gemini_env(&self) -> io::Result<BTreeMap<String, String>> {
+        let dir = self.home.join(".gemini");
+        fs::create_dir_all(&dir)?;
+        let settings = json!({
+            "security": {"auth": {"selectedType": "gemini-api-key"}},
+            "privacy": {"usageStatisticsEnabled": false},
+            "general": {"enableAutoUpdate": false, "maxAttempts": self.retries},
+        });
+        fs::write(dir.join("settings.json"), settings.to_string())?;
+        let mut environment = self.common_env();
+        environment.extend(nowhere());
+        environment.extend(
+            [
+                ("GEMINI_API_KEY", DUMMY_KEY),
+                ("GOOGLE_GEMINI_BASE_URL", self.base_url.as_str()),
+                ("GEMINI_CLI_NO_RELAUNCH", "true"),
+                ("GEMINI_CLI_TRUST_WORKSPACE", "true"),
+            ]
+            .map(|(name, value)| (name.to_owned(), value.to_owned())),
+        );
+        Ok(environment)
+    }
+
+    /// The complete environment of a `claude-agent-acp` process that starts this `claude`.
+    pub(crate) fn claude_acp_env(&self, claude: &Path) -> BTreeMap<String, String> {
+        let mut environment = self.claude_env();
+        environment.insert(
+            "CLAUDE_CODE_EXECUTABLE".to_owned(),
+            claude.to_string_lossy().into_owned(),
+        );
+        environment
+    }
+
+    fn opencode_config(&self) -> Value {
+        json!({
+            "autoupdate": false,
+            "share": "disabled",
+            "model": OPENCODE_MODEL,
+            "provider": {"local": {
+                "npm": "@ai-sdk/openai-compatible",
+                "options": {"baseURL": format!("{}/v1", self.base_url), "apiKey": DUMMY_KEY},
+                "models": {"scripted": {
+                    "name": "scripted",
+                    "cost": {"input": 1, "output": 10},
+                    "limit": {"context": 200_000, "output": 32_000},
+                }},
+            }},
+        })
+    }
+
     fn common_env(&self) -> BTreeMap<String, String> {
         [
             ("HOME", self.home.to_string_lossy().into_owned()),
@@ -260,7 +407,13 @@ mod tests {
 
     #[test]
     fn a_cli_is_found_with_its_version_or_missing_with_a_reason() {
-        for cli in [Cli::Claude, Cli::Codex] {
+        for cli in [
+            Cli::Claude,
+            Cli::Codex,
+            Cli::Opencode,
+            Cli::Gemini,
+            Cli::ClaudeAcp,
+        ] {
             match cli.locate() {
                 Located::Found { path, version } => {
                     assert!(path.is_file());
@@ -284,5 +437,20 @@ mod tests {
         let config = fs::read_to_string(home.codex_home().join("config.toml")).expect("the configuration");
         assert!(config.contains("base_url = \"http://127.0.0.1:1/v1\""));
         assert!(config.contains("request_max_retries = 2"));
+        let opencode = home.opencode_env().expect("opencode's configuration is written");
+        let config =
+            fs::read_to_string(place.path().join(".config/opencode/opencode.json")).expect("it is there");
+        assert!(
+            config.contains("\"baseURL\":\"http://127.0.0.1:1/v1\""),
+            "{config}"
+        );
+        let gemini = home.gemini_env().expect("gemini's settings are written");
+        assert_eq!(gemini["GOOGLE_GEMINI_BASE_URL"], "http://127.0.0.1:1");
+        for proxied in [opencode, gemini] {
+            assert_eq!(proxied["HTTPS_PROXY"], "http://127.0.0.1:9");
+            assert_eq!(proxied["NO_PROXY"], "127.0.0.1,localhost");
+        }
+        let acp = home.claude_acp_env(Path::new("/opt/claude"));
+        assert_eq!(acp["CLAUDE_CODE_EXECUTABLE"], "/opt/claude");
     }
 }

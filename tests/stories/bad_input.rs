@@ -13,6 +13,7 @@ use crate::harness::processes::{ended, nothing_runs, signal, until};
 use crate::harness::project::{Done, Project};
 
 const CONFIG: &str = r#"slots = 2
+policy = "single"
 [checks.test]
 command = "true"
 [agents.actor]
@@ -126,7 +127,7 @@ fn words_that_make_no_sense(#[case] words: &[&str], #[case] code: i32, #[case] p
 #[case::no_front_matter(".turno/personas/engineer.md", "hello\n", &[".turno/personas/engineer.md line 1", "---"])]
 #[case::broken_front_matter(".turno/personas/engineer.md", "---\nagents: [\n---\nhello\n", &[".turno/personas/engineer.md line 2"])]
 #[case::unknown_front_key(".turno/personas/engineer.md", "---\nagentz: [actor]\n---\nhello\n", &[".turno/personas/engineer.md line 2", "agentz", "did you mean"])]
-#[case::unknown_row(".turno/policies/feature-dev.toml", "[rows.findingz]\ntries = 1\nwait = \"0s\"\n", &["feature-dev.toml", "findingz", "findings"])]
+#[case::unknown_row(".turno/policies/single.toml", "[rows.findingz]\ntries = 1\nwait = \"0s\"\n", &["single.toml", "findingz", "findings"])]
 #[case::broken_script("script.yaml", "sessions: [\n", &["agents.actor.script", "script.yaml", "line"])]
 #[case::unknown_step("script.yaml", "sessions: [{steps: [{dance: now}]}]\n", &["agents.actor.script", "dance"])]
 fn files_that_make_no_sense(#[case] path: &str, #[case] text: &str, #[case] parts: &[&str]) {

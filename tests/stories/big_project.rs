@@ -10,6 +10,7 @@ const MODULES: usize = 300;
 
 const CONFIG: &str = r#"
 slots = 2
+policy = "single"
 [checks.test]
 command = "cargo test --offline --quiet"
 timeout = "5m"

@@ -12,6 +12,7 @@ use crate::harness::project::Project;
 
 const CONFIG: &str = r#"
 slots = 2
+policy = "single"
 [checks.test]
 command = "true"
 [agents.actor]
@@ -266,4 +267,51 @@ fn where_names_the_state() {
     );
     let told = project.turno(&["where", "--json"]).exits(0).json();
     assert_eq!(told["repository"], project.repo().to_str().unwrap());
+}
+
+#[test]
+fn a_persona_can_be_shown_whatever_it_may_be_asked() {
+    let project = project();
+    project.issue("hangs around");
+    let asked = |words: &[&str]| {
+        let told = project
+            .turno(&[&["persona", "render"], words].concat())
+            .exits(0)
+            .out;
+        let heading = told.lines().find(|l| l.starts_with("# ")).unwrap_or_default();
+        heading.to_owned()
+    };
+    let first = ["author", "engineer", "reviewer", "tester"].map(|name| asked(&[name, "1"]));
+    let headings = [
+        "# Plan for issue 1",
+        "# Task 1.1",
+        "# Review of task 1.1",
+        "# Test of task 1.1",
+    ];
+    assert_eq!(first, headings);
+    let asks = [
+        "plan",
+        "write",
+        "review",
+        "test",
+        "tests-first",
+        "compare",
+        "try",
+        "accept",
+    ];
+    let shown = asks.map(|ask| asked(&["tester", "1", "--ask", ask]));
+    let rest = [
+        "# Tests first for task 1.1",
+        "# Choice for task 1.1",
+        "# Trial of issue 1",
+        "# Acceptance of issue 1",
+    ];
+    assert_eq!(shown, [&headings[..], &rest[..]].concat().as_slice());
+    project.write(&[("AGENTS.md", "Be brief.\n")]);
+    let told = project.turno(&["persona", "render", "author", "1"]).exits(0).out;
+    assert!(told.contains("Read AGENTS.md first"), "{told}");
+    assert!(!told.contains("Be brief."), "rules are named, not copied");
+    project
+        .turno(&["persona", "render", "author", "1", "--ask", "plant"])
+        .exits(2);
 }

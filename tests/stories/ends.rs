@@ -10,6 +10,7 @@ use crate::harness::project::{Done, Project};
 
 const CONFIG: &str = "\
 slots = 2
+policy = \"single\"
 [checks.test]
 command = \"sh check.sh\"
 [agents.actor]

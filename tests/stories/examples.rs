@@ -67,7 +67,7 @@ fn every_example_is_run() {
 }
 
 #[test]
-fn the_demo_lands_two_issues_in_two_slots() {
+fn the_demo_plans_writes_reviews_tests_and_lands_in_two_slots() {
     let project = Project::new(&[("README.md", "elsewhere\n")]);
     let there = project.home().join("till");
     let done = project
@@ -91,6 +91,17 @@ fn the_demo_lands_two_issues_in_two_slots() {
     slots.sort_unstable();
     slots.dedup();
     assert_eq!(slots, [1, 2]);
+    for persona in ["author", "engineer", "reviewer", "tester"] {
+        let started = format!("\"persona\":\"{persona}\"");
+        assert!(journal.contains(&started), "{persona} had a turn");
+    }
+    let status = project.turno_in(&["status", "--json"], &there).exits(0).json();
+    let tasks = status["issues"][0]["tasks"].as_array().unwrap();
+    assert_eq!(
+        tasks.iter().filter(|t| t["stage"] == "landed").count(),
+        4,
+        "{tasks:?}"
+    );
     assert!(
         journal.contains("checks-failed") && journal.contains("charged as one"),
         "a failing check and a review round"

@@ -7,6 +7,7 @@ use crate::harness::project::{Done, Project};
 
 const CONFIG: &str = r#"
 slots = 1
+policy = "single"
 [checks.test]
 command = "sh check.sh"
 timeout = "2s"
@@ -38,7 +39,7 @@ const WRITES: &str =
 fn project(sessions: &str, check: &str) -> Project {
     let project = Project::new(&[
         ("turno.toml", CONFIG),
-        (".turno/policies/feature-dev.toml", &policy()),
+        (".turno/policies/single.toml", &policy()),
         ("script.yaml", &format!("sessions:\n{sessions}{APPROVE}{WRITES}")),
         ("check.sh", check),
         ("f", "hi\n"),

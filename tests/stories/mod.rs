@@ -2,10 +2,18 @@
 
 mod bad_input;
 mod big_project;
+mod bridge;
 mod coordinator;
 mod ends;
 mod examples;
 mod lying;
+mod modes;
+mod new_tests;
+mod questions;
 mod real_agents;
+mod real_agents_more;
+mod real_team;
+mod repos;
 mod safety;
 mod shift;
+mod tools;

@@ -44,17 +44,14 @@ impl Stage {
             ("greet.txt", "hello\n"),
             (
                 "turno.toml",
-                "[checks.test]\ncommand = \"grep -q world greet.txt\"\n",
+                "policy = \"single\"\n[checks.test]\ncommand = \"grep -q world greet.txt\"\n",
             ),
         ]);
         let server = ModelServer::start_blocking(scripts);
         let home = LoopbackHome::new(&project.home(), &server.base_url());
         let mut config = String::new();
         for (cli, program) in programs {
-            let env = match cli {
-                Cli::Claude => home.claude_env(),
-                Cli::Codex => home.codex_env().unwrap(),
-            };
+            let env = home.env(cli).unwrap();
             config.push_str(&agent(cli, &program, &env));
         }
         let dir = project.home().join(".config/turno");
@@ -130,11 +127,16 @@ fn agent(cli: Cli, program: &Path, env: &BTreeMap<String, String>) -> String {
 }
 
 fn change(summary: &str) -> Turn {
-    Turn::structured(json!({"summary": summary, "evidence": ["looked at it"], "open_questions": []}))
+    Turn::structured(
+        json!({"summary": summary, "evidence": ["looked at it"], "open_questions": [], "proposals": [], "lessons": []}),
+    )
 }
 
 fn approval() -> Turn {
-    Turn::structured(json!({"verdict": "approve", "findings": [], "read": ["greet.txt"]}))
+    Turn::structured(json!({
+        "verdict": "approve", "findings": [], "read": ["greet.txt"],
+        "protected": [], "proposals": [], "lessons": [],
+    }))
 }
 
 fn finding(what: &str) -> Turn {
@@ -142,6 +144,7 @@ fn finding(what: &str) -> Turn {
         "verdict": "findings",
         "findings": [{"file": "greet.txt", "line": 1, "severity": "major", "what": what, "how_to_see": "cat greet.txt"}],
         "read": ["greet.txt"],
+        "protected": [], "proposals": [], "lessons": [],
     }))
 }
 
@@ -210,11 +213,7 @@ fn claude_writes_mends_in_its_own_session_and_another_claude_reviews() {
         assert!(told.contains(part), "{part} is missing in {told}");
     }
     let log = project.turno(&["log", "a1"]).exits(0).out;
-    for part in [
-        "# Task 1.1: Greet the world",
-        "Bash: cp greet.txt seen.txt",
-        "Bash done",
-    ] {
+    for part in ["# Task 1.1", "Bash: cp greet.txt seen.txt", "Bash done"] {
         assert!(log.contains(part), "{part} is missing in {log}");
     }
     assert!(!log.contains("stream_event"), "words, not the wire: {log}");
@@ -354,7 +353,7 @@ fn claude_and_codex_work_side_by_side() {
         return;
     };
     let project = &stage.project;
-    let config = "[checks.test]\ncommand = \"cat *.txt\"\n\
+    let config = "policy = \"single\"\n[checks.test]\ncommand = \"cat *.txt\"\n\
                   [agents.claude]\nat_once = 1\n[agents.codex]\nat_once = 1\n";
     project.write(&[("turno.toml", config)]);
     project.issue("Greet in one.txt");
@@ -437,8 +436,10 @@ fn a_refused_key_parks_the_task_and_says_so() {
 /// A provider that is down for the first attempt and well for the second.
 fn provider_comes_back(story: &str, cli: Cli, down: Turn) {
     let api = match cli {
-        Cli::Claude => Api::Messages,
+        Cli::Claude | Cli::ClaudeAcp => Api::Messages,
         Cli::Codex => Api::Responses,
+        Cli::Opencode => Api::Chat,
+        Cli::Gemini => Api::Gemini,
     };
     let scripts = vec![
         engineer(
@@ -453,7 +454,7 @@ fn provider_comes_back(story: &str, cli: Cli, down: Turn) {
         return;
     };
     stage.project.write(&[(
-        ".turno/policies/feature-dev.toml",
+        ".turno/policies/single.toml",
         "[rows.provider]\ntries = 2\nwait = \"200ms\"\n",
     )]);
     stage.run(&["--agent", cli.name()]).exits(0);

@@ -9,6 +9,7 @@ use crate::harness::project::Project;
 
 const CONFIG: &str = r#"
 slots = 2
+policy = "single"
 [checks.test]
 command = "sh check.sh"
 [agents.actor]
@@ -79,7 +80,7 @@ const HOOKS: [&str; 12] = [
 fn lived_in() -> (Project, PathBuf) {
     let project = Project::new(&[
         ("turno.toml", CONFIG),
-        (".turno/policies/feature-dev.toml", POLICY),
+        (".turno/policies/single.toml", POLICY),
         ("script.yaml", SCRIPT),
         ("check.sh", "test ! -e broken\n"),
         ("src/a.txt", "first\n"),

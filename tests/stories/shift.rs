@@ -5,6 +5,7 @@ use crate::harness::project::Project;
 const CHECK: &str = "grep -q world greet.txt\n";
 const CONFIG: &str = "\
 slots = 2
+policy = \"single\"
 [checks.test]
 command = \"sh check.sh\"
 [agents.actor]

@@ -1,9 +1,10 @@
 //! Owns the `claude` dialect: Claude Code driven through its two-way stream of JSON lines. This file starts it;
-//! listening is in `conversation`, answers about tools in `permission`, money in `usage`, errors in `failure`.
+//! listening is in `conversation`, answers about tools in `permission`, questions in `question`, money in `usage`, errors in `failure`.
 
 mod conversation;
 mod failure;
 mod permission;
+mod question;
 mod usage;
 mod words;
 
@@ -14,7 +15,9 @@ use turno_core::command::Session;
 use turno_core::persona::{Effort, Model};
 use turno_core::units::MicroUsd;
 
-use crate::dialect::{AfterInput, Capabilities, Conversation, Dialect, Job, Launch, LaunchError, Support};
+use crate::dialect::{
+    AfterInput, Capabilities, Conversation, Dialect, Job, Launch, LaunchError, LaunchFile, Support,
+};
 use crate::schema;
 
 /// Claude Code.
@@ -49,6 +52,8 @@ impl Dialect for Claude {
             cost: Support::Yes,
             schema: Support::Yes,
             interrupt: Support::Yes,
+            tools: Support::Yes,
+            questions: Support::Yes,
         }
     }
 
@@ -87,7 +92,7 @@ impl Dialect for Claude {
                 .iter()
                 .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
                 .collect::<BTreeMap<_, _>>(),
-            files: Vec::new(),
+            files: tool_servers(job).into_iter().collect(),
             input: vec![
                 control_line("turno-initialize", "initialize", &json!({ "hooks": null })),
                 prompt,
@@ -138,6 +143,10 @@ fn argv(job: &Job) -> Vec<String> {
         add(&["--tools", &offered.join(",")]);
     }
     add(&["--disallowedTools", &permission::withheld(job.access).join(",")]);
+    if let Some(file) = tool_servers(job) {
+        // With `=`, because the flag takes a list. The user's own servers stay: it is not the strict form.
+        add(&[&format!("--mcp-config={}", file.path)]);
+    }
     if let Session::Resume(id) = &job.session {
         // With `=`, because the flag's value is optional: an id can never be read as a flag.
         add(&[&format!("--resume={id}")]);
@@ -147,6 +156,27 @@ fn argv(job: &Job) -> Vec<String> {
         add(&["--max-budget-usd", &format!("{dollars}.{micros:06}")]);
     }
     argv
+}
+
+/// The file that names the servers of tools; in a file, because what stands in an argument is seen by every user.
+fn tool_servers(job: &Job) -> Option<LaunchFile> {
+    let servers: serde_json::Map<String, Value> = job
+        .tool_servers
+        .iter()
+        .map(|server| {
+            let entry = json!({
+                "type": "stdio",
+                "command": server.program,
+                "args": server.args,
+                "env": server.env,
+            });
+            (server.name.clone(), entry)
+        })
+        .collect();
+    (!servers.is_empty()).then(|| LaunchFile {
+        path: format!("{}/tool-servers.json", job.attempt_dir),
+        text: json!({ "mcpServers": servers }).to_string(),
+    })
 }
 
 /// A message of the user, as one line of input.

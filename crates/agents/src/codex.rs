@@ -11,13 +11,13 @@ mod failure;
 mod item;
 mod usage;
 
-use std::collections::BTreeMap;
-
 use serde_json::{Value, json};
 use turno_core::command::Session;
 use turno_core::persona::{Access, Effort, Model};
 
-use crate::dialect::{AfterInput, Capabilities, Conversation, Dialect, Job, Launch, LaunchError, Support};
+use crate::dialect::{
+    AfterInput, Capabilities, Conversation, Dialect, Job, Launch, LaunchError, Support, ToolServer,
+};
 use crate::schema;
 
 /// The Codex CLI.
@@ -38,6 +38,8 @@ impl Dialect for Codex {
             cost: Support::No,
             schema: Support::Yes,
             interrupt: Support::Yes,
+            tools: Support::Yes,
+            questions: Support::No,
         }
     }
 
@@ -71,10 +73,17 @@ impl Dialect for Codex {
         }
         let mut argv = vec![job.program.clone()];
         argv.extend(job.extra_args.iter().cloned());
+        for server in &job.tool_servers {
+            argv.extend(server_args(server));
+        }
         argv.push("app-server".to_owned());
         Ok(Launch {
             argv,
-            env: BTreeMap::new(),
+            env: job
+                .tool_servers
+                .iter()
+                .flat_map(|server| server.env.clone())
+                .collect(),
             files: Vec::new(),
             input: vec![request(
                 INITIALIZE,
@@ -96,6 +105,32 @@ impl Dialect for Codex {
         Box::new(conversation::Talk::new(job))
     }
 }
+
+/// The settings of one server of tools, as arguments. `-c` reads its values as TOML, and a JSON string or list
+/// of strings is TOML too. Its variables are named here and set on codex itself, because what stands in an
+/// argument is seen by every user. Under the policy `never` a call would be refused without a default approval;
+/// and a tool may wait for a person, so how long it takes is bounded by the attempt alone.
+fn server_args(server: &ToolServer) -> Vec<String> {
+    let names: Vec<&String> = server.env.keys().collect();
+    [
+        ("command", json!(server.program)),
+        ("args", json!(server.args)),
+        ("env_vars", json!(names)),
+        ("default_tools_approval_mode", json!("approve")),
+        ("tool_timeout_sec", json!(LONGEST_TOOL_CALL)),
+    ]
+    .into_iter()
+    .flat_map(|(key, value)| {
+        [
+            "-c".to_owned(),
+            format!("mcp_servers.{}.{key}={value}", server.name),
+        ]
+    })
+    .collect()
+}
+
+/// A day, in seconds.
+const LONGEST_TOOL_CALL: u32 = 86_400;
 
 /// The id of our first request; it is written before anything is heard.
 const INITIALIZE: u64 = 1;

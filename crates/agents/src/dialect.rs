@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use turno_core::command::Session;
+use turno_core::decision::{Question, Reply};
 use turno_core::event::AgentEnd;
 use turno_core::ids::{PersonaName, SessionId, TaskId};
 use turno_core::outcome::OutcomeKind;
@@ -21,6 +22,10 @@ pub struct Capabilities {
     pub schema: Support,
     /// Whether it can be asked to stop through its own protocol.
     pub interrupt: Support,
+    /// Whether it can be given tools by a server of ours (MCP).
+    pub tools: Support,
+    /// Whether it asks questions through its own protocol.
+    pub questions: Support,
 }
 
 /// Whether something is there.
@@ -46,11 +51,26 @@ pub struct Cue {
     pub round: u32,
 }
 
+/// A server of tools (MCP, over its standard streams) that the agent starts itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToolServer {
+    /// Its name; agents show its tools under it.
+    pub name: String,
+    /// The program.
+    pub program: String,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// Its environment, besides what it inherits.
+    pub env: BTreeMap<String, String>,
+}
+
 /// One run of an agent, as the engine asks for it. Plain data.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Job {
     /// The program to run, by name or path.
     pub program: String,
+    /// The running `turno` binary, absolute: some agents are spoken to through a verb of it.
+    pub turno: String,
     /// Arguments of the configuration, put before the dialect's own.
     pub extra_args: Vec<String>,
     /// The directory it works in: its slot, absolute.
@@ -79,6 +99,8 @@ pub struct Job {
     pub prices: BTreeMap<String, Price>,
     /// What it is for, by name.
     pub cue: Cue,
+    /// Servers of tools to be wired in by the agent's own configuration, where it can.
+    pub tool_servers: Vec<ToolServer>,
 }
 
 /// A file that must exist before the launch.
@@ -132,6 +154,13 @@ pub enum Signal {
     Notice(String),
     /// An account limit. The end of the run, if it ends by it, says so as a failure.
     Quota(String),
+    /// It asks a person, and waits. The key is given back with the answer.
+    Asked {
+        /// Names this question in this conversation.
+        key: String,
+        /// The question.
+        question: Question,
+    },
     /// A line to write to its standard input.
     Send(String),
     /// Close its standard input: nothing more will be said.
@@ -173,6 +202,11 @@ pub trait Conversation: Send {
 
     /// Lines to write to its standard input to ask it to stop; empty when it has no such protocol.
     fn interrupt(&mut self) -> Vec<String>;
+
+    /// Lines to write to its standard input to answer a question that it put with [`Signal::Asked`]; empty when
+    /// the key is unknown. After [`Reply::Parked`] it is to end its turn soon, and the run ends as
+    /// [`AgentEnd::Asked`] with that question.
+    fn answer(&mut self, key: &str, reply: &Reply) -> Vec<String>;
 
     /// The process is gone. Success is never inferred from the exit code, the end of file or a phrase.
     /// `stderr` is the end of what it wrote there, for the detail of a failure.

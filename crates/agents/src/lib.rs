@@ -2,15 +2,21 @@
 //! becomes signals; the end of the process becomes an outcome. No process is started here, no file is read,
 //! no clock is asked: this crate's `clippy.toml` bans them. One file per dialect.
 
+pub mod acp;
 pub mod claude;
 pub mod codex;
+pub mod command;
 pub mod dialect;
+pub mod gemini;
 mod meter;
+pub mod opencode;
 mod phase;
+mod place;
 pub mod schema;
 pub mod script;
 mod text;
 mod value;
+mod words;
 
 use std::fmt;
 use std::str::FromStr;
@@ -27,13 +33,29 @@ pub enum DialectKind {
     Claude,
     /// The Codex CLI.
     Codex,
+    /// opencode, through its local server.
+    Opencode,
+    /// The Gemini CLI.
+    Gemini,
+    /// Any agent that speaks the Agent Client Protocol.
+    Acp,
+    /// Any program that takes a prompt on its standard input.
+    Command,
     /// Turno's own performer of written sessions.
     Script,
 }
 
 impl DialectKind {
     /// Every dialect, in order.
-    pub const ALL: [Self; 3] = [Self::Claude, Self::Codex, Self::Script];
+    pub const ALL: [Self; 7] = [
+        Self::Claude,
+        Self::Codex,
+        Self::Opencode,
+        Self::Gemini,
+        Self::Acp,
+        Self::Command,
+        Self::Script,
+    ];
 
     /// Its name in the configuration.
     pub fn name(self) -> &'static str {
@@ -72,6 +94,10 @@ pub fn dialect(kind: DialectKind) -> &'static dyn Dialect {
     match kind {
         DialectKind::Claude => &claude::Claude,
         DialectKind::Codex => &codex::Codex,
+        DialectKind::Opencode => &opencode::Opencode,
+        DialectKind::Gemini => &gemini::Gemini,
+        DialectKind::Acp => &acp::Acp,
+        DialectKind::Command => &command::Command,
         DialectKind::Script => &script::Script,
     }
 }

@@ -6,16 +6,15 @@ mod conversation;
 pub mod file;
 pub mod line;
 mod pattern;
-
-use std::collections::BTreeMap;
+pub mod written;
 
 use turno_core::command::Session;
 
 use crate::dialect::{AfterInput, Capabilities, Conversation, Dialect, Job, Launch, LaunchError, Support};
 
-pub use file::{ScriptError, ScriptFile, ScriptSession, Step, select};
+pub use file::{Ask, ScriptError, ScriptFile, ScriptSession, Step, select};
 pub use line::{Ended, ScriptLine, Usage};
-pub use pattern::{Pattern, Round};
+pub use pattern::{Pattern, Resumed, Round};
 
 /// The performer of scripts.
 #[derive(Debug)]
@@ -35,6 +34,8 @@ impl Dialect for Script {
             cost: Support::Yes,
             schema: Support::Yes,
             interrupt: Support::No,
+            tools: Support::Yes,
+            questions: Support::No,
         }
     }
 
@@ -57,9 +58,11 @@ impl Dialect for Script {
         if let Session::Resume(id) = &job.session {
             argv.push(format!("--resume={id}"));
         }
+        // The performer speaks to the tools' server side itself, so it is given what the server would be.
+        let env = job.tool_servers.iter().flat_map(|s| s.env.clone()).collect();
         Ok(Launch {
             argv,
-            env: BTreeMap::new(),
+            env,
             files: Vec::new(),
             input: Vec::new(),
             after_input: AfterInput::Close,

@@ -1,5 +1,7 @@
 //! Owns what is done to text on its way to people: cutting it to a line, finding a fenced block in it.
 
+use serde_json::{Value, json};
+
 /// How long a line for people may be, in characters.
 const LINE: usize = 160;
 
@@ -80,4 +82,14 @@ pub(crate) fn property_of_cut<'a>(line: &'a str, name: &str) -> Option<&'a str> 
         .strip_prefix('"')?;
     let value = &after[..after.find('"')?];
     (!value.contains('\\')).then_some(value)
+}
+
+/// The id of a request whose line was cut: a number or a word.
+pub(crate) fn id_of_cut(line: &str) -> Option<Value> {
+    let after = line[line.find("\"id\":")? + 5..].trim_start();
+    let digits = after.chars().take_while(char::is_ascii_digit).count();
+    match digits {
+        0 => property_of_cut(line, "id").map(|id| json!(id)),
+        _ => after[..digits].parse::<u64>().ok().map(|id| json!(id)),
+    }
 }

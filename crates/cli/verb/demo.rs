@@ -30,14 +30,22 @@ pub(crate) async fn run(verb: Demo) -> Result<ExitCode, Failure> {
             "An example project is in {}",
             print::bold(&directory.display().to_string())
         ));
-        print::note("Two issues are filed; two written agents, ada and grace, take turns on two slots.\n");
+        print::note(
+            "One issue is filed. Two written agents, ada and grace, play author, engineer, reviewer and tester on\ntwo slots: a plan, four tasks (one is discovered on the way), a failing check, a review round, acceptance.\n",
+        );
     }
     let issues = file_issues(&scene, &directory).await?;
-    let code = super::run::shift(&scene, scene.config(&Overrides::default())?, &issues, show).await?;
+    let code = super::run::shift(
+        &scene,
+        scene.config(&Overrides::default())?,
+        super::run::Wanted::listed(issues),
+        show,
+    )
+    .await?;
     if show != Show::Json {
         print::note(&format!("\nLook around: cd {}", directory.display()));
         print::note("             git log --oneline --graph --all");
-        print::note("             turno explain 1.1; turno diff 1; turno promote 1");
+        print::note("             turno log 1.1; turno explain 1.0; turno diff 1; turno promote 1");
     }
     Ok(code)
 }

@@ -7,7 +7,7 @@ use turno_core::admit::Refused;
 use turno_core::ids::{CommitId, IssueId, TaskId};
 use turno_core::issue::IssueStage;
 use turno_core::task::{Stage, StartFrom, Work};
-use turno_engine::git::DiffText;
+use turno_engine::git::{DiffText, Repo};
 
 use crate::args::{Diff, Subject};
 use crate::door::Door;
@@ -19,18 +19,24 @@ const SHOWN: usize = 64 << 20;
 
 pub(crate) async fn run(scene: &Scene, verb: &Diff) -> Result<ExitCode, Failure> {
     let state = Door::open(scene).await?.state().await?;
+    let issue = match verb.subject {
+        Subject::Issue(id) => id,
+        Subject::Task(id) if state.tasks.contains_key(&id) => id.issue,
+        Subject::Task(id) => return Err(Refused::NoSuchTask(id).into()),
+    };
+    let repo = scene.repo_of(&state, issue)?;
     let (base, commit) = match verb.subject {
-        Subject::Issue(id) => of_issue(scene, &state, id)?,
-        Subject::Task(id) => of_task(scene, &state, id)?,
+        Subject::Issue(id) => of_issue(&repo, &state, id)?,
+        Subject::Task(id) => of_task(&repo, &state, id)?,
     };
     if verb.stat {
-        for file in scene.repo.changed_files(&base, &commit)? {
+        for file in repo.changed_files(&base, &commit)? {
             print::data(&file);
         }
-        print::data(&scene.repo.diff_stat(&base, &commit)?.to_string());
+        print::data(&repo.diff_stat(&base, &commit)?.to_string());
         return Ok(ExitCode::SUCCESS);
     }
-    match scene.repo.diff_text(&base, &commit, SHOWN)? {
+    match repo.diff_text(&base, &commit, SHOWN)? {
         DiffText::Whole(text) => print::data(&print::harmless(text.trim_end())),
         DiffText::Shortened { text, bytes } => {
             print::data(&print::harmless(&text));
@@ -42,7 +48,7 @@ pub(crate) async fn run(scene: &Scene, verb: &Diff) -> Result<ExitCode, Failure>
     Ok(ExitCode::SUCCESS)
 }
 
-fn of_issue(scene: &Scene, state: &State, id: IssueId) -> Result<(CommitId, CommitId), Failure> {
+fn of_issue(repo: &Repo, state: &State, id: IssueId) -> Result<(CommitId, CommitId), Failure> {
     let issue = state.issues.get(&id).ok_or(Refused::NoSuchIssue(id))?;
     if let Some((base, head)) = issue.integration() {
         if base == head {
@@ -53,8 +59,9 @@ fn of_issue(scene: &Scene, state: &State, id: IssueId) -> Result<(CommitId, Comm
         return Ok((base.clone(), head.clone()));
     }
     match &issue.stage {
-        IssueStage::Done { commit, .. } => Ok((scene.repo.parent_of(commit)?, commit.clone())),
+        IssueStage::Done { commit, .. } => Ok((repo.parent_of(commit)?, commit.clone())),
         IssueStage::Backlog
+        | IssueStage::Opening { .. }
         | IssueStage::Working { .. }
         | IssueStage::Review { .. }
         | IssueStage::Closed { .. } => Err(Failure::usage(format!(
@@ -63,19 +70,23 @@ fn of_issue(scene: &Scene, state: &State, id: IssueId) -> Result<(CommitId, Comm
     }
 }
 
-fn of_task(scene: &Scene, state: &State, id: TaskId) -> Result<(CommitId, CommitId), Failure> {
+fn of_task(repo: &Repo, state: &State, id: TaskId) -> Result<(CommitId, CommitId), Failure> {
     let task = state.tasks.get(&id).ok_or(Refused::NoSuchTask(id))?;
     if let Stage::Landed { commit, .. } = &task.stage {
-        return Ok((scene.repo.parent_of(commit)?, commit.clone()));
+        return Ok((repo.parent_of(commit)?, commit.clone()));
     }
-    match task.work() {
+    if let Stage::Entered { proven } = &task.stage {
+        return Ok((proven.change.base.clone(), proven.change.commit.clone()));
+    }
+    let work = task.work();
+    if let Some(change) = work.as_ref().and_then(Work::change) {
+        return Ok((change.base.clone(), change.commit.clone()));
+    }
+    match work {
         Some(Work::Write(job)) => match job.from {
             StartFrom::Commit { commit, base } => Ok((base, commit)),
             StartFrom::Head => Err(Failure::usage(format!("task {id} has written nothing yet"))),
         },
-        Some(Work::Check(change)) => Ok((change.base, change.commit)),
-        Some(Work::Review(proven)) => Ok((proven.change.base, proven.change.commit)),
-        Some(Work::Land(approved)) => Ok((approved.proven.change.base, approved.proven.change.commit)),
-        None => Err(Failure::usage(format!("task {id} has nothing to show"))),
+        Some(_) | None => Err(Failure::usage(format!("task {id} has nothing to show"))),
     }
 }

@@ -12,15 +12,21 @@ use crate::scene::Scene;
 
 pub(crate) async fn run(scene: &Scene, verb: &Discard) -> Result<ExitCode, Failure> {
     let mut door = Door::open(scene).await?;
+    let state = door.state().await?;
     let (what, named) = match verb.subject {
         Subject::Issue(id) => (What::Issue(id), format!("issue {id}")),
         Subject::Task(id) => (What::Task(id), format!("task {id}")),
     };
+    // Found before anything is given up, so that its branches do not stay for want of a repository.
+    let with_branches = match verb.subject {
+        Subject::Issue(issue) => Some((issue, scene.repo_of(&state, issue)?)),
+        Subject::Task(_) => None,
+    };
     door.take(Event::Discarded { what }).await?;
     match door {
         Door::Own { .. } => {
-            if let Subject::Issue(issue) = verb.subject {
-                for kept in scene.repo.retire(issue).await? {
+            if let Some((issue, repo)) = with_branches {
+                for kept in repo.retire(issue).await? {
                     print::note(&format!("kept {kept}"));
                 }
             }

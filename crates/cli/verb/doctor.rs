@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use serde::Serialize;
+use turno_core::ids::RepoName;
 use turno_engine::config::{AgentSetup, EnvMap, Loaded, Overrides};
 use turno_engine::git::Checkout;
 
@@ -69,6 +70,7 @@ pub(crate) async fn run(at: Option<&Path>, verb: &Json) -> Result<ExitCode, Fail
             Err(error) => found.missing("configuration", error.to_string(), "mend the file it names"),
             Ok(config) => {
                 checks(&config, &mut found);
+                repos(&scene, &config, &mut found);
                 agents(&scene, config, &mut found);
             }
         }
@@ -166,6 +168,37 @@ fn checks(config: &Loaded, found: &mut Findings) {
     }
 }
 
+fn repos(scene: &Scene, config: &Loaded, found: &mut Findings) {
+    let repos = match scene.repos(config) {
+        Ok(repos) => repos,
+        Err(error) => {
+            found.missing(
+                "repositories",
+                error.to_string(),
+                "mend it in turno.toml under [repos]",
+            );
+            return;
+        }
+    };
+    for (name, repo) in repos.iter().filter(|(name, _)| *name != RepoName::default()) {
+        let root = repo.root().display();
+        match config.core.checks_of(&name) {
+            [] => found.warn(
+                "repository",
+                format!("{name}: {root} has no checks, so nothing of it lands"),
+                format!("name one in turno.toml under [repos.{name}.checks.NAME]"),
+            ),
+            checks => {
+                let names: Vec<&str> = checks.iter().map(|c| c.name.as_str()).collect();
+                found.good(
+                    "repository",
+                    format!("{name}: {root}, checks: {}", names.join(", ")),
+                );
+            }
+        }
+    }
+}
+
 fn agents(scene: &Scene, config: Loaded, found: &mut Findings) {
     let present = scene.agents_present(&config);
     for (name, setup) in &config.agents {
@@ -210,5 +243,11 @@ pub(crate) fn version_of(setup: &AgentSetup, env: &EnvMap) -> Result<String, Str
     };
     let path = find_program(program, env).ok_or_else(|| format!("`{program}` is not found"))?;
     let args = turno_agents::dialect(setup.dialect.kind()).version_args();
+    if args.is_empty() {
+        return Ok(format!(
+            "{} is there; its version is not asked for",
+            path.display()
+        ));
+    }
     turno_engine::process::version(&path, args, env)
 }

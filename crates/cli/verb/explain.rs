@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use turno_core::explain::explain;
 use turno_core::ids::Seq;
 use turno_core::step::waiting;
-use turno_core::view::{stage_phrase, waiting_phrase};
+use turno_core::view::{task_phrase, waiting_phrase};
 
 use crate::args::Explain;
 use crate::door::Door;
@@ -46,7 +46,7 @@ pub(crate) async fn run(scene: &Scene, verb: &Explain) -> Result<ExitCode, Failu
     }
     print::data(&format!(
         "now: {}, cost {}",
-        print::plain(&stage_phrase(&task.stage), 400),
+        print::plain(&task_phrase(task), 400),
         task.cost()
     ));
     if let Some(why) = waiting(&state, task) {

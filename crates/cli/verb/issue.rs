@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use turno_core::State;
 use turno_core::admit::Refused;
 use turno_core::event::Event;
-use turno_core::ids::IssueId;
+use turno_core::ids::{IssueId, RepoName};
 use turno_core::issue::{IssueDraft, IssueStage};
 use turno_core::view::{self, IssueView, waiting_phrase};
 
@@ -19,7 +19,7 @@ use crate::scene::Scene;
 pub(crate) async fn run(scene: &Scene, verb: Issue) -> Result<ExitCode, Failure> {
     let mut door = Door::open(scene).await?;
     match verb {
-        Issue::Add(add) => file(&mut door, add).await?,
+        Issue::Add(add) => file(scene, &mut door, add).await?,
         Issue::List { all, json } => list(&door.state().await?, all, json)?,
         Issue::Show { issue, json } => show(&door.state().await?, issue, json)?,
         Issue::Edit(edit) => change(&mut door, edit).await?,
@@ -31,7 +31,7 @@ pub(crate) async fn run(scene: &Scene, verb: Issue) -> Result<ExitCode, Failure>
     Ok(ExitCode::SUCCESS)
 }
 
-fn body(text: Option<String>) -> Result<Option<String>, Failure> {
+pub(super) fn body(text: Option<String>) -> Result<Option<String>, Failure> {
     match text.as_deref() {
         Some("-") => {
             let mut read = String::new();
@@ -46,15 +46,18 @@ fn body(text: Option<String>) -> Result<Option<String>, Failure> {
     }
 }
 
-async fn file(door: &mut Door, add: IssueAdd) -> Result<(), Failure> {
+async fn file(scene: &Scene, door: &mut Door, add: IssueAdd) -> Result<(), Failure> {
     let draft = IssueDraft {
         title: add.title,
         body: body(add.body)?.unwrap_or_default(),
         acceptance: add.acceptance,
         priority: add.priority.into(),
         labels: add.labels,
+        repo: add.repo.unwrap_or_default(),
+        needs: add.needs.into_iter().collect(),
+        ..IssueDraft::default()
     };
-    door.take(Event::IssueAdded { draft }).await?;
+    door.file(scene, draft).await?;
     let state = door.state().await?;
     let Some(id) = state.issues.keys().next_back().copied() else {
         return Err(Failure::bug("the issue was filed and is not there"));
@@ -88,6 +91,7 @@ async fn change(door: &mut Door, edit: IssueEdit) -> Result<(), Failure> {
         } else {
             edit.labels
         },
+        ..old
     };
     door.take(Event::IssueEdited {
         issue: edit.issue,
@@ -102,6 +106,7 @@ async fn change(door: &mut Door, edit: IssueEdit) -> Result<(), Failure> {
 pub(crate) fn stage_word(stage: &IssueStage) -> &'static str {
     match stage {
         IssueStage::Backlog => "backlog",
+        IssueStage::Opening { .. } => "opening",
         IssueStage::Working { .. } => "working",
         IssueStage::Review { .. } => "review",
         IssueStage::Done { .. } => "done",
@@ -156,6 +161,16 @@ fn show(state: &State, id: IssueId, json: bool) -> Result<(), Failure> {
         seen.cost,
         print::clock(issue.filed)
     ));
+    if let IssueStage::Closed { why, .. } = &seen.stage {
+        print::data(&format!("closed: {}", print::plain(why, 300)));
+    }
+    if issue.draft.repo != RepoName::default() {
+        print::data(&format!("in the repository {}", issue.draft.repo));
+    }
+    if !issue.draft.needs.is_empty() {
+        let needs: Vec<String> = issue.draft.needs.iter().map(ToString::to_string).collect();
+        print::data(&format!("needs {}", needs.join(", ")));
+    }
     if !issue.draft.body.trim().is_empty() {
         print::data(&format!("\n{}", print::harmless(issue.draft.body.trim())));
     }

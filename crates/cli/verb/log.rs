@@ -4,9 +4,11 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use turno_core::admit::Refused;
 use turno_core::command::AgentStart;
+use turno_core::conversation::{Speaker, Spoken, conversation};
 use turno_core::explain::headline;
-use turno_core::ids::{AttemptId, Seq};
+use turno_core::ids::{AttemptId, Seq, TaskId};
 use turno_core::record::Record;
 use turno_engine::config::Overrides;
 use turno_engine::live::Doing;
@@ -14,15 +16,16 @@ use turno_engine::process::supervisor::files;
 use turno_engine::replay::Replay;
 use turno_engine::socket::{Answer, Ask};
 
-use crate::args::Log;
+use crate::args::{Log, LogSubject};
 use crate::door::Door;
 use crate::failure::Failure;
 use crate::print;
 use crate::scene::Scene;
 
 pub(crate) async fn run(scene: &Scene, verb: &Log) -> Result<ExitCode, Failure> {
-    match verb.attempt {
-        Some(attempt) => said(scene, attempt, verb).await?,
+    match verb.about {
+        Some(LogSubject::Attempt(attempt)) => said(scene, attempt, verb).await?,
+        Some(LogSubject::Task(task)) => talked(scene, task, verb).await?,
         None => happened(scene, verb).await?,
     }
     Ok(ExitCode::SUCCESS)
@@ -71,6 +74,59 @@ async fn happened(scene: &Scene, verb: &Log) -> Result<(), Failure> {
         drop(door);
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
+}
+
+/// Who said what about a task, as a conversation. With `--follow` what comes later is shown too.
+async fn talked(scene: &Scene, task: TaskId, verb: &Log) -> Result<(), Failure> {
+    if verb.raw {
+        return Err(Failure::usage(
+            "only an attempt, like a3, has bytes to be shown with --raw",
+        ));
+    }
+    let mut shown = 0;
+    loop {
+        let mut door = Door::open(scene).await?;
+        if !door.state().await?.tasks.contains_key(&task) {
+            return Err(Refused::NoSuchTask(task).into());
+        }
+        let records = door.records(Seq(0)).await?;
+        drop(door);
+        let turns = conversation(&records, task);
+        for turn in turns.iter().skip(shown) {
+            speak(turn, verb)?;
+        }
+        shown = turns.len();
+        if !verb.follow {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}
+
+fn speak(turn: &Spoken, verb: &Log) -> Result<(), Failure> {
+    if verb.json {
+        return print::json(turn);
+    }
+    let by = match &turn.by {
+        Speaker::Agent {
+            persona,
+            agent,
+            attempt,
+        } => format!("{persona} ({agent}, {attempt})"),
+        Speaker::Checks => "checks".to_owned(),
+        Speaker::Landing => "landing".to_owned(),
+        Speaker::Person => "you".to_owned(),
+    };
+    let at = print::dim(&print::clock(turn.at));
+    print::data(&format!(
+        "{at}  {}: {}",
+        print::bold(&by),
+        print::plain(&turn.says, 2000)
+    ));
+    for line in turn.more.iter().flat_map(|m| m.lines()) {
+        print::data(&format!("            {}", print::plain(line, 400)));
+    }
+    Ok(())
 }
 
 /// What an attempt said: raw as it was said, or in words and with its prompt first.

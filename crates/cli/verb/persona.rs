@@ -1,17 +1,19 @@
 //! `turno persona`: lists and shows personas, and prints exactly what one would be told.
 
+use std::collections::BTreeSet;
+
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use turno_core::admit::Refused;
-use turno_core::brief::{Ask, Brief, IssueBrief, TaskBrief};
-use turno_core::ids::{IssueId, PersonaName, TaskId};
+use turno_core::brief::{Ask, Brief, CandidateBrief, IssueBrief, TaskBrief};
+use turno_core::ids::{CommitId, IssueId, PersonaName, TaskId};
 use turno_core::persona::Role;
-use turno_core::task::{Because, Proof};
+use turno_core::task::{Because, PlanBecause, Proof, Trial};
 use turno_engine::config::{Loaded, Overrides};
-use turno_engine::prompt::{self, Extras};
+use turno_engine::prompt::{self, Extras, house_rules};
 
-use crate::args::Persona;
+use crate::args::{AskFor, Persona};
 use crate::door::Door;
 use crate::failure::Failure;
 use crate::print;
@@ -39,7 +41,7 @@ pub(crate) async fn run(scene: &Scene, verb: Persona) -> Result<ExitCode, Failur
             }
         }
         Persona::Show { name } => show(&config, &name)?,
-        Persona::Render { name, issue } => render(scene, &config, &name, issue).await?,
+        Persona::Render { name, issue, ask } => render(scene, &config, &name, issue, ask).await?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -76,23 +78,93 @@ fn show(config: &Loaded, name: &PersonaName) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn render(scene: &Scene, config: &Loaded, name: &PersonaName, id: IssueId) -> Result<(), Failure> {
+/// What a role is asked for first.
+fn first_ask(role: Role) -> AskFor {
+    match role {
+        Role::Author => AskFor::Plan,
+        Role::Engineer => AskFor::Write,
+        Role::Reviewer => AskFor::Review,
+        Role::Tester => AskFor::Test,
+    }
+}
+
+/// An ask on the newest commit, as long as nothing has been done.
+fn ask_for(what: AskFor, config: &Loaded, head: CommitId, issue: IssueId) -> Ask {
+    let checks = || config.core.checks.iter().map(|c| c.command.clone()).collect();
+    let base = head.clone();
+    match what {
+        AskFor::Plan => Ask::Plan {
+            because: PlanBecause::New,
+            checks: checks(),
+            room: config.core.policy.caps.tasks,
+            tasks: Vec::new(),
+            proposals: Vec::new(),
+        },
+        AskFor::Write => Ask::Write {
+            because: Because::New,
+            checks: checks(),
+        },
+        AskFor::TestsFirst => Ask::Write {
+            because: Because::TestsFirst,
+            checks: checks(),
+        },
+        AskFor::Test => Ask::Test {
+            commit: head,
+            base,
+            proof: Proof::NoChecks,
+            test_paths: config.core.policy.test_paths.clone(),
+            rule: config.core.policy.new_tests,
+        },
+        AskFor::Review => Ask::Review {
+            commit: head,
+            base,
+            proof: Proof::NoChecks,
+            earlier: Vec::new(),
+            protected: BTreeSet::new(),
+        },
+        AskFor::Compare => Ask::Compare {
+            base,
+            candidates: [1, 2]
+                .map(|number| CandidateBrief {
+                    task: TaskId { issue, number },
+                    commit: head.clone(),
+                    proof: Proof::NoChecks,
+                    paths: BTreeSet::new(),
+                })
+                .to_vec(),
+        },
+        AskFor::Try => Ask::Try { head, base },
+        AskFor::Accept => Ask::Accept {
+            head,
+            base,
+            tasks: Vec::new(),
+            trial: Trial::Untried,
+        },
+    }
+}
+
+/// The task that is asked about: the issue's own where it is asked for as a whole.
+fn task_of(what: AskFor, issue: IssueId) -> TaskId {
+    match what {
+        AskFor::Plan | AskFor::Try | AskFor::Accept => TaskId::lead(issue),
+        AskFor::Write | AskFor::TestsFirst | AskFor::Test | AskFor::Review | AskFor::Compare => {
+            TaskId { issue, number: 1 }
+        }
+    }
+}
+
+async fn render(
+    scene: &Scene,
+    config: &Loaded,
+    name: &PersonaName,
+    id: IssueId,
+    ask: Option<AskFor>,
+) -> Result<(), Failure> {
     let entry = config.persona(name.as_str())?;
     let state = Door::open(scene).await?.state().await?;
     let issue = state.issues.get(&id).ok_or(Refused::NoSuchIssue(id))?;
     let head = scene.repo.user_head()?.commit;
-    let ask = match entry.persona.role {
-        Role::Engineer | Role::Author => Ask::Write {
-            because: Because::New,
-            checks: config.core.checks.iter().map(|c| c.command.clone()).collect(),
-        },
-        Role::Reviewer | Role::Tester => Ask::Review {
-            commit: head.clone(),
-            base: head,
-            proof: Proof::NoChecks,
-            earlier: Vec::new(),
-        },
-    };
+    let what = ask.unwrap_or_else(|| first_ask(entry.persona.role));
     let brief = Brief {
         issue: IssueBrief {
             id,
@@ -100,16 +172,25 @@ async fn render(scene: &Scene, config: &Loaded, name: &PersonaName, id: IssueId)
             body: issue.draft.body.clone(),
         },
         task: TaskBrief {
-            id: TaskId { issue: id, number: 1 },
+            id: task_of(what, id),
             title: issue.draft.title.clone(),
             brief: issue.draft.body.clone(),
             acceptance: issue.draft.acceptance.clone(),
             touches: Vec::new(),
         },
         round: 1,
-        ask,
+        ask: ask_for(what, config, head, id),
+        handoffs: Vec::new(),
+        others: Vec::new(),
+        answers: Vec::new(),
+        lessons: Vec::new(),
     };
-    let prompt = prompt::render(&entry.persona, &brief, &Extras::default())
+    let extras = Extras {
+        diff_stat: String::new(),
+        notes: house_rules(scene.repo.root()).into_iter().collect(),
+        test_paths: config.core.policy.test_paths.clone(),
+    };
+    let prompt = prompt::render(&entry.persona, &brief, &extras)
         .map_err(|e| Failure::usage(format!("persona {name}: {e}")))?;
     print::data(&format!(
         "{}\n\n---\n\n{}",

@@ -14,19 +14,19 @@ use crate::scene::Scene;
 
 pub(crate) async fn run(scene: &Scene, verb: &Promote) -> Result<ExitCode, Failure> {
     let mut door = Door::open(scene).await?;
-    let head = scene.repo.user_head()?.commit;
+    let state = door.state().await?;
+    let repo = scene.repo_of(&state, verb.issue)?;
     // Refused before anything is moved. The record comes after the move, because only then it is a fact; a crash
     // in between is healed by typing the verb again.
     let asked = Event::Promoted {
         issue: verb.issue,
         onto: String::new(),
-        commit: head,
+        commit: repo.user_head()?.commit,
     };
-    let state = door.state().await?;
     admit(&state, &asked)?;
     let from = TurnoRef::base(verb.issue);
     let onto = verb.onto.clone().map_or(Onto::Current, Onto::Branch);
-    let promoted = scene.repo.promote(&from, &onto).await.map_err(failure)?;
+    let promoted = repo.promote(&from, &onto).await.map_err(failure)?;
     door.take(Event::Promoted {
         issue: verb.issue,
         onto: promoted.branch.clone(),
@@ -38,6 +38,15 @@ pub(crate) async fn run(scene: &Scene, verb: &Promote) -> Result<ExitCode, Failu
         How::FastForward => "was brought forward",
         How::Merge => "got a merge commit",
     };
+    // What has not landed is over with its issue, so it is named while somebody looks.
+    for task in state.pieces_of(verb.issue).filter(|t| !t.is_over()) {
+        print::warning(&format!(
+            "{} did not land and is left behind: {}; `turno explain {}` tells why",
+            task.id,
+            print::plain(&task.spec.title, 60),
+            task.id
+        ));
+    }
     print::data(&format!("{} {how}: {}", promoted.branch, promoted.commit.short()));
     Ok(ExitCode::SUCCESS)
 }

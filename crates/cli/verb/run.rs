@@ -1,44 +1,177 @@
-//! `turno run ISSUE...`: becomes the coordinator, runs a shift to its end, reports.
+//! `turno run ISSUE...`: becomes the coordinator, runs a shift to its end, reports. The other modes file what they
+//! work on and come here.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 use turno_agents::script::ScriptFile;
-use turno_core::admit::admit;
+use turno_core::State;
+use turno_core::admit::{Refused, admit};
 use turno_core::event::{Event, StopHow};
-use turno_core::ids::IssueId;
-use turno_core::shift::IssueAtStart;
+use turno_core::failure::Cause;
+use turno_core::ids::{IssueId, PolicyName, RepoName};
+use turno_core::issue::{IssueDraft, IssueStage, Split};
+use turno_core::policy::Policy;
+use turno_core::shift::{IssueAtStart, Scope};
 use turno_engine::config::{AgentDialect, Loaded, Overrides};
-use turno_engine::git::{Checkout, HeadAt};
+use turno_engine::git::{Checkout, HeadAt, Repo};
 use turno_engine::recover::recover;
+use turno_engine::repos::Repos;
 use turno_engine::run::{Desk, Engine, Handle};
 use turno_engine::runner::local::Local;
 use turno_engine::site::Site;
-use turno_engine::socket::{Client, Server};
+use turno_engine::socket::{Client, Entrance, Server};
 use turno_engine::store::Store;
 use turno_engine::workspace::{Error as WorkspaceError, Lock};
 
 use super::report;
-use crate::args::Run;
+use crate::args::{Run, ShiftArgs};
+use crate::door::Door;
 use crate::exit;
 use crate::failure::Failure;
 use crate::print;
 use crate::scene::Scene;
 use crate::screen::{self, Show};
 
+/// What a shift is to work on.
+#[derive(Debug)]
+pub(crate) struct Wanted {
+    /// These issues.
+    pub(crate) issues: Vec<IssueId>,
+    /// And what else.
+    pub(crate) scope: Scope,
+}
+
+impl Wanted {
+    /// These issues and nothing else.
+    pub(crate) fn listed(issues: Vec<IssueId>) -> Self {
+        Self {
+            issues,
+            scope: Scope::Listed,
+        }
+    }
+}
+
 pub(crate) async fn run(scene: &Scene, verb: Run) -> Result<ExitCode, Failure> {
+    let before = last_mode(scene, &verb.issues).await?;
+    let mode = before.as_ref().map(|b| b.mode.as_str());
+    let (mut config, show) = prepare(scene, &verb.shift, mode)?;
+    if let Some(before) = before
+        && config.core.policy.name == before.mode
+    {
+        before.goes_on(&mut config.core.policy);
+        if show != Show::Json {
+            print::note(&format!(
+                "going on in the mode in which it was begun: {}",
+                before.mode
+            ));
+        }
+    }
+    if let Some(many) = verb.candidates {
+        compete(scene, &verb.issues, many).await?;
+    }
+    shift(scene, config, Wanted::listed(verb.issues), show).await
+}
+
+/// The mode in which issues were begun, with what its verb had set for that shift.
+struct Before {
+    mode: PolicyName,
+    policy: Option<Policy>,
+}
+
+impl Before {
+    /// What a verb's flags had set holds as long as nobody says otherwise.
+    fn goes_on(&self, policy: &mut Policy) {
+        if let Some(before) = self.policy.as_ref().filter(|p| p.name == self.mode) {
+            policy.tests = before.tests;
+            policy.rows.insert(Cause::Findings, before.row(Cause::Findings));
+        }
+    }
+}
+
+/// Policies whose verb is not `run`. What they have begun is gone on with by their rules.
+const VERBS_OF_THEIR_OWN: [&str; 3] = ["qa-repair", "pair", "batch"];
+
+/// In which mode begun issues were worked on last; none when they are new, or not of one mind.
+async fn last_mode(scene: &Scene, issues: &[IssueId]) -> Result<Option<Before>, Failure> {
+    let state = Door::open(scene).await?.state().await?;
+    let begun = |id: &IssueId| state.issues.get(id).is_some_and(|i| i.integration().is_some());
+    let mode_of = |id: &IssueId| {
+        let mut shifts = state.shifts.values().rev();
+        shifts.find(|s| s.issues.contains(id)).map(|s| s.mode.clone())
+    };
+    let mut modes: Vec<PolicyName> = issues.iter().filter(|i| begun(i)).filter_map(mode_of).collect();
+    modes.dedup();
+    let [mode] = modes.as_slice() else { return Ok(None) };
+    if !VERBS_OF_THEIR_OWN.contains(&mode.as_str()) {
+        return Ok(None);
+    }
+    Ok(Some(Before {
+        mode: mode.clone(),
+        policy: state.config.as_ref().map(|c| c.policy.clone()),
+    }))
+}
+
+/// The configuration of a shift by its flags, with the policy of a mode, and how it is shown.
+pub(crate) fn prepare(
+    scene: &Scene,
+    args: &ShiftArgs,
+    mode: Option<&str>,
+) -> Result<(Loaded, Show), Failure> {
+    let mode = match mode {
+        Some(name) => Some(name.parse().map_err(|e| Failure::bug(format!("{e}")))?),
+        None => None,
+    };
     let flags = Overrides {
-        slots: verb.slots,
-        budget: verb.budget,
-        policy: verb.policy,
-        agents: verb.agents,
+        slots: args.slots,
+        budget: args.budget,
+        policy: args.policy.clone().or(mode),
+        agents: args.agents.clone(),
     };
     let config = staffed(scene, scene.config(&flags)?)?;
-    let show = if verb.json { Show::Json } else { Show::people() };
-    shift(scene, config, &verb.issues, show).await
+    let show = if args.json { Show::Json } else { Show::people() };
+    Ok((config, show))
+}
+
+/// Files issues for a shift that begins at once. Nothing is filed while another shift runs.
+pub(crate) async fn file(scene: &Scene, drafts: Vec<IssueDraft>) -> Result<Vec<IssueId>, Failure> {
+    let mut door = Door::open(scene).await?;
+    if let (Some(shift), Door::Live(_)) = (door.state().await?.shift(), &door) {
+        return Err(Refused::ShiftRuns(shift.id).into());
+    }
+    let mut filed = Vec::new();
+    for draft in drafts {
+        door.file(scene, draft).await?;
+        filed.extend(door.state().await?.issues.keys().next_back().copied());
+    }
+    Ok(filed)
+}
+
+/// Makes issues that nobody has begun contests.
+async fn compete(scene: &Scene, issues: &[IssueId], many: u8) -> Result<(), Failure> {
+    let mut door = Door::open(scene).await?;
+    let state = door.state().await?;
+    if let (Some(shift), Door::Live(_)) = (state.shift(), &door) {
+        return Err(Refused::ShiftRuns(shift.id).into());
+    }
+    for id in issues {
+        let issue = state.issues.get(id).ok_or(Refused::NoSuchIssue(*id))?;
+        if issue.stage != IssueStage::Backlog {
+            return Err(Failure::usage(format!(
+                "issue {id} has been begun, so it cannot become a contest; file a new one"
+            )));
+        }
+        let draft = IssueDraft {
+            split: Split::Candidates(many),
+            ..issue.draft.clone()
+        };
+        door.take(Event::IssueEdited { issue: *id, draft }).await?;
+    }
+    Ok(())
 }
 
 /// The configuration with only those agents that are there.
@@ -84,10 +217,10 @@ fn startable(scene: &Scene, config: &Loaded) -> Result<(), Failure> {
 pub(crate) async fn shift(
     scene: &Scene,
     config: Loaded,
-    issues: &[IssueId],
+    work: Wanted,
     show: Show,
 ) -> Result<ExitCode, Failure> {
-    let head = scene.repo.user_head()?;
+    let repos = scene.repos(&config)?;
     let lock = take_lock(scene).await?;
     log_to(scene);
     let (store, state) = Store::open(&scene.dirs.store())?;
@@ -96,7 +229,7 @@ pub(crate) async fn shift(
         .map_err(|e| Failure::cannot_start(format!("turno cannot find its own program: {e}")))?;
     let config = Arc::new(config);
     let site = Site::new(
-        scene.repo.clone(),
+        &repos,
         scene.dirs.clone(),
         turno,
         Arc::clone(&config),
@@ -104,49 +237,43 @@ pub(crate) async fn shift(
     )?;
     let site = Arc::new(site);
     clear_up(&mut desk, &site).await?;
-    let wanted: BTreeSet<IssueId> = issues.iter().copied().collect();
+    let wanted: BTreeSet<IssueId> = work.issues.iter().copied().collect();
     let first = Event::ShiftStarted {
         mode: config.core.policy.name.clone(),
-        issues: wanted
-            .iter()
-            .map(|issue| IssueAtStart {
-                issue: *issue,
-                base: head.commit.clone(),
-            })
-            .collect(),
+        issues: at_start(&desk.state, &repos, &wanted)?,
         budget: config.budget.shift,
+        scope: work.scope,
     };
+    // What is refused leaves nothing behind: no record, and no claim on a repository.
+    let mut configured = desk.state.clone();
+    configured.config = Some(Arc::new(config.core.clone()));
+    admit(&configured, &first)?;
+    repos.claim().await?;
     if desk.state.config.as_deref() != Some(&config.core) {
-        // What is refused leaves no record behind.
-        let mut configured = desk.state.clone();
-        configured.config = Some(Arc::new(config.core.clone()));
-        admit(&configured, &first)?;
         desk.take(Event::ConfigLoaded {
             config: Box::new(config.core.clone()),
         })?;
     }
-    admit(&desk.state, &first)?;
-    if let (Checkout::Dirty { files }, Show::Live | Show::Lines) = (scene.repo.checkout_state().await?, show)
-    {
-        print::warning(&format!(
-            "your uncommitted changes ({}) stay as they are and are not part of the work",
-            print::plain(&files.join(", "), 120)
-        ));
-    }
-    if let (HeadAt::Detached, Show::Live | Show::Lines) = (&head.at, show) {
-        print::warning(&format!(
-            "HEAD is detached at {}: the work begins there, and `turno promote` will need --onto",
-            head.commit.short()
-        ));
+    if let Show::Live | Show::Lines = show {
+        for (name, repo) in repos.iter() {
+            warn_of(&name, repo).await?;
+        }
     }
     let records_before = desk.reader();
-    let (engine, handle) = Engine::new(desk, Local::new(Arc::clone(&site)));
-    let server = Server::open(&scene.dirs.socket(), handle.clone(), site.live.clone())?;
+    let runner = Local::new(Arc::clone(&site));
+    let tools = runner.toolbox();
+    let (engine, handle) = Engine::new(desk, runner);
+    let open = |path: &Path, entrance| {
+        Server::open(path, entrance, handle.clone(), site.live.clone(), tools.clone())
+    };
+    let server = open(&scene.dirs.socket(), Entrance::People)?;
+    let tool_server = open(&scene.dirs.tool_socket(), Entrance::Agents)?;
     let interrupts = tokio::spawn(interrupts(handle.clone()));
     let screen = screen::start(show, handle.clone(), &site.live);
     let ended = engine.run(first).await;
     interrupts.abort();
     screen.finish().await;
+    tool_server.close().await;
     server.close().await;
     let end = ended?;
     let state = handle.snapshot();
@@ -155,6 +282,44 @@ pub(crate) async fn shift(
     }
     drop(lock);
     Ok(exit::of(end))
+}
+
+/// Each issue begins on the user's branch of its own repository.
+fn at_start(state: &State, repos: &Repos, wanted: &BTreeSet<IssueId>) -> Result<Vec<IssueAtStart>, Failure> {
+    let mut issues = Vec::new();
+    for id in wanted {
+        let issue = state.issues.get(id).ok_or(Refused::NoSuchIssue(*id))?;
+        let name = &issue.draft.repo;
+        let repo = repos.get(name).ok_or_else(|| Refused::NoSuchRepo(name.clone()))?;
+        issues.push(IssueAtStart {
+            issue: *id,
+            base: repo.user_head()?.commit,
+        });
+    }
+    Ok(issues)
+}
+
+/// What a person should know of the checkout that the work begins at.
+async fn warn_of(name: &RepoName, repo: &Repo) -> Result<(), Failure> {
+    let place = if *name == RepoName::default() {
+        String::new()
+    } else {
+        format!(" in {name}")
+    };
+    if let Checkout::Dirty { files } = repo.checkout_state().await? {
+        print::warning(&format!(
+            "your uncommitted changes{place} ({}) stay as they are and are not part of the work",
+            print::plain(&files.join(", "), 120)
+        ));
+    }
+    let head = repo.user_head()?;
+    if head.at == HeadAt::Detached {
+        print::warning(&format!(
+            "HEAD is detached{place} at {}: the work begins there, and `turno promote` will need --onto",
+            head.commit.short()
+        ));
+    }
+    Ok(())
 }
 
 /// Takes the lock. A verb that only looks has it for a moment; a coordinator has it and listens.

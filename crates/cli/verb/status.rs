@@ -2,7 +2,9 @@
 
 use std::process::ExitCode;
 
-use turno_core::shift::ShiftStage;
+use turno_core::ids::TaskId;
+use turno_core::shift::{ShiftEnd, ShiftStage, Winding};
+use turno_core::step::Waiting;
 use turno_core::units::Timestamp;
 use turno_core::view::{self, RunBy, RunPlace, RunView, ShiftView, StatusView, waiting_phrase};
 use turno_engine::run::now;
@@ -13,6 +15,7 @@ use crate::failure::Failure;
 use crate::print;
 use crate::scene::Scene;
 use crate::verb::issue::stage_word;
+use crate::verb::{answer_hint, question_lines};
 
 pub(crate) async fn run(scene: &Scene, verb: &Json) -> Result<ExitCode, Failure> {
     let mut door = Door::open(scene).await?;
@@ -38,6 +41,12 @@ fn show(status: &StatusView, now: Timestamp) {
     for run in &status.running {
         print::data(&format!("  {}", run_line(run, now)));
     }
+    for decision in &status.decisions {
+        for line in question_lines(decision, now) {
+            print::data(&line);
+        }
+        print::data(&print::dim(&answer_hint(decision.id)));
+    }
     for issue in &status.issues {
         let title = print::plain(&issue.title, 80);
         print::data(&format!(
@@ -47,8 +56,14 @@ fn show(status: &StatusView, now: Timestamp) {
             issue.cost
         ));
         for task in &issue.tasks {
-            print::data(&format!("  {} {}", task.id, print::plain(&task.detail, 160)));
-            if let Some(why) = &task.waiting {
+            print::data(&format!(
+                "  {} {}{}",
+                task.id,
+                task_title(task.id, &task.title),
+                print::plain(&task.detail, 160)
+            ));
+            // That a person must look is what was just said.
+            if let Some(why) = task.waiting.as_ref().filter(|w| !matches!(w, Waiting::Person(_))) {
                 print::data(&print::dim(&format!(
                     "      waits: {}",
                     print::plain(&waiting_phrase(why), 200)
@@ -61,12 +76,21 @@ fn show(status: &StatusView, now: Timestamp) {
     }
 }
 
+/// A task's title before what is told of it; nothing for an issue's own task, which bears the title of the issue.
+pub(crate) fn task_title(id: TaskId, title: &str) -> String {
+    if id.is_lead() {
+        String::new()
+    } else {
+        format!("{}: ", print::plain(title, 60))
+    }
+}
+
 /// A shift on one line.
 pub(crate) fn shift_line(shift: &ShiftView, now: Timestamp) -> String {
     let (stage, until) = match &shift.stage {
         ShiftStage::Running => ("running".to_owned(), now),
-        ShiftStage::Winding(why) => (format!("ending ({why:?})").to_lowercase(), now),
-        ShiftStage::Ended { end, at } => (format!("ended: {end:?}").to_lowercase(), *at),
+        ShiftStage::Winding(why) => (format!("ending: {}", winding_words(*why)), now),
+        ShiftStage::Ended { end, at } => (format!("is over: {}", end_words(*end)), *at),
     };
     format!(
         "shift {} ({}) {stage}, {}, {} of {} spent",
@@ -76,6 +100,27 @@ pub(crate) fn shift_line(shift: &ShiftView, now: Timestamp) -> String {
         shift.spent,
         shift.budget
     )
+}
+
+/// Why a shift starts nothing more.
+fn winding_words(why: Winding) -> &'static str {
+    match why {
+        Winding::Drain => "what runs may finish",
+        Winding::Stop => "it is stopped",
+        Winding::Budget => "the budget is spent",
+        Winding::TimeUp => "its time is up, what runs may finish",
+    }
+}
+
+/// How a shift ended.
+pub(crate) fn end_words(end: ShiftEnd) -> &'static str {
+    match end {
+        ShiftEnd::Done => "all landed",
+        ShiftEnd::NeedsPerson => "something needs a person",
+        ShiftEnd::TimeUp => "its time was up",
+        ShiftEnd::Budget => "stopped by the budget",
+        ShiftEnd::Interrupted => "interrupted",
+    }
 }
 
 /// A running attempt on one line.

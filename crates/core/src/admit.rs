@@ -3,8 +3,12 @@
 
 use crate::State;
 use crate::event::{Discard, Event};
-use crate::ids::{IssueId, ShiftId, TaskId};
-use crate::issue::IssueStage;
+use crate::globs;
+use crate::ids::{DecisionId, IssueId, LessonId, RepoName, ShiftId, TaskId};
+use crate::issue::{IssueDraft, IssueStage, Split};
+use crate::lesson::LessonEdit;
+use crate::outcome::LessonDraft;
+use crate::plan::issue_cycle;
 use crate::task::Stage;
 
 /// Why a request is refused, with what to do instead.
@@ -48,6 +52,36 @@ pub enum Refused {
     /// A fact that only Turno itself may state, e.g. that a check passed.
     #[error("that is nothing a person asks for; only turno itself says so")]
     NotAsked,
+    /// There is no such question.
+    #[error("there is no question {0}; `turno answer` lists those that wait")]
+    NoSuchDecision(DecisionId),
+    /// Nobody waits for an answer any more.
+    #[error("nobody waits for an answer to {0} any more; `turno answer` lists those that wait")]
+    NotAwaited(DecisionId),
+    /// An empty answer.
+    #[error("an answer needs words: an option's name, or a text of your own")]
+    NoAnswer,
+    /// There is no such lesson.
+    #[error("there is no lesson {0}; `turno lessons` lists them")]
+    NoSuchLesson(LessonId),
+    /// A lesson without words or paths.
+    #[error("a lesson needs a text and at least one path glob it is about")]
+    NoLesson,
+    /// A glob that is none.
+    #[error("{0}")]
+    NoGlob(String),
+    /// There is no such repository.
+    #[error("there is no repository `{0}`; name it in turno.toml under [repos]")]
+    NoSuchRepo(RepoName),
+    /// Issues that wait for each other.
+    #[error("issues cannot wait for each other: {0}")]
+    NeedsCycle(String),
+    /// A batch of nothing.
+    #[error("a batch needs at least one item, and groups of at least one")]
+    NoItems,
+    /// A number of candidates that makes no sense.
+    #[error("a task may have 2 to 9 candidates")]
+    Candidates,
     /// No configuration was loaded.
     #[error("no configuration is loaded")]
     NoConfig,
@@ -59,10 +93,30 @@ pub enum Refused {
 /// When it does not; the error says what to do instead.
 pub fn admit(state: &State, event: &Event) -> Result<(), Refused> {
     match event {
-        Event::IssueAdded { draft } => title(&draft.title),
+        Event::IssueAdded { draft } => {
+            title(&draft.title)?;
+            sound(state, state.desk.next_issue, draft)
+        }
         Event::IssueEdited { issue, draft } => {
             open_issue(state, *issue)?;
-            title(&draft.title)
+            title(&draft.title)?;
+            sound(state, *issue, draft)
+        }
+        Event::DecisionAnswered { decision, answer } => match state.decisions.get(decision) {
+            None => Err(Refused::NoSuchDecision(*decision)),
+            Some(d) if !d.is_open() => Err(Refused::NotAwaited(*decision)),
+            Some(_) if answer.trim().is_empty() => Err(Refused::NoAnswer),
+            Some(_) => Ok(()),
+        },
+        Event::LessonAdded { draft, .. } => lesson(draft),
+        Event::LessonEdited { lesson: id, edit } => {
+            if !state.lessons.contains_key(id) {
+                return Err(Refused::NoSuchLesson(*id));
+            }
+            match edit {
+                LessonEdit::Reword(draft) => lesson(draft),
+                LessonEdit::Keep | LessonEdit::Remove => Ok(()),
+            }
         }
         Event::IssueClosed { issue, .. } => {
             open_issue(state, *issue)?;
@@ -109,6 +163,11 @@ pub fn admit(state: &State, event: &Event) -> Result<(), Refused> {
             }
         }
         Event::ConfigLoaded { .. }
+        | Event::IssueOpened { .. }
+        | Event::IssueNotOpened { .. }
+        | Event::DecisionAsked { .. }
+        | Event::TaskProposed { .. }
+        | Event::Noted { .. }
         | Event::SessionOpened { .. }
         | Event::Metered { .. }
         | Event::AgentEnded { .. }
@@ -128,11 +187,48 @@ fn title(text: &str) -> Result<(), Refused> {
     }
 }
 
+/// What an issue refers to must be there.
+fn sound(state: &State, id: IssueId, draft: &IssueDraft) -> Result<(), Refused> {
+    if let Some(config) = &state.config
+        && draft.repo != RepoName::default()
+        && !config.repos.contains_key(&draft.repo)
+    {
+        return Err(Refused::NoSuchRepo(draft.repo.clone()));
+    }
+    if let Some(missing) = draft.needs.iter().find(|n| !state.issues.contains_key(n)) {
+        return Err(Refused::NoSuchIssue(*missing));
+    }
+    if let Some(path) = issue_cycle(state, id, &draft.needs) {
+        let path: Vec<String> = path.iter().map(ToString::to_string).collect();
+        return Err(Refused::NeedsCycle(path.join(" -> ")));
+    }
+    match &draft.split {
+        Split::Items(items) if items.items.is_empty() || items.group == 0 => Err(Refused::NoItems),
+        Split::Items(_) | Split::ByPolicy | Split::Checks(_) | Split::Candidates(2..=9) => Ok(()),
+        Split::Candidates(_) => Err(Refused::Candidates),
+    }
+}
+
+fn lesson(draft: &LessonDraft) -> Result<(), Refused> {
+    if draft.text.trim().is_empty() || draft.paths.is_empty() {
+        return Err(Refused::NoLesson);
+    }
+    draft
+        .paths
+        .iter()
+        .try_for_each(|glob| globs::check(glob).map_err(Refused::NoGlob))
+}
+
 fn open_issue(state: &State, id: IssueId) -> Result<(), Refused> {
     match state.issues.get(&id).map(|i| &i.stage) {
         None => Err(Refused::NoSuchIssue(id)),
         Some(IssueStage::Done { .. }) => Err(Refused::IssueIsOver(id, "promoted")),
         Some(IssueStage::Closed { .. }) => Err(Refused::IssueIsOver(id, "closed")),
-        Some(IssueStage::Backlog | IssueStage::Working { .. } | IssueStage::Review { .. }) => Ok(()),
+        Some(
+            IssueStage::Backlog
+            | IssueStage::Opening { .. }
+            | IssueStage::Working { .. }
+            | IssueStage::Review { .. },
+        ) => Ok(()),
     }
 }

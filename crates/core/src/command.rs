@@ -1,10 +1,16 @@
 //! Owns commands: every effect that may leave the core, imperative, each naming its attempt.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::brief::Brief;
 use crate::check::Check;
-use crate::ids::{AgentName, AttemptId, CommitId, PersonaName, SessionId, ShiftId, SlotId, TaskId};
+use crate::decision::Reply;
+use crate::ids::{
+    AgentName, AttemptId, CheckName, CommitId, IssueId, PersonaName, RepoName, SessionId, ShiftId, SlotId,
+    TaskId,
+};
 use crate::persona::Access;
 use crate::shift::ShiftEnd;
 use crate::task::{Approved, StopWhy};
@@ -38,6 +44,9 @@ pub struct AgentStart {
     pub attempt: AttemptId,
     /// For which task.
     pub task: TaskId,
+    /// In which repository.
+    #[serde(default)]
+    pub repo: RepoName,
     /// In which slot.
     pub slot: SlotId,
     /// In which role.
@@ -48,6 +57,9 @@ pub struct AgentStart {
     pub access: Access,
     /// The commit its slot is put on.
     pub from: CommitId,
+    /// The commit that what it leaves is compared with, to name the paths it changed; absent: `from`.
+    #[serde(default)]
+    pub since: Option<CommitId>,
     /// Which conversation.
     pub session: Session,
     /// What it is told.
@@ -63,6 +75,9 @@ pub struct CheckStart {
     pub attempt: AttemptId,
     /// For which task.
     pub task: TaskId,
+    /// In which repository.
+    #[serde(default)]
+    pub repo: RepoName,
     /// In which slot.
     pub slot: SlotId,
     /// At which commit.
@@ -71,6 +86,18 @@ pub struct CheckStart {
     pub checks: Vec<Check>,
     /// How often a red one is run again at the same tree.
     pub reruns: u8,
+    /// New tests whose failing without the change is to be shown, if any.
+    #[serde(default)]
+    pub new_tests: Option<NewTests>,
+}
+
+/// Tests that must fail without the change they came with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewTests {
+    /// The commit without the change.
+    pub base: CommitId,
+    /// The test files to put on it, as they are at the commit that is checked.
+    pub paths: BTreeSet<String>,
 }
 
 /// Put a change on its issue's integration branch. Answered by exactly one `LandingEnded` or `AttemptFailed`.
@@ -80,6 +107,9 @@ pub struct LandStart {
     pub attempt: AttemptId,
     /// For which task.
     pub task: TaskId,
+    /// In which repository.
+    #[serde(default)]
+    pub repo: RepoName,
     /// One line for the commit message.
     pub title: String,
     /// What to land, and why it may.
@@ -90,6 +120,9 @@ pub struct LandStart {
     pub head: CommitId,
     /// What to run on the integrated tree.
     pub checks: Vec<Check>,
+    /// Checks that are known to be red for other reasons: they do not hold the landing back.
+    #[serde(default)]
+    pub known_red: BTreeSet<CheckName>,
     /// How often a red one is run again at the same tree.
     pub reruns: u8,
     /// What the task has cost, for the commit's trailer.
@@ -113,6 +146,25 @@ pub enum Command {
         /// Why.
         why: StopWhy,
     },
+    /// Begin an issue's integration branch: on the user's branch as it is now, or on these heads, merged. Answered
+    /// by one `IssueOpened` or `IssueNotOpened`. Harmless when done twice.
+    OpenIssue {
+        /// Which.
+        issue: IssueId,
+        /// In which repository.
+        repo: RepoName,
+        /// On which heads; none for the user's branch.
+        on: Vec<CommitId>,
+    },
+    /// Tell an agent that waits in a call what became of its question. Harmless when it is gone.
+    Reply {
+        /// Which.
+        attempt: AttemptId,
+        /// The call.
+        key: String,
+        /// What it is told.
+        reply: Reply,
+    },
     /// The shift is over. For those who wait for it.
     EndShift {
         /// Which.
@@ -129,7 +181,10 @@ impl Command {
             Self::StartAgent(start) => Some(start.attempt),
             Self::RunChecks(start) => Some(start.attempt),
             Self::Land(start) => Some(start.attempt),
-            Self::StopAttempt { .. } | Self::EndShift { .. } => None,
+            Self::StopAttempt { .. }
+            | Self::OpenIssue { .. }
+            | Self::Reply { .. }
+            | Self::EndShift { .. } => None,
         }
     }
 }

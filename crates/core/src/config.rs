@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::check::Check;
-use crate::ids::{AgentName, PersonaName};
+use crate::ids::{AgentName, PersonaName, RepoName};
 use crate::persona::Persona;
 use crate::policy::Policy;
 
@@ -25,13 +25,34 @@ pub struct Config {
     pub personas: Vec<Persona>,
     /// The agents behind them.
     pub agents: BTreeMap<AgentName, AgentLimits>,
-    /// The project's checks, in the order they run.
+    /// The checks of the repository that holds `turno.toml`, in the order they run.
     pub checks: Vec<Check>,
+    /// The other repositories of the workspace.
+    #[serde(default)]
+    pub repos: BTreeMap<RepoName, Repo>,
     /// How many slots there are for attempts; the landing slot is not among them.
     pub slots: u16,
+    /// How many of the slots are kept for urgent issues.
+    #[serde(default)]
+    pub urgent_slots: u16,
+}
+
+/// What the core must know of a further repository.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Repo {
+    /// Its checks, in the order they run.
+    pub checks: Vec<Check>,
 }
 
 impl Config {
+    /// The checks of a repository; none for one that is not known any more.
+    pub fn checks_of(&self, repo: &RepoName) -> &[Check] {
+        if *repo == RepoName::default() {
+            return &self.checks;
+        }
+        self.repos.get(repo).map_or(&[], |r| &r.checks)
+    }
+
     /// The persona of that name.
     pub fn persona(&self, name: &PersonaName) -> Option<&Persona> {
         self.personas.iter().find(|p| p.name == *name)

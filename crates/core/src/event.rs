@@ -1,15 +1,21 @@
 //! Owns events: every fact that may enter the core, past tense. The same type in memory, on disk, on the wire.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::check::{CheckReport, LogRef};
 use crate::config::Config;
+use crate::decision::Question;
 use crate::failure::Failure;
-use crate::ids::{AttemptId, CommitId, IssueId, PolicyName, SessionId, TaskId, TreeId};
+use crate::ids::{
+    AttemptId, CommitId, DecisionId, IssueId, LessonId, PolicyName, RepoName, SessionId, TaskId, TreeId,
+};
 use crate::issue::IssueDraft;
-use crate::outcome::Outcome;
-use crate::shift::IssueAtStart;
-use crate::task::ConflictHunk;
+use crate::lesson::LessonEdit;
+use crate::outcome::{LessonDraft, Outcome, Proposed};
+use crate::shift::{IssueAtStart, Scope};
+use crate::task::{ConflictHunk, Said};
 use crate::units::{MicroUsd, Spend};
 
 /// How a person wants a shift to stop.
@@ -38,6 +44,8 @@ pub enum Discard {
 pub enum AgentEnd {
     /// With the typed outcome of its role.
     Finished(Outcome),
+    /// With a question instead: it goes on when it has the answer.
+    Asked(Question),
     /// In any other way.
     Failed(Failure),
 }
@@ -54,6 +62,9 @@ pub enum LeftBehind {
         commit: CommitId,
         /// Its tree.
         tree: TreeId,
+        /// The paths that differ from the commit it is compared with.
+        #[serde(default)]
+        paths: BTreeSet<String>,
     },
 }
 
@@ -136,6 +147,44 @@ pub enum Event {
         issues: Vec<IssueAtStart>,
         /// All it may spend.
         budget: MicroUsd,
+        /// Whether it takes up more than these.
+        #[serde(default)]
+        scope: Scope,
+    },
+    /// An issue's integration branch was begun.
+    IssueOpened {
+        /// Which.
+        issue: IssueId,
+        /// Where.
+        base: CommitId,
+    },
+    /// An issue's integration branch could not be begun.
+    IssueNotOpened {
+        /// Which.
+        issue: IssueId,
+        /// Why.
+        why: String,
+    },
+    /// A person answered a question.
+    DecisionAnswered {
+        /// Which.
+        decision: DecisionId,
+        /// In these words: an option's label or free text.
+        answer: String,
+    },
+    /// A person wrote a lesson down.
+    LessonAdded {
+        /// For which repository.
+        repo: RepoName,
+        /// In these words.
+        draft: LessonDraft,
+    },
+    /// A person looked at a lesson.
+    LessonEdited {
+        /// Which.
+        lesson: LessonId,
+        /// What is done to it.
+        edit: LessonEdit,
     },
     /// A person asked the running shift to stop.
     StopAsked {
@@ -163,6 +212,29 @@ pub enum Event {
         /// Its name.
         session: SessionId,
     },
+    /// An agent asked a person.
+    DecisionAsked {
+        /// Which.
+        attempt: AttemptId,
+        /// What.
+        question: Question,
+        /// The call in which it waits for the answer.
+        key: String,
+    },
+    /// An agent proposed a task.
+    TaskProposed {
+        /// Which.
+        attempt: AttemptId,
+        /// What.
+        proposed: Proposed,
+    },
+    /// An agent said something for those who come after.
+    Noted {
+        /// Which.
+        attempt: AttemptId,
+        /// What.
+        said: Said,
+    },
     /// An agent spent money: the sum so far.
     Metered {
         /// Which.
@@ -189,6 +261,9 @@ pub enum Event {
         attempt: AttemptId,
         /// What it showed.
         report: CheckReport,
+        /// What the new tests showed without the change, where that was asked for.
+        #[serde(default)]
+        without: Option<CheckReport>,
     },
     /// A landing came to its end.
     LandingEnded {
@@ -222,12 +297,20 @@ impl Event {
             | Self::AgentEnded { attempt, .. }
             | Self::ChecksEnded { attempt, .. }
             | Self::LandingEnded { attempt, .. }
+            | Self::DecisionAsked { attempt, .. }
+            | Self::TaskProposed { attempt, .. }
+            | Self::Noted { attempt, .. }
             | Self::AttemptFailed { attempt, .. } => Some(*attempt),
             Self::ConfigLoaded { .. }
             | Self::IssueAdded { .. }
             | Self::IssueEdited { .. }
             | Self::IssueClosed { .. }
             | Self::ShiftStarted { .. }
+            | Self::IssueOpened { .. }
+            | Self::IssueNotOpened { .. }
+            | Self::DecisionAnswered { .. }
+            | Self::LessonAdded { .. }
+            | Self::LessonEdited { .. }
             | Self::StopAsked { .. }
             | Self::Discarded { .. }
             | Self::Promoted { .. }

@@ -4,16 +4,18 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::check::{CheckReport, CheckVerdict};
+use crate::check::{CheckReport, CheckVerdict, ReportVerdict};
 use crate::command::Command;
 use crate::event::{AgentEnd, Event, LandingEnd, LeftBehind, StopHow};
 use crate::ids::{AttemptId, Seq, TaskId};
-use crate::outcome::{Finding, Outcome, Verdict};
+use crate::lesson::LessonEdit;
+use crate::outcome::{Finding, Outcome, ProposalVerdict, Verdict};
 use crate::record::Record;
+use crate::shift::Scope;
 use crate::state::Entity;
-use crate::task::{Because, Stage, Stopping, Work};
+use crate::task::{Because, Handoff, PlanBecause, Said, Stage, Stopping, Task, Work};
 use crate::units::Timestamp;
-use crate::view::{failure_phrase, stage_phrase};
+use crate::view::{failure_phrase, task_phrase};
 
 /// One thing that happened to a task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,9 +47,13 @@ pub fn explain<'a>(records: impl IntoIterator<Item = &'a Record>, task: TaskId) 
         );
         let became = record.changes.iter().find_map(|entity| match entity {
             Entity::Task(t) if t.id == task => Some(t),
-            Entity::Task(_) | Entity::Config(_) | Entity::Issue(_) | Entity::Shift(_) | Entity::Desk(_) => {
-                None
-            }
+            Entity::Task(_)
+            | Entity::Config(_)
+            | Entity::Issue(_)
+            | Entity::Shift(_)
+            | Entity::Decision(_)
+            | Entity::Lesson(_)
+            | Entity::Desk(_) => None,
         });
         if !about && became.is_none() {
             continue;
@@ -61,7 +67,7 @@ pub fn explain<'a>(records: impl IntoIterator<Item = &'a Record>, task: TaskId) 
         if quiet && !stops {
             continue;
         }
-        let so = became.map_or_else(|| "nothing changed for it".to_owned(), |t| so(&t.stage));
+        let so = became.map_or_else(|| "nothing changed for it".to_owned(), |t| so(t));
         lines.push(Line {
             seq: record.seq,
             at: record.at,
@@ -84,23 +90,16 @@ fn task_of(command: &Command) -> Option<TaskId> {
         Command::StartAgent(start) => Some(start.task),
         Command::RunChecks(start) => Some(start.task),
         Command::Land(start) => Some(start.task),
-        Command::StopAttempt { .. } | Command::EndShift { .. } => None,
+        Command::StopAttempt { .. }
+        | Command::OpenIssue { .. }
+        | Command::Reply { .. }
+        | Command::EndShift { .. } => None,
     }
 }
 
-fn so(stage: &Stage) -> String {
-    let stopping = match stage {
-        Stage::Writing { run, .. } | Stage::Reviewing { run, .. } => &run.run.stopping,
-        Stage::Checking { run, .. } | Stage::Landing { run, .. } => &run.stopping,
-        Stage::Blocked
-        | Stage::Ready { .. }
-        | Stage::Backoff { .. }
-        | Stage::Parked { .. }
-        | Stage::Landed { .. }
-        | Stage::Dropped { .. } => &Stopping::No,
-    };
-    match stopping {
-        Stopping::No => stage_phrase(stage),
+fn so(task: &Task) -> String {
+    match task.run().map_or(&Stopping::No, |r| &r.stopping) {
+        Stopping::No => task_phrase(task),
         Stopping::Asked { why, .. } => format!("it is stopped: {}", why.phrase()),
     }
 }
@@ -117,12 +116,39 @@ pub fn event_phrase(event: &Event) -> String {
         Event::IssueAdded { draft } => format!("issue filed: {}", draft.title),
         Event::IssueEdited { issue, .. } => format!("issue {issue} edited"),
         Event::IssueClosed { issue, why } => format!("issue {issue} closed: {why}"),
-        Event::ShiftStarted { mode, issues, budget } => {
-            format!(
-                "shift started in mode {mode} on {} issue(s) with a budget of {budget}",
-                issues.len()
-            )
+        Event::ShiftStarted {
+            mode,
+            issues,
+            budget,
+            scope,
+        } => {
+            let what = match scope {
+                Scope::Listed => format!("{} issue(s)", issues.len()),
+                Scope::Backlog { .. } => "the backlog".to_owned(),
+            };
+            format!("shift started in mode {mode} on {what} with a budget of {budget}")
         }
+        Event::IssueOpened { issue, base } => format!("issue {issue} begins at {}", base.short()),
+        Event::IssueNotOpened { issue, why } => format!("issue {issue} could not be begun: {why}"),
+        Event::DecisionAsked {
+            attempt, question, ..
+        } => format!("{attempt} asks: {}", first_line(&question.question)),
+        Event::DecisionAnswered { decision, answer } => {
+            format!("{decision} was answered: {}", first_line(answer))
+        }
+        Event::TaskProposed { attempt, proposed } => {
+            format!("{attempt} proposed a task: {}", first_line(&proposed.title))
+        }
+        Event::Noted { attempt, said } => match said {
+            Said::Remark(text) => format!("{attempt} noted: {}", first_line(text)),
+            Said::Finding(finding) => format!("{attempt} found: {}", finding_phrase(finding)),
+        },
+        Event::LessonAdded { draft, .. } => format!("lesson written: {}", first_line(&draft.text)),
+        Event::LessonEdited { lesson, edit } => match edit {
+            LessonEdit::Keep => format!("lesson {lesson} is kept"),
+            LessonEdit::Reword(draft) => format!("lesson {lesson} is kept as: {}", first_line(&draft.text)),
+            LessonEdit::Remove => format!("lesson {lesson} was removed"),
+        },
         Event::StopAsked { how: StopHow::Drain } => {
             "a person asked to drain: nothing new is started".to_owned()
         }
@@ -147,7 +173,20 @@ pub fn event_phrase(event: &Event) -> String {
                 left_phrase(left)
             )
         }
-        Event::ChecksEnded { attempt, report } => format!("{attempt}: {}", report_phrase(report)),
+        Event::ChecksEnded {
+            attempt,
+            report,
+            without,
+        } => {
+            let without = match without.as_ref().map(CheckReport::verdict) {
+                None => "",
+                Some(ReportVerdict::Red) => "; without the change the new tests fail, as they must",
+                Some(ReportVerdict::Green | ReportVerdict::Unknown) => {
+                    "; without the change the new tests do not fail"
+                }
+            };
+            format!("{attempt}: {}{without}", report_phrase(report))
+        }
         Event::LandingEnded { attempt, end } => format!("{attempt}: {}", landing_phrase(end)),
         Event::AttemptFailed { attempt, failure } => format!("{attempt} failed: {}", failure_phrase(failure)),
         Event::TimePassed => "time passed".to_owned(),
@@ -172,10 +211,41 @@ fn end_phrase(end: &AgentEnd) -> String {
         }) => {
             format!("{} finding(s)", findings.len())
         }
-        AgentEnd::Finished(Outcome::Plan { tasks }) => format!("a plan of {} task(s)", tasks.len()),
+        AgentEnd::Finished(Outcome::Plan {
+            tasks,
+            answers,
+            drops,
+        }) => {
+            let mut phrase = format!("a plan of {} task(s)", tasks.len());
+            for answer in answers {
+                let verdict = match &answer.verdict {
+                    ProposalVerdict::Accept { key } => format!("accepted as {key}"),
+                    ProposalVerdict::Merge { into } => format!("merged into {into}"),
+                    ProposalVerdict::Decline => "declined".to_owned(),
+                };
+                phrase.push_str(&format!(
+                    ", {} {verdict} ({})",
+                    answer.proposal,
+                    first_line(&answer.reason)
+                ));
+            }
+            for dropped in drops {
+                phrase.push_str(&format!(
+                    ", {} given up ({})",
+                    dropped.task,
+                    first_line(&dropped.reason)
+                ));
+            }
+            phrase
+        }
+        AgentEnd::Finished(Outcome::Choice { winner, why }) => match winner {
+            Some(winner) => format!("chose {winner}: {}", first_line(why)),
+            None => format!("chose none: {}", first_line(why)),
+        },
         AgentEnd::Finished(Outcome::Acceptance { missing }) => {
             format!("acceptance, {} missing", missing.len())
         }
+        AgentEnd::Asked(question) => format!("asks: {}", first_line(&question.question)),
         AgentEnd::Failed(failure) => failure_phrase(failure),
     }
 }
@@ -219,33 +289,43 @@ fn landing_phrase(end: &LandingEnd) -> String {
 
 /// The evidence that goes back to the writer.
 fn evidence(stage: &Stage) -> Vec<String> {
-    let because = match stage {
-        Stage::Ready {
-            work: Work::Write(job),
-            ..
-        }
-        | Stage::Writing { job, .. }
-        | Stage::Backoff {
-            work: Work::Write(job),
-            ..
-        }
-        | Stage::Parked {
-            work: Work::Write(job),
-            ..
-        } => &job.because,
-        Stage::Ready { .. }
-        | Stage::Blocked
+    let job = match stage {
+        Stage::Writing { job, .. } => job,
+        Stage::Ready { work, .. } | Stage::Backoff { work, .. } | Stage::Parked { work, .. } => match work {
+            Work::Write(job) => job,
+            Work::Plan(because) => return plan_evidence(because),
+            Work::Check(_)
+            | Work::Test(_)
+            | Work::Review(_)
+            | Work::Compare(_)
+            | Work::Land(_)
+            | Work::Survey
+            | Work::Try
+            | Work::Accept(_) => return Vec::new(),
+        },
+        Stage::Planning { because, .. } => return plan_evidence(because),
+        Stage::Landed { handoff, .. } => return handoff_evidence(handoff),
+        Stage::Blocked
         | Stage::Checking { .. }
+        | Stage::Testing { .. }
         | Stage::Reviewing { .. }
+        | Stage::Entered { .. }
+        | Stage::Comparing { .. }
+        | Stage::Surveying { .. }
+        | Stage::Trying { .. }
+        | Stage::Accepting { .. }
+        | Stage::Accepted { .. }
         | Stage::Landing { .. }
-        | Stage::Backoff { .. }
-        | Stage::Parked { .. }
-        | Stage::Landed { .. }
         | Stage::Dropped { .. } => return Vec::new(),
     };
-    match because {
-        Because::New | Because::Interrupted { .. } => Vec::new(),
-        Because::ChecksFailed { failing } => failing
+    match &job.because {
+        Because::New
+        | Because::Interrupted { .. }
+        | Because::TestsFirst
+        | Because::TestsPassAlready
+        | Because::Answered { .. } => Vec::new(),
+        Because::OutOfBounds { paths, .. } => paths.iter().cloned().collect(),
+        Because::ChecksFailed { failing } | Because::MakePass { failing, .. } => failing
             .iter()
             .map(|r| match &r.verdict {
                 CheckVerdict::Fail { extract } => {
@@ -258,6 +338,25 @@ fn evidence(stage: &Stage) -> Vec<String> {
         Because::Findings { findings, .. } => findings.iter().map(finding_phrase).collect(),
         Because::Conflict { hunks, .. } => hunks.iter().map(|h| h.file.clone()).collect(),
     }
+}
+
+fn plan_evidence(because: &PlanBecause) -> Vec<String> {
+    match because {
+        PlanBecause::New | PlanBecause::Proposals => Vec::new(),
+        PlanBecause::Invalid { errors, .. } => errors.clone(),
+        PlanBecause::Stuck { tasks } => tasks.iter().map(ToString::to_string).collect(),
+        PlanBecause::Missing { missing } => missing.clone(),
+    }
+}
+
+/// What a landed task leaves the next ones.
+fn handoff_evidence(handoff: &Handoff) -> Vec<String> {
+    let seen = handoff.evidence.iter().map(|e| format!("seen: {e}"));
+    let open = handoff.open_questions.iter().map(|q| format!("open: {q}"));
+    let notes = handoff.notes.iter().map(|n| format!("note: {n}"));
+    let summary = Some(first_line(&handoff.summary)).filter(|s| !s.is_empty());
+    let summary = summary.map(|s| format!("handed on: {s}"));
+    summary.into_iter().chain(seen).chain(open).chain(notes).collect()
 }
 
 /// A finding on one line.
@@ -319,11 +418,15 @@ pub fn headline(record: &Record) -> Option<String> {
         .iter()
         .filter_map(|entity| match entity {
             Entity::Task(t) if !quiet || stops || t.run().is_none_or(|r| r.started == record.at) => {
-                Some(format!("{}: {}", t.id, so(&t.stage)))
+                Some(format!("{}: {}", t.id, so(t)))
             }
-            Entity::Task(_) | Entity::Config(_) | Entity::Issue(_) | Entity::Shift(_) | Entity::Desk(_) => {
-                None
-            }
+            Entity::Task(_)
+            | Entity::Config(_)
+            | Entity::Issue(_)
+            | Entity::Shift(_)
+            | Entity::Decision(_)
+            | Entity::Lesson(_)
+            | Entity::Desk(_) => None,
         })
         .collect();
     if quiet && (became.is_empty() || !stops && !matches!(record.event, Event::TimePassed)) {

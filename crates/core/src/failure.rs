@@ -47,11 +47,15 @@ pub enum Cause {
     Lost,
     /// A person or the end of a shift stopped it.
     Stopped,
+    /// It wrote where it may not.
+    OutOfBounds,
+    /// Tests that should fail without the work pass without it.
+    TestsProveNothing,
 }
 
 impl Cause {
     /// Every cause, in order.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 21] = [
         Self::Workspace,
         Self::Spawn,
         Self::Agent,
@@ -71,6 +75,8 @@ impl Cause {
         Self::LandingRaced,
         Self::Lost,
         Self::Stopped,
+        Self::OutOfBounds,
+        Self::TestsProveNothing,
     ];
 
     /// A short phrase for people.
@@ -95,6 +101,8 @@ impl Cause {
             Self::LandingRaced => "the integration branch moved while landing",
             Self::Lost => "the attempt was lost",
             Self::Stopped => "it was stopped",
+            Self::OutOfBounds => "it changed what it may not change",
+            Self::TestsProveNothing => "its tests pass without the work",
         }
     }
 }

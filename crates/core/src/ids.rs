@@ -55,6 +55,12 @@ number_id!(/// One warm worktree of the pool.
     SlotId, u16, "s", "slot id");
 number_id!(/// One autopilot session.
     ShiftId, u32, "S", "shift id");
+number_id!(/// A question for a person.
+    DecisionId, u32, "d", "decision id");
+number_id!(/// A task that somebody on the team proposed.
+    ProposalId, u32, "p", "proposal id");
+number_id!(/// Something that a review or a repair taught.
+    LessonId, u32, "l", "lesson id");
 number_id!(/// The place of a record in the journal, counted from 1.
     Seq, u64, "", "journal sequence number");
 
@@ -64,8 +70,20 @@ number_id!(/// The place of a record in the journal, counted from 1.
 pub struct TaskId {
     /// The issue it belongs to.
     pub issue: IssueId,
-    /// Its number within the issue, counted from 1.
+    /// Its number within the issue, counted from 1; 0 is the issue's own, on which it is planned and accepted.
     pub number: u16,
+}
+
+impl TaskId {
+    /// The issue's own task, on which it is planned and accepted.
+    pub fn lead(issue: IssueId) -> Self {
+        Self { issue, number: 0 }
+    }
+
+    /// Whether it is an issue's own.
+    pub fn is_lead(self) -> bool {
+        self.number == 0
+    }
 }
 
 impl fmt::Display for TaskId {
@@ -173,6 +191,8 @@ text_id!(/// Names a configured agent, e.g. `claude`.
     AgentName, "agent name", "use 1 to 40 of a-z, 0-9, - and _, starting with a letter or digit", is_name);
 text_id!(/// Names a check, e.g. `test`.
     CheckName, "check name", "use 1 to 40 of a-z, 0-9, - and _, starting with a letter or digit", is_name);
+text_id!(/// Names a repository of the workspace, e.g. `api`.
+    RepoName, "repository name", "use 1 to 40 of a-z, 0-9, - and _, starting with a letter or digit", is_name);
 text_id!(/// Names a policy, e.g. `feature-dev`.
     PolicyName, "policy name", "use 1 to 40 of a-z, 0-9, - and _, starting with a letter or digit", is_name);
 text_id!(/// A git commit, by its full lower-case object id.
@@ -181,6 +201,13 @@ text_id!(/// A git tree, by its full lower-case object id.
     TreeId, "tree id", "a full object id of 40 or 64 hex digits is expected", is_object_id);
 text_id!(/// An agent CLI's own name for a conversation that can be resumed.
     SessionId, "session id", "1 to 200 printable ASCII characters without spaces are expected", is_opaque);
+
+/// The repository that holds `turno.toml`.
+impl Default for RepoName {
+    fn default() -> Self {
+        Self("home".to_owned())
+    }
+}
 
 impl CommitId {
     /// The first ten digits, for people.

@@ -4,6 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::ids::{ProposalId, TaskId};
+use crate::persona::Role;
+
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -59,18 +62,103 @@ pub enum Verdict {
     },
 }
 
+/// How much work a task is, as its author sees it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Size {
+    /// Minutes.
+    Small,
+    /// Up to about half an hour.
+    #[default]
+    Medium,
+    /// About an hour; more should be split.
+    Large,
+}
+
+/// A task that somebody on the team thinks is needed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proposed {
+    /// One line.
+    pub title: String,
+    /// What is to be done.
+    pub brief: String,
+    /// Why it is needed.
+    pub why: String,
+    /// Path globs it would write, as far as that is known.
+    #[serde(default)]
+    pub touches: Vec<String>,
+}
+
+/// What an author makes of a proposed task.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProposalAnswer {
+    /// Which proposal.
+    pub proposal: ProposalId,
+    /// What becomes of it.
+    pub verdict: ProposalVerdict,
+    /// Why.
+    pub reason: String,
+}
+
+/// What becomes of a proposed task.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProposalVerdict {
+    /// It becomes the task of that key in the same plan.
+    Accept {
+        /// The key.
+        key: String,
+    },
+    /// It becomes part of a task that has not begun.
+    Merge {
+        /// Which.
+        into: TaskId,
+    },
+    /// Nothing.
+    Decline,
+}
+
+/// A task that an author gives up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedDrop {
+    /// Which; it must be parked.
+    pub task: TaskId,
+    /// Keys of the tasks of the same plan that do its work; what needed it needs them.
+    #[serde(default)]
+    pub replaced_by: Vec<String>,
+    /// Why, and what replaces it.
+    pub reason: String,
+}
+
+/// Something that a piece of work taught, for later work on the same paths.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LessonDraft {
+    /// The lesson, in one or two sentences.
+    pub text: String,
+    /// Globs of the paths it concerns; never empty in a valid lesson.
+    pub paths: Vec<String>,
+    /// What showed it.
+    pub evidence: String,
+}
+
 /// One task of a plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedTask {
     /// Name within the plan, used by `needs`.
     pub key: String,
+    /// Who writes it: an engineer, or a tester where it is tests alone.
+    #[serde(default)]
+    pub writer: Role,
+    /// How much work it is.
+    #[serde(default)]
+    pub size: Size,
     /// One line.
     pub title: String,
     /// What is to be done.
     pub brief: String,
     /// What must be true afterwards.
     pub acceptance: Vec<String>,
-    /// Keys of tasks that must be landed first.
+    /// Keys of tasks of this plan, or ids of earlier tasks, that must be landed first.
     #[serde(default)]
     pub needs: Vec<String>,
     /// Path globs it may write.
@@ -86,6 +174,12 @@ pub enum Outcome {
     Plan {
         /// The tasks.
         tasks: Vec<PlannedTask>,
+        /// What becomes of proposed tasks.
+        #[serde(default)]
+        answers: Vec<ProposalAnswer>,
+        /// Parked tasks that are given up.
+        #[serde(default)]
+        drops: Vec<PlannedDrop>,
     },
     /// An engineer's account of what was changed.
     Change {
@@ -95,6 +189,12 @@ pub enum Outcome {
         evidence: Vec<String>,
         /// What is left open.
         open_questions: Vec<String>,
+        /// Tasks that turned out to be needed.
+        #[serde(default)]
+        proposals: Vec<Proposed>,
+        /// What the work taught.
+        #[serde(default)]
+        lessons: Vec<LessonDraft>,
     },
     /// A reviewer's or tester's verdict.
     Verdict {
@@ -102,6 +202,22 @@ pub enum Outcome {
         verdict: Verdict,
         /// What was read to reach it.
         read: Vec<String>,
+        /// Protected paths whose change the reviewer has looked at and approves.
+        #[serde(default)]
+        protected: Vec<String>,
+        /// Tasks that turned out to be needed.
+        #[serde(default)]
+        proposals: Vec<Proposed>,
+        /// What the work taught.
+        #[serde(default)]
+        lessons: Vec<LessonDraft>,
+    },
+    /// A reviewer's choice among candidates.
+    Choice {
+        /// Which; absent when none is good enough.
+        winner: Option<TaskId>,
+        /// Why this one, or why none.
+        why: String,
     },
     /// An author's word on whether an issue is done.
     Acceptance {
@@ -122,9 +238,33 @@ pub enum OutcomeKind {
     Verdict,
     /// [`Outcome::Acceptance`]
     Acceptance,
+    /// [`Outcome::Choice`]
+    Choice,
 }
 
 impl Outcome {
+    /// A change, described by its summary alone.
+    pub fn change(summary: impl Into<String>) -> Self {
+        Self::Change {
+            summary: summary.into(),
+            evidence: Vec::new(),
+            open_questions: Vec::new(),
+            proposals: Vec::new(),
+            lessons: Vec::new(),
+        }
+    }
+
+    /// A verdict and nothing else.
+    pub fn verdict(verdict: Verdict) -> Self {
+        Self::Verdict {
+            verdict,
+            read: Vec::new(),
+            protected: Vec::new(),
+            proposals: Vec::new(),
+            lessons: Vec::new(),
+        }
+    }
+
     /// Which kind it is.
     pub fn kind(&self) -> OutcomeKind {
         match self {
@@ -132,6 +272,7 @@ impl Outcome {
             Self::Change { .. } => OutcomeKind::Change,
             Self::Verdict { .. } => OutcomeKind::Verdict,
             Self::Acceptance { .. } => OutcomeKind::Acceptance,
+            Self::Choice { .. } => OutcomeKind::Choice,
         }
     }
 }

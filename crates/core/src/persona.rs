@@ -3,16 +3,16 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{AgentName, PersonaName};
-use crate::outcome::OutcomeKind;
 use crate::units::{MicroUsd, Span};
 
 /// What a persona is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
     /// Splits issues, re-plans, accepts.
     Author,
     /// Writes.
+    #[default]
     Engineer,
     /// Reads and gives a verdict.
     Reviewer,
@@ -21,15 +21,6 @@ pub enum Role {
 }
 
 impl Role {
-    /// The outcome a run in this role ends in.
-    pub fn outcome(self) -> OutcomeKind {
-        match self {
-            Self::Author => OutcomeKind::Plan,
-            Self::Engineer => OutcomeKind::Change,
-            Self::Reviewer | Self::Tester => OutcomeKind::Verdict,
-        }
-    }
-
     /// What the role may do to files unless the persona says less.
     pub fn access(self) -> Access {
         match self {
@@ -97,6 +88,17 @@ pub enum Tools {
     Only(Vec<String>),
 }
 
+/// How many may run at once.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AtOnce {
+    /// As many as there are slots.
+    #[default]
+    NoLimit,
+    /// So many.
+    Limit(u16),
+}
+
 /// A role played by an agent with its own prompt, tools, model and limits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Persona {
@@ -120,6 +122,9 @@ pub struct Persona {
     pub budget: MicroUsd,
     /// Time limit of one attempt.
     pub wall_clock: Span,
+    /// How many of its attempts may run at once.
+    #[serde(default)]
+    pub at_once: AtOnce,
     /// The template of its prompt, not yet rendered.
     pub prompt: String,
 }

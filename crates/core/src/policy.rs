@@ -29,6 +29,133 @@ pub enum UncheckedRule {
     LandOnReview,
 }
 
+/// Who splits an issue into tasks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PlanRule {
+    /// Nobody: the issue is one task.
+    #[default]
+    Single,
+    /// An author.
+    Author,
+    /// The project's checks: each one that fails becomes a task.
+    Checks,
+}
+
+/// When a tester has its turn on a task.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TestRule {
+    /// Never.
+    #[default]
+    Off,
+    /// On each change that passed its checks, before it is reviewed.
+    EachChange,
+    /// Before anything else is written; its tests are frozen then.
+    First,
+}
+
+/// What must be shown of tests that a tester adds to a change.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NewTestsRule {
+    /// Nothing but that they pass.
+    #[default]
+    Pass,
+    /// That they pass on the change and fail without it.
+    FailOnBase,
+}
+
+/// Who says that an issue is done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AcceptRule {
+    /// Nobody: it is done when its tasks are.
+    #[default]
+    Off,
+    /// The author says what is missing.
+    Author,
+    /// A tester goes through the acceptance list on the integration branch, then the author says what is missing.
+    Team,
+}
+
+/// What happens to a task whose paths overlap those of a task in flight.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OverlapRule {
+    /// It waits.
+    #[default]
+    Wait,
+    /// It may start; landing finds the conflicts.
+    Start,
+}
+
+/// What happens to a question that nobody answers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Nobody {
+    /// The task gives its slot up at once and waits without one.
+    #[default]
+    Park,
+    /// The agent waits in its slot until the deadline; then the task gives the slot up.
+    Wait,
+    /// The agent waits until the deadline; then it is told to take the recommended option.
+    Recommended,
+}
+
+/// How questions are treated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DecisionRule {
+    /// What happens while nobody answers.
+    pub nobody: Nobody,
+    /// How long an agent may wait in its slot.
+    pub deadline: Span,
+}
+
+impl Default for DecisionRule {
+    fn default() -> Self {
+        Self {
+            nobody: Nobody::Park,
+            deadline: Span::seconds(600),
+        }
+    }
+}
+
+/// Who lets the rest of a batch follow its trial group.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TrialRule {
+    /// A person is asked.
+    #[default]
+    Person,
+    /// Nobody where the whole group has landed; else a person is asked.
+    AllLanded,
+}
+
+/// Bounds of planning. All finite, so that a planner cannot spin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanCaps {
+    /// Tasks of one issue, in all.
+    pub tasks: u16,
+    /// How far a proposed task may be from the plan: a task proposed while working on a planned one has depth 1.
+    pub depth: u8,
+    /// How often an issue that is not accepted is planned again.
+    pub rounds: u8,
+    /// How often a plan that is not valid is sent back.
+    pub repairs: u8,
+}
+
+impl Default for PlanCaps {
+    fn default() -> Self {
+        Self {
+            tasks: 20,
+            depth: 2,
+            rounds: 3,
+            repairs: 2,
+        }
+    }
+}
+
 /// How often a cause is tried again, and after how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -58,11 +185,66 @@ pub struct Policy {
     pub least_start: MicroUsd,
     /// The longest wait between retries.
     pub longest_wait: Span,
+    /// Who splits issues.
+    #[serde(default)]
+    pub plan: PlanRule,
+    /// Bounds of planning.
+    #[serde(default)]
+    pub caps: PlanCaps,
+    /// When a tester has its turn on a task.
+    #[serde(default)]
+    pub tests: TestRule,
+    /// What must be shown of a tester's tests.
+    #[serde(default)]
+    pub new_tests: NewTestsRule,
+    /// Globs of the paths that a tester may write.
+    #[serde(default)]
+    pub test_paths: Vec<String>,
+    /// Globs of the paths whose change needs a reviewer's explicit approval.
+    #[serde(default)]
+    pub protected: Vec<String>,
+    /// Who says that an issue is done.
+    #[serde(default)]
+    pub accept: AcceptRule,
+    /// What overlapping tasks do.
+    #[serde(default)]
+    pub overlap: OverlapRule,
+    /// How questions are treated.
+    #[serde(default)]
+    pub decisions: DecisionRule,
+    /// Who lets the rest of a batch go on.
+    #[serde(default)]
+    pub trial: TrialRule,
     /// A row for each cause.
     pub rows: BTreeMap<Cause, TryRow>,
 }
 
 impl Policy {
+    /// A policy that asks for nothing but checks and a review, and tries nothing again.
+    pub fn new(name: PolicyName) -> Self {
+        Self {
+            name,
+            description: String::new(),
+            review: ReviewRule::Required,
+            unchecked: UncheckedRule::Refuse,
+            check_reruns: 0,
+            silence: Span::seconds(600),
+            least_start: MicroUsd(10_000),
+            longest_wait: Span::seconds(600),
+            plan: PlanRule::Single,
+            caps: PlanCaps::default(),
+            tests: TestRule::Off,
+            new_tests: NewTestsRule::Pass,
+            test_paths: Vec::new(),
+            protected: Vec::new(),
+            accept: AcceptRule::Off,
+            overlap: OverlapRule::Wait,
+            decisions: DecisionRule::default(),
+            trial: TrialRule::Person,
+            rows: BTreeMap::new(),
+        }
+    }
+
     /// The row for a cause. A cause without one is tried once more, at once.
     pub fn row(&self, cause: Cause) -> TryRow {
         self.rows.get(&cause).copied().unwrap_or(TryRow {

@@ -1,6 +1,6 @@
 //! Owns shifts: one autopilot session with a mode, a budget and an end.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +17,8 @@ pub enum ShiftEnd {
     NeedsPerson,
     /// The budget is spent, or what is left of it starts nothing.
     Budget,
+    /// The time it was given is over.
+    TimeUp,
     /// A person stopped it.
     Interrupted,
 }
@@ -31,6 +33,8 @@ pub enum Winding {
     Stop,
     /// The budget is spent; what runs is stopped.
     Budget,
+    /// The time it was given is over; what runs may finish.
+    TimeUp,
 }
 
 /// How far a shift is.
@@ -59,6 +63,22 @@ pub struct IssueAtStart {
     pub base: CommitId,
 }
 
+/// What a shift works on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scope {
+    /// The issues it was started with.
+    #[default]
+    Listed,
+    /// Whatever is in the backlog, also what arrives meanwhile.
+    Backlog {
+        /// It takes up so many at most; absent: no limit.
+        at_most: Option<u16>,
+        /// It starts nothing after this time; absent: no limit.
+        until: Option<Timestamp>,
+    },
+}
+
 /// One autopilot session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shift {
@@ -76,4 +96,10 @@ pub struct Shift {
     pub started: Timestamp,
     /// How far it is.
     pub stage: ShiftStage,
+    /// What it works on.
+    #[serde(default)]
+    pub scope: Scope,
+    /// Issues that could not be begun in it, and why.
+    #[serde(default)]
+    pub refused: BTreeMap<IssueId, String>,
 }

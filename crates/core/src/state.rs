@@ -9,8 +9,10 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
-use crate::ids::{AgentName, AttemptId, IssueId, PersonaName, ShiftId, SlotId, TaskId};
+use crate::decision::Decision;
+use crate::ids::{AgentName, AttemptId, DecisionId, IssueId, LessonId, PersonaName, ShiftId, SlotId, TaskId};
 use crate::issue::Issue;
+use crate::lesson::Lesson;
 use crate::shift::{Shift, ShiftStage};
 use crate::task::{Stage, Task};
 use crate::units::MicroUsd;
@@ -26,6 +28,20 @@ pub struct Desk {
     pub next_attempt: AttemptId,
     /// Number of the next shift.
     pub next_shift: ShiftId,
+    /// Number of the next question.
+    #[serde(default = "first_decision")]
+    pub next_decision: DecisionId,
+    /// Number of the next lesson.
+    #[serde(default = "first_lesson")]
+    pub next_lesson: LessonId,
+}
+
+fn first_decision() -> DecisionId {
+    DecisionId(1)
+}
+
+fn first_lesson() -> LessonId {
+    LessonId(1)
 }
 
 impl Default for Desk {
@@ -35,6 +51,8 @@ impl Default for Desk {
             next_issue: IssueId(1),
             next_attempt: AttemptId(1),
             next_shift: ShiftId(1),
+            next_decision: first_decision(),
+            next_lesson: first_lesson(),
         }
     }
 }
@@ -51,6 +69,10 @@ pub enum Entity {
     Task(Arc<Task>),
     /// A shift.
     Shift(Arc<Shift>),
+    /// A question for a person.
+    Decision(Arc<Decision>),
+    /// A lesson.
+    Lesson(Arc<Lesson>),
     /// The rest.
     Desk(Desk),
 }
@@ -63,6 +85,8 @@ impl Entity {
             Self::Issue(issue) => format!("issue/{}", issue.id),
             Self::Task(task) => format!("task/{}", task.id),
             Self::Shift(shift) => format!("shift/{}", shift.id),
+            Self::Decision(decision) => format!("decision/{}", decision.id),
+            Self::Lesson(lesson) => format!("lesson/{}", lesson.id),
             Self::Desk(_) => "desk".to_owned(),
         }
     }
@@ -79,6 +103,12 @@ pub struct State {
     pub tasks: BTreeMap<TaskId, Arc<Task>>,
     /// All shifts.
     pub shifts: BTreeMap<ShiftId, Arc<Shift>>,
+    /// All questions.
+    #[serde(default)]
+    pub decisions: BTreeMap<DecisionId, Arc<Decision>>,
+    /// All lessons.
+    #[serde(default)]
+    pub lessons: BTreeMap<LessonId, Arc<Lesson>>,
     /// The rest.
     pub desk: Desk,
 }
@@ -107,6 +137,8 @@ impl State {
         changed(&self.issues, &before.issues, Entity::Issue, &mut out);
         changed(&self.tasks, &before.tasks, Entity::Task, &mut out);
         changed(&self.shifts, &before.shifts, Entity::Shift, &mut out);
+        changed(&self.decisions, &before.decisions, Entity::Decision, &mut out);
+        changed(&self.lessons, &before.lessons, Entity::Lesson, &mut out);
         if self.desk != before.desk {
             out.push(Entity::Desk(self.desk.clone()));
         }
@@ -132,6 +164,8 @@ impl State {
             Entity::Issue(issue) => drop(self.issues.insert(issue.id, issue)),
             Entity::Task(task) => drop(self.tasks.insert(task.id, task)),
             Entity::Shift(shift) => drop(self.shifts.insert(shift.id, shift)),
+            Entity::Decision(decision) => drop(self.decisions.insert(decision.id, decision)),
+            Entity::Lesson(lesson) => drop(self.lessons.insert(lesson.id, lesson)),
             Entity::Desk(desk) => self.desk = desk,
         }
     }
@@ -178,6 +212,25 @@ impl State {
         free
     }
 
+    /// Whether a task is on its integration branch, or another candidate for the same work is.
+    pub fn has_landed(&self, id: TaskId) -> bool {
+        let landed = |t: &Task| matches!(t.stage, Stage::Landed { .. });
+        let Some(task) = self.tasks.get(&id) else {
+            return false;
+        };
+        let rivals = task.spec.contest.is_some();
+        landed(task)
+            || rivals
+                && self
+                    .tasks_of(id.issue)
+                    .any(|t| t.spec.contest == task.spec.contest && landed(t))
+    }
+
+    /// The tasks of one issue besides its own one.
+    pub fn pieces_of(&self, issue: IssueId) -> impl Iterator<Item = &Arc<Task>> {
+        self.tasks_of(issue).filter(|t| !t.id.is_lead())
+    }
+
     /// The task that is being landed, if one is.
     pub fn landing(&self) -> Option<&Arc<Task>> {
         self.tasks
@@ -204,8 +257,10 @@ impl State {
     }
 
     fn runs_in(&self, shift: &Shift) -> impl Iterator<Item = &crate::task::AgentRun> {
+        // What runs on the issues of a shift that is over belongs to the one after it.
+        let over = matches!(shift.stage, ShiftStage::Ended { .. });
         self.running()
-            .filter(|t| shift.issues.contains(&t.id.issue))
+            .filter(move |t| !over && shift.issues.contains(&t.id.issue))
             .filter_map(|t| t.agent_run())
     }
 

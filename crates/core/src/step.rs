@@ -2,18 +2,30 @@
 //! what is over. Level-triggered: what follows from the state is found again each time, so nothing can be
 //! missed. Each stage has its own file below; the match here only says who handles what.
 
+mod accepting;
+mod brief;
+mod casting;
 mod checking;
+mod contest;
+mod deciding;
 mod expire;
 mod fill;
 mod intake;
+mod joining;
 mod landing;
+mod planning;
 mod recovery;
 mod retry;
 mod reviewing;
 mod settle;
 mod spending;
+mod surveying;
+mod team;
+mod testing;
+mod waves;
 mod writing;
 
+pub use brief::current_brief;
 pub use fill::{Waiting, waiting};
 
 use std::sync::Arc;
@@ -36,7 +48,11 @@ pub fn step(state: &mut State, now: Timestamp, event: &Event) -> Vec<Command> {
     };
     turn.handle(event);
     turn.expire();
-    turn.unblock();
+    turn.advance();
+    // What is done makes room for what waits for it, so both are found in the same step.
+    turn.settle_issues();
+    turn.join();
+    turn.advance();
     turn.fill();
     turn.settle();
     turn.commands
@@ -44,11 +60,9 @@ pub fn step(state: &mut State, now: Timestamp, event: &Event) -> Vec<Command> {
 
 /// When [`step`] next has something to do by itself. The shell sleeps until then.
 pub fn next_deadline(state: &State) -> Option<Timestamp> {
-    state
-        .tasks
-        .values()
-        .filter_map(|task| expire::deadline(task))
-        .min()
+    let tasks = state.tasks.values().filter_map(|task| expire::deadline(task));
+    let decisions = state.decisions.values().filter_map(|d| deciding::deadline(d));
+    tasks.chain(decisions).chain(joining::deadline(state)).min()
 }
 
 /// One call of [`step`].
@@ -65,7 +79,24 @@ impl Turn<'_> {
             Event::IssueAdded { draft } => self.issue_added(draft),
             Event::IssueEdited { issue, draft } => self.issue_edited(*issue, draft),
             Event::IssueClosed { issue, why } => self.issue_closed(*issue, why),
-            Event::ShiftStarted { mode, issues, budget } => self.shift_started(mode, issues, *budget),
+            Event::ShiftStarted {
+                mode,
+                issues,
+                budget,
+                scope,
+            } => self.shift_started(mode, issues, *budget, *scope),
+            Event::IssueOpened { issue, base } => self.issue_opened(*issue, base),
+            Event::IssueNotOpened { issue, why } => self.issue_not_opened(*issue, why),
+            Event::DecisionAnswered { decision, answer } => self.decision_answered(*decision, answer),
+            Event::LessonAdded { repo, draft } => self.lesson_added(repo, draft),
+            Event::LessonEdited { lesson, edit } => self.lesson_edited(*lesson, edit),
+            Event::DecisionAsked {
+                attempt,
+                question,
+                key,
+            } => self.decision_asked(*attempt, question, key),
+            Event::TaskProposed { attempt, proposed } => self.task_proposed(*attempt, proposed),
+            Event::Noted { attempt, said } => self.noted(*attempt, said),
             Event::StopAsked { how } => self.stop_asked(*how),
             Event::Discarded { what } => self.discarded(*what),
             Event::Promoted { issue, onto, commit } => self.promoted(*issue, onto, commit),
@@ -78,12 +109,24 @@ impl Turn<'_> {
                 left,
                 ..
             } => self.agent_ended(*attempt, end, *spend, left),
-            Event::ChecksEnded { attempt, report } => self.checks_ended(*attempt, report),
+            Event::ChecksEnded {
+                attempt,
+                report,
+                without,
+            } => self.checks_ended(*attempt, report, without.as_ref()),
             Event::LandingEnded { attempt, end } => self.landing_ended(*attempt, end),
             Event::AttemptFailed { attempt, failure } => self.attempt_failed(*attempt, failure),
             Event::TimePassed => {}
             Event::Restarted { lost } => self.restarted(lost),
         }
+    }
+
+    /// What follows for tasks and issues from where the others are.
+    fn advance(&mut self) {
+        self.waves();
+        self.contests();
+        self.unblock();
+        self.lead();
     }
 
     /// A task to change. Only its own copy is made, and only once for each step.

@@ -6,14 +6,21 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::check::{CheckReport, CheckResult};
 use crate::failure::{Cause, Failure};
-use crate::ids::{AgentName, AttemptId, CheckName, CommitId, PersonaName, SessionId, SlotId, TaskId, TreeId};
-use crate::outcome::Finding;
+use crate::ids::{
+    AgentName, AttemptId, CheckName, CommitId, DecisionId, PersonaName, SessionId, SlotId, TaskId, TreeId,
+};
+use crate::outcome::{Finding, Size};
+use crate::persona::Role;
 use crate::units::{MicroUsd, Span, Spend, Timestamp};
 
+pub use crate::work::{
+    Actor, Approved, Because, Bounds, Change, ChangeKind, ConflictHunk, Consent, Frozen, Handoff,
+    PlanBecause, Proof, Proven, StartFrom, Trial, Work, WriteJob,
+};
+
 /// What a task is to do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskSpec {
     /// One line.
     pub title: String,
@@ -25,166 +32,24 @@ pub struct TaskSpec {
     pub needs: BTreeSet<TaskId>,
     /// Path globs it may write; empty means anywhere.
     pub touches: Vec<String>,
-}
-
-/// Who wrote or judged something.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Actor {
-    /// In which role.
-    pub persona: PersonaName,
-    /// Played by which agent.
-    pub agent: AgentName,
-    /// In which attempt.
-    pub attempt: AttemptId,
-}
-
-/// A commit that a writer left.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Change {
-    /// The tip of the task's branch.
-    pub commit: CommitId,
-    /// Its tree.
-    pub tree: TreeId,
-    /// The integration head the work began from.
-    pub base: CommitId,
-    /// Who wrote it.
-    pub writer: Actor,
-    /// The writer's own account of it.
-    pub summary: String,
-}
-
-/// How a tree was proven.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Proof {
-    /// Every check passed at this tree.
-    Checked(CheckReport),
-    /// The project has no checks and the policy lets it go on.
-    NoChecks,
-}
-
-/// A change whose checks are green.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Proven {
-    /// The change.
-    pub change: Change,
-    /// Why it counts as proven.
-    pub proof: Proof,
-}
-
-/// Why a change may land.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Consent {
-    /// A reviewer approved this very commit.
-    Approved {
-        /// Who.
-        by: Actor,
-        /// Remarks below the bar.
-        notes: Vec<Finding>,
-    },
-    /// The policy asks for no review.
-    Waived,
-}
-
-/// A proven change that may land.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Approved {
-    /// The change and its proof.
-    pub proven: Proven,
-    /// Why it may land.
-    pub consent: Consent,
-}
-
-/// One file that could not be merged.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ConflictHunk {
-    /// Its path.
-    pub file: String,
-    /// The conflicting part with its markers, shortened.
-    pub text: String,
-}
-
-/// Why a writer is given a task.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Because {
-    /// It is new.
-    New,
-    /// An earlier attempt ended early; its work, if any, is in place.
-    Interrupted {
-        /// How it ended.
-        failure: Failure,
-    },
-    /// Checks failed, on the change or on the integrated tree.
-    ChecksFailed {
-        /// The checks that were not green.
-        failing: Vec<CheckResult>,
-    },
-    /// A reviewer sent it back.
-    Findings {
-        /// By whom.
-        by: Actor,
-        /// With what to mend.
-        findings: Vec<Finding>,
-    },
-    /// It does not apply to what has landed meanwhile.
-    Conflict {
-        /// The commit that does not apply.
-        commit: CommitId,
-        /// Where.
-        hunks: Vec<ConflictHunk>,
-    },
-}
-
-/// What a writer starts from and why.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WriteJob {
-    /// The commit to start from.
-    pub from: StartFrom,
-    /// Why it is the writer's turn.
-    pub because: Because,
-}
-
-/// Where a writer's slot is put.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum StartFrom {
-    /// The integration head at the time it starts.
-    Head,
-    /// An earlier attempt's commit, which was begun from `base`.
-    Commit {
-        /// The commit.
-        commit: CommitId,
-        /// The integration head it was begun from.
-        base: CommitId,
-    },
-}
-
-/// What is to be done next for a task.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Work {
-    /// A writer's turn.
-    Write(WriteJob),
-    /// The checks' turn.
-    Check(Change),
-    /// A reviewer's turn.
-    Review(Proven),
-    /// The landing queue's turn.
-    Land(Approved),
-}
-
-impl Work {
-    /// A verb for people.
-    pub fn verb(&self) -> &'static str {
-        match self {
-            Self::Write(_) => "write",
-            Self::Check(_) => "check",
-            Self::Review(_) => "review",
-            Self::Land(_) => "land",
-        }
-    }
+    /// Who writes it.
+    #[serde(default)]
+    pub writer: Role,
+    /// How much work it is, as its author sees it.
+    #[serde(default)]
+    pub size: Size,
+    /// How far it is from the plan: a task that was proposed during another is one deeper than that.
+    #[serde(default)]
+    pub depth: u8,
+    /// Checks that are red without it, and that it is to make green.
+    #[serde(default)]
+    pub repairs: BTreeSet<CheckName>,
+    /// The group of a batch it belongs to, counted from 0.
+    #[serde(default)]
+    pub wave: u16,
+    /// What it competes with, if it does: the first task of the contest.
+    #[serde(default)]
+    pub contest: Option<TaskId>,
 }
 
 /// Whether a running attempt has been told to stop.
@@ -268,6 +133,9 @@ pub struct AgentRun {
     pub cap: MicroUsd,
     /// Spent of that.
     pub spend: Spend,
+    /// Its conversation, once it has named one.
+    #[serde(default)]
+    pub session: Option<SessionId>,
 }
 
 impl AgentRun {
@@ -297,6 +165,23 @@ pub enum Park {
     },
     /// The project has no checks, so nothing can be proven.
     NoChecks,
+    /// It asked a question.
+    Decision(DecisionId),
+    /// The author could not give a valid plan.
+    NoPlan {
+        /// What was wrong with the last one.
+        errors: Vec<String>,
+    },
+    /// The issue was planned as often as the policy allows, and is still not accepted.
+    NotAccepted {
+        /// What is missing.
+        missing: Vec<String>,
+    },
+    /// No candidate was good enough.
+    NoCandidate {
+        /// Why.
+        why: String,
+    },
 }
 
 /// What a returned change looked like. The same one twice is no progress.
@@ -346,6 +231,60 @@ pub enum Stage {
         /// Who and where.
         run: AgentRun,
     },
+    /// A tester tries it.
+    Testing {
+        /// This change.
+        proven: Proven,
+        /// Who and where.
+        run: AgentRun,
+    },
+    /// It is proven and waits for the candidates it competes with.
+    Entered {
+        /// This change.
+        proven: Proven,
+    },
+    /// A reviewer compares it with the other candidates.
+    Comparing {
+        /// This change; the others are in the tasks of the contest.
+        proven: Proven,
+        /// Who and where.
+        run: AgentRun,
+    },
+    /// The checks run on the integration branch.
+    Surveying {
+        /// At this commit.
+        commit: CommitId,
+        /// Where.
+        slot: SlotId,
+        /// The attempt.
+        run: Run,
+    },
+    /// An author plans.
+    Planning {
+        /// Why.
+        because: PlanBecause,
+        /// Who and where.
+        run: AgentRun,
+    },
+    /// A tester goes through the acceptance list on the integration branch.
+    Trying {
+        /// Who and where.
+        run: AgentRun,
+    },
+    /// An author says what is missing.
+    Accepting {
+        /// What a tester found.
+        trial: Trial,
+        /// Who and where.
+        run: AgentRun,
+    },
+    /// The issue's own task: nothing is missing at this commit.
+    Accepted {
+        /// The integration head that was accepted.
+        commit: CommitId,
+        /// When.
+        at: Timestamp,
+    },
     /// It is being put on the integration branch.
     Landing {
         /// This change.
@@ -375,8 +314,11 @@ pub enum Stage {
         commit: CommitId,
         /// When.
         at: Timestamp,
+        /// What it leaves the next ones.
+        #[serde(default)]
+        handoff: Handoff,
     },
-    /// Given up by a person.
+    /// Given up: by a person, by the author, or for a better candidate.
     Dropped {
         /// Why.
         why: String,
@@ -423,47 +365,147 @@ pub struct Task {
     pub progress: Vec<Progress>,
     /// The slot it was last in, which has its build caches.
     pub last_slot: Option<SlotId>,
+    /// Tests that were written first.
+    #[serde(default)]
+    pub frozen: Option<Frozen>,
+    /// A conversation that is to be gone on with, because its question was answered.
+    #[serde(default)]
+    pub resume: Option<Resume>,
+    /// What was noted or found while it was worked on, by whom.
+    #[serde(default)]
+    pub notes: Vec<Note>,
+}
+
+/// A conversation to be gone on with, by the same persona and agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resume {
+    /// In which role.
+    pub persona: PersonaName,
+    /// With which agent.
+    pub agent: AgentName,
+    /// Its name.
+    pub session: SessionId,
+}
+
+/// Something an agent said while it worked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    /// Who.
+    pub by: Actor,
+    /// What.
+    pub said: Said,
+}
+
+/// What an agent said while it worked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Said {
+    /// A remark for those who come after.
+    Remark(String),
+    /// Something that is wrong.
+    Finding(Finding),
 }
 
 impl Task {
+    /// A task at its beginning.
+    pub fn new(id: TaskId, spec: TaskSpec, stage: Stage) -> Self {
+        Self {
+            id,
+            spec,
+            stage,
+            tries: BTreeMap::new(),
+            attempts: BTreeMap::new(),
+            spent: MicroUsd::ZERO,
+            session: WriterSession::Fresh,
+            earlier_findings: Vec::new(),
+            progress: Vec::new(),
+            last_slot: None,
+            frozen: None,
+            resume: None,
+            notes: Vec::new(),
+        }
+    }
+
     /// The attempt that runs for it, if one does.
     pub fn run(&self) -> Option<&Run> {
         match &self.stage {
-            Stage::Writing { run, .. } | Stage::Reviewing { run, .. } => Some(&run.run),
-            Stage::Checking { run, .. } | Stage::Landing { run, .. } => Some(run),
+            Stage::Checking { run, .. } | Stage::Surveying { run, .. } | Stage::Landing { run, .. } => {
+                Some(run)
+            }
             Stage::Blocked
             | Stage::Ready { .. }
+            | Stage::Writing { .. }
+            | Stage::Testing { .. }
+            | Stage::Reviewing { .. }
+            | Stage::Entered { .. }
+            | Stage::Comparing { .. }
+            | Stage::Planning { .. }
+            | Stage::Trying { .. }
+            | Stage::Accepting { .. }
             | Stage::Backoff { .. }
             | Stage::Parked { .. }
+            | Stage::Accepted { .. }
+            | Stage::Landed { .. }
+            | Stage::Dropped { .. } => self.agent_run().map(|r| &r.run),
+        }
+    }
+
+    /// The same, to change it.
+    pub fn run_mut(&mut self) -> Option<&mut Run> {
+        if self.agent_run().is_some() {
+            return self.agent_run_mut().map(|r| &mut r.run);
+        }
+        if let Stage::Checking { run, .. } | Stage::Surveying { run, .. } | Stage::Landing { run, .. } =
+            &mut self.stage
+        {
+            return Some(run);
+        }
+        None
+    }
+
+    /// The agent that runs for it, if one does.
+    pub fn agent_run(&self) -> Option<&AgentRun> {
+        match &self.stage {
+            Stage::Writing { run, .. }
+            | Stage::Testing { run, .. }
+            | Stage::Reviewing { run, .. }
+            | Stage::Comparing { run, .. }
+            | Stage::Planning { run, .. }
+            | Stage::Trying { run }
+            | Stage::Accepting { run, .. } => Some(run),
+            Stage::Blocked
+            | Stage::Ready { .. }
+            | Stage::Checking { .. }
+            | Stage::Surveying { .. }
+            | Stage::Entered { .. }
+            | Stage::Landing { .. }
+            | Stage::Backoff { .. }
+            | Stage::Parked { .. }
+            | Stage::Accepted { .. }
             | Stage::Landed { .. }
             | Stage::Dropped { .. } => None,
         }
     }
 
     /// The same, to change it.
-    pub fn run_mut(&mut self) -> Option<&mut Run> {
+    pub fn agent_run_mut(&mut self) -> Option<&mut AgentRun> {
         match &mut self.stage {
-            Stage::Writing { run, .. } | Stage::Reviewing { run, .. } => Some(&mut run.run),
-            Stage::Checking { run, .. } | Stage::Landing { run, .. } => Some(run),
-            Stage::Blocked
-            | Stage::Ready { .. }
-            | Stage::Backoff { .. }
-            | Stage::Parked { .. }
-            | Stage::Landed { .. }
-            | Stage::Dropped { .. } => None,
-        }
-    }
-
-    /// The agent that runs for it, if one does.
-    pub fn agent_run(&self) -> Option<&AgentRun> {
-        match &self.stage {
-            Stage::Writing { run, .. } | Stage::Reviewing { run, .. } => Some(run),
+            Stage::Writing { run, .. }
+            | Stage::Testing { run, .. }
+            | Stage::Reviewing { run, .. }
+            | Stage::Comparing { run, .. }
+            | Stage::Planning { run, .. }
+            | Stage::Trying { run }
+            | Stage::Accepting { run, .. } => Some(run),
             Stage::Blocked
             | Stage::Ready { .. }
             | Stage::Checking { .. }
+            | Stage::Surveying { .. }
+            | Stage::Entered { .. }
             | Stage::Landing { .. }
             | Stage::Backoff { .. }
             | Stage::Parked { .. }
+            | Stage::Accepted { .. }
             | Stage::Landed { .. }
             | Stage::Dropped { .. } => None,
         }
@@ -471,7 +513,7 @@ impl Task {
 
     /// The slot it holds, if it holds one.
     pub fn slot(&self) -> Option<SlotId> {
-        if let Stage::Checking { slot, .. } = &self.stage {
+        if let Stage::Checking { slot, .. } | Stage::Surveying { slot, .. } = &self.stage {
             return Some(*slot);
         }
         self.agent_run().map(|r| r.slot)
@@ -485,15 +527,55 @@ impl Task {
             }
             Stage::Writing { job, .. } => Some(Work::Write(job.clone())),
             Stage::Checking { change, .. } => Some(Work::Check(change.clone())),
+            Stage::Testing { proven, .. } => Some(Work::Test(proven.clone())),
             Stage::Reviewing { proven, .. } => Some(Work::Review(proven.clone())),
+            Stage::Comparing { proven, .. } => Some(Work::Compare(proven.clone())),
             Stage::Landing { approved, .. } => Some(Work::Land(approved.clone())),
-            Stage::Blocked | Stage::Landed { .. } | Stage::Dropped { .. } => None,
+            Stage::Surveying { .. } => Some(Work::Survey),
+            Stage::Planning { because, .. } => Some(Work::Plan(because.clone())),
+            Stage::Trying { .. } => Some(Work::Try),
+            Stage::Accepting { trial, .. } => Some(Work::Accept(trial.clone())),
+            Stage::Blocked
+            | Stage::Entered { .. }
+            | Stage::Accepted { .. }
+            | Stage::Landed { .. }
+            | Stage::Dropped { .. } => None,
         }
     }
 
     /// Whether nothing more will ever happen to it.
     pub fn is_over(&self) -> bool {
-        matches!(self.stage, Stage::Landed { .. } | Stage::Dropped { .. })
+        matches!(
+            self.stage,
+            Stage::Landed { .. } | Stage::Dropped { .. } | Stage::Accepted { .. }
+        )
+    }
+
+    /// Whether somebody has begun to change files for it, and it is neither over nor parked.
+    pub fn is_in_flight(&self) -> bool {
+        match &self.stage {
+            Stage::Writing { .. }
+            | Stage::Checking { .. }
+            | Stage::Testing { .. }
+            | Stage::Reviewing { .. }
+            | Stage::Entered { .. }
+            | Stage::Comparing { .. }
+            | Stage::Landing { .. } => true,
+            Stage::Ready { work, .. } | Stage::Backoff { work, .. } => match work {
+                Work::Write(job) => job.from != StartFrom::Head,
+                Work::Check(_) | Work::Test(_) | Work::Review(_) | Work::Compare(_) | Work::Land(_) => true,
+                Work::Survey | Work::Plan(_) | Work::Try | Work::Accept(_) => false,
+            },
+            Stage::Blocked
+            | Stage::Surveying { .. }
+            | Stage::Planning { .. }
+            | Stage::Trying { .. }
+            | Stage::Accepting { .. }
+            | Stage::Parked { .. }
+            | Stage::Accepted { .. }
+            | Stage::Landed { .. }
+            | Stage::Dropped { .. } => false,
+        }
     }
 
     /// Spent so far, with what the running attempt has spent.

@@ -3,12 +3,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{AgentName, AttemptId, IssueId, PersonaName, PolicyName, ShiftId, SlotId, TaskId};
-use crate::issue::{IssueStage, Priority};
+use crate::decision::Decision;
+use crate::ids::{AgentName, AttemptId, IssueId, PersonaName, PolicyName, RepoName, ShiftId, SlotId, TaskId};
+use crate::issue::{IssueStage, Priority, Proposal};
 use crate::shift::ShiftStage;
 use crate::state::State;
 use crate::step::{Waiting, waiting};
-use crate::task::{Because, Park, Stage, Stopping, Task, Work};
+use crate::task::{AgentRun, Because, Bounds, Park, PlanBecause, Stage, Stopping, Task, Work};
 use crate::units::{MicroUsd, Timestamp};
 
 /// The name of a stage, without its data.
@@ -20,10 +21,18 @@ pub enum StageName {
     Ready,
     Writing,
     Checking,
+    Testing,
     Reviewing,
+    Entered,
+    Comparing,
+    Surveying,
+    Planning,
+    Trying,
+    Accepting,
     Landing,
     Backoff,
     Parked,
+    Accepted,
     Landed,
     Dropped,
 }
@@ -36,7 +45,15 @@ impl StageName {
             Stage::Ready { .. } => Self::Ready,
             Stage::Writing { .. } => Self::Writing,
             Stage::Checking { .. } => Self::Checking,
+            Stage::Testing { .. } => Self::Testing,
             Stage::Reviewing { .. } => Self::Reviewing,
+            Stage::Entered { .. } => Self::Entered,
+            Stage::Comparing { .. } => Self::Comparing,
+            Stage::Surveying { .. } => Self::Surveying,
+            Stage::Planning { .. } => Self::Planning,
+            Stage::Trying { .. } => Self::Trying,
+            Stage::Accepting { .. } => Self::Accepting,
+            Stage::Accepted { .. } => Self::Accepted,
             Stage::Landing { .. } => Self::Landing,
             Stage::Backoff { .. } => Self::Backoff,
             Stage::Parked { .. } => Self::Parked,
@@ -52,7 +69,15 @@ impl StageName {
             Self::Ready => "ready",
             Self::Writing => "writing",
             Self::Checking => "checking",
+            Self::Testing => "testing",
             Self::Reviewing => "reviewing",
+            Self::Entered => "entered",
+            Self::Comparing => "comparing",
+            Self::Surveying => "surveying",
+            Self::Planning => "planning",
+            Self::Trying => "trying",
+            Self::Accepting => "accepting",
+            Self::Accepted => "accepted",
             Self::Landing => "landing",
             Self::Backoff => "backoff",
             Self::Parked => "parked",
@@ -71,6 +96,8 @@ pub struct StatusView {
     pub running: Vec<RunView>,
     /// Slots that nobody holds.
     pub free_slots: Vec<SlotId>,
+    /// Questions that wait for a person.
+    pub decisions: Vec<Decision>,
     /// All issues.
     pub issues: Vec<IssueView>,
 }
@@ -157,6 +184,12 @@ pub struct IssueView {
     pub stage: IssueStage,
     /// What it has cost.
     pub cost: MicroUsd,
+    /// The repository it is about.
+    pub repo: RepoName,
+    /// Issues that must be done first.
+    pub needs: Vec<IssueId>,
+    /// Tasks that were proposed, and what became of them.
+    pub proposals: Vec<Proposal>,
     /// Its tasks.
     pub tasks: Vec<TaskView>,
 }
@@ -194,6 +227,12 @@ pub fn status(state: &State) -> StatusView {
         }),
         running: state.running().filter_map(|task| run(task)).collect(),
         free_slots: state.free_slots().into_iter().collect(),
+        decisions: state
+            .decisions
+            .values()
+            .filter(|d| d.is_open())
+            .map(|d| Decision::clone(d))
+            .collect(),
         issues: state.issues.keys().filter_map(|id| issue(state, *id)).collect(),
     }
 }
@@ -208,6 +247,9 @@ pub fn issue(state: &State, id: IssueId) -> Option<IssueView> {
         labels: issue.draft.labels.clone(),
         stage: issue.stage.clone(),
         cost: state.cost_of(id),
+        repo: issue.draft.repo.clone(),
+        needs: issue.draft.needs.iter().copied().collect(),
+        proposals: issue.plan.proposals.clone(),
         tasks: state.tasks_of(id).map(|task| task_view(state, task)).collect(),
     })
 }
@@ -218,7 +260,7 @@ fn task_view(state: &State, task: &Task) -> TaskView {
         id: task.id,
         title: task.spec.title.clone(),
         stage: StageName::of(&task.stage),
-        detail: stage_phrase(&task.stage),
+        detail: task_phrase(task),
         waiting,
         attempts: task.attempts.values().sum(),
         cost: task.cost(),
@@ -244,8 +286,16 @@ fn run(task: &Task) -> Option<RunView> {
     })
 }
 
+/// What is next or under way for a task, in words. An issue's own task needs nobody's work: it waits for all of it.
+pub fn task_phrase(task: &Task) -> String {
+    if task.id.is_lead() && task.stage == Stage::Blocked {
+        return "waits until its tasks are over".to_owned();
+    }
+    stage_phrase(&task.stage)
+}
+
 /// A stage in words.
-pub fn stage_phrase(stage: &Stage) -> String {
+fn stage_phrase(stage: &Stage) -> String {
     match stage {
         Stage::Blocked => "waits for the tasks it needs".to_owned(),
         Stage::Ready { work, .. } => format!("ready: {}", work_phrase(work)),
@@ -264,14 +314,19 @@ pub fn stage_phrase(stage: &Stage) -> String {
                 run.attempt
             )
         }
-        Stage::Reviewing { proven, run } => format!(
-            "{} ({}) reads {} in {} as {}",
-            run.persona,
-            run.agent,
-            proven.change.commit.short(),
-            run.slot,
-            run.run.attempt
+        Stage::Testing { proven, run } => acts(run, &format!("tests {}", proven.change.commit.short())),
+        Stage::Reviewing { proven, run } => acts(run, &format!("reads {}", proven.change.commit.short())),
+        Stage::Entered { .. } => "is proven and waits for the other candidates".to_owned(),
+        Stage::Comparing { run, .. } => acts(run, "compares the candidates"),
+        Stage::Surveying { commit, slot, run } => format!(
+            "all checks run at {} in {slot} as {}",
+            commit.short(),
+            run.attempt
         ),
+        Stage::Planning { because, run } => acts(run, &format!("plans{}", plan_phrase(because))),
+        Stage::Trying { run } => acts(run, "goes through the acceptance list"),
+        Stage::Accepting { run, .. } => acts(run, "looks for what is missing"),
+        Stage::Accepted { commit, .. } => format!("nothing is missing at {}", commit.short()),
         Stage::Landing { approved, run } => {
             format!(
                 "{} is being landed as {}",
@@ -288,11 +343,42 @@ pub fn stage_phrase(stage: &Stage) -> String {
     }
 }
 
+fn acts(run: &AgentRun, what: &str) -> String {
+    format!(
+        "{} ({}) {what} in {} as {}",
+        run.persona, run.agent, run.slot, run.run.attempt
+    )
+}
+
+fn plan_phrase(because: &PlanBecause) -> String {
+    match because {
+        PlanBecause::New => String::new(),
+        PlanBecause::Invalid { errors, .. } => {
+            format!(
+                ", again because {}",
+                errors.first().map_or("it was not valid", String::as_str)
+            )
+        }
+        PlanBecause::Proposals => ", to answer proposed tasks".to_owned(),
+        PlanBecause::Stuck { tasks } => {
+            let names: Vec<_> = tasks.iter().map(ToString::to_string).collect();
+            format!(", to get around {}", names.join(", "))
+        }
+        PlanBecause::Missing { missing } => format!(", for {} thing(s) that are missing", missing.len()),
+    }
+}
+
 fn work_phrase(work: &Work) -> String {
     match work {
         Work::Write(job) => format!("a writer's turn{}", because_phrase(&job.because)),
         Work::Check(change) => format!("checks of {}", change.commit.short()),
+        Work::Test(proven) => format!("a tester's turn on {}", proven.change.commit.short()),
         Work::Review(proven) => format!("a reviewer's turn on {}", proven.change.commit.short()),
+        Work::Compare(_) => "a reviewer's turn, to choose a candidate".to_owned(),
+        Work::Survey => "a run of all checks on the integration branch".to_owned(),
+        Work::Plan(because) => format!("the author's turn to plan{}", plan_phrase(because)),
+        Work::Try => "a tester's turn on the integration branch".to_owned(),
+        Work::Accept(_) => "the author's turn to accept".to_owned(),
         Work::Land(approved) => format!("landing of {}", approved.proven.change.commit.short()),
     }
 }
@@ -312,6 +398,18 @@ fn because_phrase(because: &Because) -> String {
             let files: Vec<_> = hunks.iter().map(|h| h.file.as_str()).collect();
             format!(", to resolve a conflict in {}", files.join(", "))
         }
+        Because::TestsFirst => ", tests before the work".to_owned(),
+        Because::TestsPassAlready => ", again because its tests pass before the work is done".to_owned(),
+        Because::MakePass { frozen, .. } => format!(", to make the tests in {} file(s) pass", frozen.len()),
+        Because::OutOfBounds { paths, rule } => {
+            let names: Vec<_> = paths.iter().take(3).map(String::as_str).collect();
+            let rule = match rule {
+                Bounds::FrozenTests => "frozen tests",
+                Bounds::TestsOnly => "what is no test",
+            };
+            format!(", to undo changes of {rule}: {}", names.join(", "))
+        }
+        Because::Answered { decision } => format!(", with the answer to {decision}"),
     }
 }
 
@@ -351,6 +449,10 @@ pub fn park_phrase(park: &Park) -> String {
             "parked: there are no checks, so nothing can be proven; name some in turno.toml under [checks]"
                 .to_owned()
         }
+        Park::Decision(id) => format!("parked with a question; `turno answer {id}` shows and answers it"),
+        Park::NoPlan { errors } => format!("parked, no valid plan: {}", errors.join("; ")),
+        Park::NotAccepted { missing } => format!("parked, still missing: {}", missing.join("; ")),
+        Park::NoCandidate { why } => format!("parked, no candidate is good enough: {why}"),
     }
 }
 
@@ -361,8 +463,17 @@ pub fn waiting_phrase(waiting: &Waiting) -> String {
         Waiting::WindingDown(_) => "the shift starts nothing more".to_owned(),
         Waiting::Needs(needs) => {
             let names: Vec<_> = needs.iter().map(ToString::to_string).collect();
-            format!("needs {} to be landed first", names.join(", "))
+            format!("needs {} first", names.join(", "))
         }
+        Waiting::Opening => "its issue's branch is being begun".to_owned(),
+        Waiting::Group(_) => "the group of the batch before it is not done".to_owned(),
+        Waiting::Candidates(tasks) => {
+            let names: Vec<_> = tasks.iter().map(ToString::to_string).collect();
+            format!("waits for the other candidates: {}", names.join(", "))
+        }
+        Waiting::Overlaps(task) => format!("{task} is in flight and may write the same paths"),
+        Waiting::PersonaBusy(persona) => format!("{persona} runs as often as it may"),
+        Waiting::Reserved => "the free slots are kept for urgent issues".to_owned(),
         Waiting::Until { cause, .. } => format!("is tried again after a wait: {}", cause.phrase()),
         Waiting::Person(park) => park_phrase(park),
         Waiting::NoFreeSlot => "every slot is held".to_owned(),

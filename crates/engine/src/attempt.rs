@@ -17,7 +17,7 @@ use turno_core::task::StopWhy;
 use crate::process::supervised::{Bell, StopForce, Supervised, end_supervisor};
 use crate::process::supervisor::End;
 use crate::process::tree::kill_marked;
-use crate::runner::local::{Asked, Ear};
+use crate::runner::mouth::{Asked, Ear};
 use crate::site::{self, Site};
 
 /// Waits until the attempt is told to stop. Never returns if it is not.

@@ -10,6 +10,7 @@ mod layer;
 mod personas;
 mod policies;
 mod prices;
+mod repos;
 pub mod schema;
 mod source;
 mod validate;
@@ -18,9 +19,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use include_dir::{Dir, include_dir};
 use toml::Value;
-use turno_core::check::Check;
 use turno_core::config::{AgentLimits, Config};
-use turno_core::ids::{AgentName, PersonaName, PolicyName};
+use turno_core::ids::{AgentName, PersonaName, PolicyName, RepoName};
 use turno_core::policy::Policy;
 use turno_core::units::{MicroUsd, Span};
 
@@ -31,6 +31,7 @@ pub use self::layer::Sources;
 pub use self::personas::{FRONT_KEYS, PersonaEntry, read_one as read_persona};
 pub use self::policies::cause_name;
 pub use self::prices::{DEFAULT as DEFAULT_PRICE, Prices};
+pub use self::repos::RepoSetup;
 pub use self::source::{Files, Layer, Places, Source, TextFile};
 
 use self::file::Settings;
@@ -67,7 +68,7 @@ pub struct Inputs {
     pub flags: Overrides,
 }
 
-/// What happens once in each new slot.
+/// What happens once in each new slot of a repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Setup {
     /// A shell command, run at the top of the slot.
@@ -98,8 +99,10 @@ pub struct Loaded {
     pub policies: BTreeMap<PolicyName, Policy>,
     /// What models cost.
     pub prices: Prices,
-    /// What happens in a new slot.
+    /// What happens in a new slot of the repository that holds `turno.toml`.
     pub setup: Setup,
+    /// The other repositories of the workspace; their checks are in `core`.
+    pub repos: BTreeMap<RepoName, RepoSetup>,
     /// What may be spent.
     pub budget: Budget,
     /// Where each key's value came from.
@@ -149,20 +152,20 @@ pub fn build(inputs: &Inputs) -> Result<Loaded, Error> {
         policy,
         personas: personas.iter().map(|e| e.persona.clone()).collect(),
         agents: limits,
-        checks: checks(&settings, &layers),
+        checks: repos::checks(&settings.checks, &layers, &["checks"]),
+        repos: repos::for_core(&settings, &layers),
         slots: settings.slots.0,
+        urgent_slots: settings.urgent_slots.0,
     };
+    let repos = repos::setups(&settings, &layers, inputs)?;
     let loaded = Loaded {
         core,
         agents,
         personas,
         policies,
         prices,
-        setup: Setup {
-            command: settings.setup.command.filter(|c| !c.trim().is_empty()),
-            timeout: settings.setup.timeout,
-            copy: settings.setup.copy,
-        },
+        setup: repos::setup(&settings.setup),
+        repos,
         budget: Budget {
             shift: settings.budget.shift_usd.0,
         },
@@ -208,6 +211,14 @@ impl Loaded {
             "no agent that may play it is installed; `turno doctor` shows which are found",
         )?;
         Ok(self)
+    }
+
+    /// How slots of a repository are set up; `None` for one that is not configured.
+    pub fn setup_of(&self, repo: &RepoName) -> Option<&Setup> {
+        if *repo == RepoName::default() {
+            return Some(&self.setup);
+        }
+        self.repos.get(repo).map(|r| &r.setup)
     }
 
     /// Where the value of a key came from, e.g. `budget.shift_usd`.
@@ -289,21 +300,6 @@ fn override_values(layers: &mut Layers, inputs: &Inputs) -> Result<Option<(Vec<A
         forced = Some((flags.agents.clone(), Source::Flag { name: "--agent" }));
     }
     Ok(forced)
-}
-
-fn checks(settings: &Settings, layers: &Layers) -> Vec<Check> {
-    let mut checks: Vec<Check> = settings
-        .checks
-        .iter()
-        .map(|(name, file)| Check {
-            name: name.clone(),
-            command: file.command.clone(),
-            timeout: file.timeout,
-        })
-        .collect();
-    let order = layers.names_in_order(&["checks"]);
-    checks.sort_by_key(|c| order.iter().position(|n| *n == c.name.as_str()));
-    checks
 }
 
 fn embedded(name: &str, text: &str) -> TextFile {

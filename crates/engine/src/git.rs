@@ -5,8 +5,10 @@
 //! libgit2 reads (refs, trees, ancestry, diffs); the git program writes (checkouts, index, refs, merges): it is
 //! faster there and knows every feature. No call runs a hook, a file monitor, housekeeping or a prompt.
 
+mod claim;
 mod conflict;
 mod create;
+mod merge;
 mod message;
 mod names;
 mod promote;
@@ -24,13 +26,15 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use turno_core::ids::CommitId;
 
+pub use claim::{Claim, Claimed};
 pub(crate) use conflict::hunks;
 pub use create::create;
+pub(crate) use merge::MergedHeads;
 pub use message::{CommitMessage, Trailers};
 pub(crate) use message::{carries, with_trailers};
 pub use names::TurnoRef;
 pub use promote::{How, Onto, PromoteError, Promoted};
-pub use read::{Checkout, CommitLine, DiffStat, DiffText, HeadAt, UserHead};
+pub use read::{Checkout, CommitLine, DiffStat, DiffText, FileAt, HeadAt, UserHead};
 pub(crate) use status::{Changed, Differs, Linked, RawChange, parse as parse_status, parse_raw};
 pub(crate) use write::Identity;
 pub use write::{Expected, Found};

@@ -2,12 +2,13 @@
 //! too, and the branch is moved by compare-and-swap. Plain code, no agent. It must not decide whether a change
 //! may land, nor what follows when it does not.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use turno_core::check::{CheckReport, ReportVerdict};
 use turno_core::command::LandStart;
 use turno_core::event::LandingEnd;
-use turno_core::ids::{CommitId, TreeId};
+use turno_core::ids::{CheckName, CommitId, TreeId};
 use turno_core::task::Proof;
 
 use crate::git::{self, Expected, Found, Place, Repo, Trailers, TurnoRef, carries, hunks};
@@ -32,6 +33,8 @@ pub struct Request {
     pub change_base: CommitId,
     /// What the integrated tree needs.
     pub needs: Needs,
+    /// Checks whose results do not count: they are red for other reasons.
+    pub known_red: BTreeSet<CheckName>,
     /// Where the integration branch begins if it does not exist yet.
     pub base: CommitId,
     /// Where the change came from. The attempt is the writer's: the same change landed again has the same one.
@@ -48,6 +51,7 @@ impl From<&LandStart> for Request {
                 Proof::Checked(report) => Needs::PassUnless(report.tree.clone()),
                 Proof::NoChecks => Needs::Nothing,
             },
+            known_red: start.known_red.clone(),
             base: start.base.clone(),
             trailers: Trailers {
                 task: start.task,
@@ -159,7 +163,7 @@ where
                 answered: report.tree,
             });
         }
-        match report.verdict() {
+        match report.verdict_despite(&request.known_red) {
             ReportVerdict::Green => {}
             ReportVerdict::Red | ReportVerdict::Unknown => {
                 return Ok(LandingEnd::NotGreen {

@@ -2,21 +2,26 @@
 //! every choice between two effects is made in `turno-core`.
 
 mod attempt;
+pub mod bridge;
 pub mod config;
 pub mod detect;
 pub mod git;
 pub mod land;
 pub mod live;
+pub mod open;
 pub mod perform;
 pub mod process;
 pub mod prompt;
+pub mod recording;
 pub mod recover;
 pub mod replay;
+pub mod repos;
 pub mod run;
 pub mod runner;
 pub mod site;
 pub mod slots;
 pub mod socket;
 pub mod store;
+pub mod tools;
 pub mod transcript;
 pub mod workspace;

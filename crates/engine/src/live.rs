@@ -32,6 +32,7 @@ impl Doing {
             Signal::ToolStarted(text) => Self::Uses(text),
             Signal::ToolEnded(text) => Self::Used(text),
             Signal::Notice(text) | Signal::Quota(text) => Self::Notes(text),
+            Signal::Asked { question, .. } => Self::Notes(format!("asks: {}", question.question)),
             Signal::Session(_) | Signal::Spent(_) | Signal::Send(_) | Signal::CloseInput => return None,
         })
     }

@@ -2,6 +2,9 @@
 //! it writes the files, runs the commands, spends, asks, fails, hangs and lies as it is written. What it prints
 //! are the lines of the `script` dialect.
 
+mod team;
+
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Component, Path, PathBuf};
 use std::process::ExitCode;
@@ -9,12 +12,19 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::sys::signal::{SigSet, Signal};
 use turno_agents::dialect::Cue;
-use turno_agents::script::{Ended, ScriptFile, ScriptLine, Step, file::Failing, select};
+use turno_agents::script::{Ended, ScriptFile, ScriptLine, ScriptSession, Step, file::Failing, select};
+use turno_core::command::Session;
 use turno_core::failure::{Cause, Failure, RetryAfter};
 use turno_core::ids::SessionId;
+use turno_core::outcome::Proposed;
 use turno_core::units::{Span, Timestamp};
 
+use self::team::{Heard, Team};
 use crate::process;
+use crate::tools::{Call, Way};
+
+/// The variable in which the commands of a script find the answer to its last question.
+const ANSWER: &str = "TURNO_ANSWER";
 
 /// Which script is performed, and for whom.
 #[derive(Debug, Clone)]
@@ -25,6 +35,15 @@ pub struct Performance {
     pub cue: Cue,
     /// The conversation that is gone on with, if one is.
     pub resume: Option<SessionId>,
+    /// The way to the coordinator, if it runs in an attempt.
+    pub way: Option<Way>,
+}
+
+/// Who performs.
+struct Performer {
+    team: Team,
+    /// What its commands find in their environment.
+    env: BTreeMap<String, String>,
 }
 
 /// How a step ended.
@@ -53,7 +72,8 @@ pub fn perform(performance: &Performance) -> std::io::Result<ExitCode> {
         Ok(file) => file,
         Err(error) => return give_up(&format!("{} is no script: {error}", performance.script.display())),
     };
-    let Some(session) = select(&file, &performance.cue) else {
+    let conversation = performance.resume.clone().map_or(Session::Fresh, Session::Resume);
+    let Some(session) = select(&file, &performance.cue, &conversation) else {
         let cue = &performance.cue;
         return give_up(&format!(
             "{} has no session for persona {}, task {} `{}`, round {}",
@@ -64,14 +84,15 @@ pub fn perform(performance: &Performance) -> std::io::Result<ExitCode> {
             cue.round
         ));
     };
-    for step in &session.steps {
-        match take(step) {
-            Ok(Next::GoOn) => {}
-            Ok(Next::Leave(code)) => return Ok(code),
-            Err(error) => return give_up(&error.to_string()),
-        }
+    let mut performer = Performer {
+        team: Team::new(performance.way.clone()),
+        env: BTreeMap::new(),
+    };
+    match performer.perform(session, &conversation) {
+        Ok(Next::GoOn) => Ok(ExitCode::SUCCESS),
+        Ok(Next::Leave(code)) => Ok(code),
+        Err(error) => give_up(&error.to_string()),
     }
-    Ok(ExitCode::SUCCESS)
 }
 
 fn print(line: &ScriptLine) -> std::io::Result<()> {
@@ -91,86 +112,166 @@ fn give_up(why: &str) -> std::io::Result<ExitCode> {
     Ok(ExitCode::from(1))
 }
 
-fn take(step: &Step) -> std::io::Result<Next> {
-    match step {
-        Step::Say(text) => print(&ScriptLine::Say { text: text.clone() })?,
-        Step::Write { path, text } => {
-            let file = inside(path)?;
-            if let Some(dir) = file.parent() {
-                std::fs::create_dir_all(dir)?;
-            }
-            doing(&format!("write {path}"), || std::fs::write(&file, text))?;
+impl Performer {
+    fn perform(&mut self, session: &ScriptSession, conversation: &Session) -> std::io::Result<Next> {
+        if let Session::Resume(_) = conversation
+            && let Some(answer) = self.team.newest_answer()?
+        {
+            self.heard(&answer)?;
         }
-        Step::Edit { path, find, replace } => {
-            let file = inside(path)?;
-            doing(&format!("edit {path}"), || {
-                let text = std::fs::read_to_string(&file)?;
-                if !text.contains(find.as_str()) {
-                    return Err(std::io::Error::other(format!(
-                        "{path} does not hold the text to replace"
-                    )));
-                }
-                std::fs::write(&file, text.replacen(find.as_str(), replace, 1))
-            })?;
-        }
-        Step::Run(run) => return shell(&run.command, run.failing),
-        Step::Commit(message) => {
-            let quoted = message.replace('\'', "'\\''");
-            return shell(
-                &format!("git add -A && git commit -q -m '{quoted}'"),
-                Failing::Ends,
-            );
-        }
-        Step::Ask { question, options } => {
-            print(&ScriptLine::Ask {
-                question: question.clone(),
-                options: options.clone(),
-            })?;
-        }
-        Step::Usage(usage) => print(&ScriptLine::Spent { usage: usage.clone() })?,
-        Step::Sleep(span) => std::thread::sleep(Duration::from_millis(span.0)),
-        Step::Exit(code) => return Ok(Next::Leave(ExitCode::from(*code))),
-        Step::Hang { stubborn } => {
-            if *stubborn {
-                ignore_signals();
-            }
-            loop {
-                std::thread::sleep(Duration::from_secs(60));
-            }
-        }
-        Step::Spawn(command) => {
-            doing(&format!("leave `{command}` behind"), || {
-                process::leave_behind(command)
-            })?;
-        }
-        Step::Flood {
-            lines,
-            bytes_per_line,
-        } => {
-            let line = format!("{}\n", "x".repeat(usize::try_from(*bytes_per_line).unwrap_or(0)));
-            for _ in 0..*lines {
-                print_raw(&line)?;
-            }
-        }
-        Step::Raw(text) => print_raw(text)?,
-        Step::Fail {
-            cause,
-            detail,
-            retry_in,
-        } => {
-            let retry_after = retry_in.map_or(RetryAfter::Policy, |span| RetryAfter::At(clock() + span));
-            print(&ScriptLine::Failed {
-                failure: Failure {
-                    cause: *cause,
-                    detail: detail.clone(),
-                    retry_after,
-                },
-            })?;
-            return Ok(Next::Leave(ExitCode::from(1)));
-        }
-        Step::Outcome(value) => print(&ScriptLine::Outcome { value: value.clone() })?,
+        self.steps(&session.steps)
     }
-    Ok(Next::GoOn)
+
+    fn steps(&mut self, steps: &[Step]) -> std::io::Result<Next> {
+        for step in steps {
+            match self.take(step)? {
+                Next::GoOn => {}
+                leave @ Next::Leave(_) => return Ok(leave),
+            }
+        }
+        Ok(Next::GoOn)
+    }
+
+    /// Takes an answer in: it is said, and the commands that follow find it.
+    fn heard(&mut self, answer: &str) -> std::io::Result<()> {
+        self.env.insert(ANSWER.to_owned(), answer.to_owned());
+        print(&ScriptLine::Say {
+            text: format!("The answer is: {answer}"),
+        })
+    }
+
+    fn take(&mut self, step: &Step) -> std::io::Result<Next> {
+        match step {
+            Step::Say(text) => print(&ScriptLine::Say { text: text.clone() })?,
+            Step::Write { path, text } => {
+                let file = inside(path)?;
+                if let Some(dir) = file.parent() {
+                    std::fs::create_dir_all(dir)?;
+                }
+                doing(&format!("write {path}"), || std::fs::write(&file, text))?;
+            }
+            Step::Edit { path, find, replace } => {
+                let file = inside(path)?;
+                doing(&format!("edit {path}"), || {
+                    let text = std::fs::read_to_string(&file)?;
+                    if !text.contains(find.as_str()) {
+                        return Err(std::io::Error::other(format!(
+                            "{path} does not hold the text to replace"
+                        )));
+                    }
+                    std::fs::write(&file, text.replacen(find.as_str(), replace, 1))
+                })?;
+            }
+            Step::Run(run) => return self.shell(&run.command, run.failing),
+            Step::Commit(message) => {
+                let quoted = message.replace('\'', "'\\''");
+                return self.shell(
+                    &format!("git add -A && git commit -q -m '{quoted}'"),
+                    Failing::Ends,
+                );
+            }
+            Step::Ask(ask) => {
+                let answer = match self.team.ask(ask)? {
+                    Heard::Nobody => return Ok(Next::GoOn),
+                    Heard::Parked => return Ok(Next::Leave(ExitCode::SUCCESS)),
+                    Heard::Answer(answer) => answer,
+                };
+                self.heard(&answer)?;
+                return self.steps(ask.after(&answer));
+            }
+            Step::Propose {
+                title,
+                brief,
+                why,
+                touches,
+            } => {
+                let proposed = Proposed {
+                    title: title.clone(),
+                    brief: brief.clone(),
+                    why: why.clone(),
+                    touches: touches.clone(),
+                };
+                self.team
+                    .tell(&format!("propose `{title}`"), Call::ProposeTask(proposed))?;
+            }
+            Step::Note(text) => self.team.tell("note something", Call::Note(text.clone()))?,
+            Step::Report(finding) => {
+                let what = format!("report something in {}", finding.file);
+                self.team.tell(&what, Call::ReportFinding(finding.clone()))?;
+            }
+            Step::Usage(usage) => print(&ScriptLine::Spent { usage: usage.clone() })?,
+            Step::Sleep(span) => std::thread::sleep(Duration::from_millis(span.0)),
+            Step::Exit(code) => return Ok(Next::Leave(ExitCode::from(*code))),
+            Step::Hang { stubborn } => {
+                if *stubborn {
+                    ignore_signals();
+                }
+                loop {
+                    std::thread::sleep(Duration::from_secs(60));
+                }
+            }
+            Step::Spawn(command) => {
+                doing(&format!("leave `{command}` behind"), || {
+                    process::leave_behind(command)
+                })?;
+            }
+            Step::Flood {
+                lines,
+                bytes_per_line,
+            } => {
+                let line = format!("{}\n", "x".repeat(usize::try_from(*bytes_per_line).unwrap_or(0)));
+                for _ in 0..*lines {
+                    print_raw(&line)?;
+                }
+            }
+            Step::Raw(text) => print_raw(text)?,
+            Step::Fail {
+                cause,
+                detail,
+                retry_in,
+            } => {
+                let retry_after = retry_in.map_or(RetryAfter::Policy, |span| RetryAfter::At(clock() + span));
+                print(&ScriptLine::Failed {
+                    failure: Failure {
+                        cause: *cause,
+                        detail: detail.clone(),
+                        retry_after,
+                    },
+                })?;
+                return Ok(Next::Leave(ExitCode::from(1)));
+            }
+            Step::Outcome(value) => print(&ScriptLine::Outcome { value: value.clone() })?,
+        }
+        Ok(Next::GoOn)
+    }
+
+    fn shell(&self, command: &str, failing: Failing) -> std::io::Result<Next> {
+        print(&ScriptLine::ToolStarted {
+            text: format!("run `{command}`"),
+        })?;
+        let output = process::run_scripted(command, &self.env)?;
+        let ended = if output.status.success() {
+            Ended::Well
+        } else {
+            Ended::Badly
+        };
+        let said = String::from_utf8_lossy(&output.stdout);
+        let end: Vec<&str> = said.lines().rev().take(3).collect();
+        let end: Vec<&str> = end.into_iter().rev().collect();
+        let text = format!(
+            "`{command}`: {}{}{}",
+            output.status,
+            if end.is_empty() { "" } else { ", " },
+            end.join(" | ")
+        );
+        print(&ScriptLine::ToolEnded { text, ended })?;
+        match (ended, failing) {
+            (Ended::Well, _) | (Ended::Badly, Failing::GoesOn) => Ok(Next::GoOn),
+            (Ended::Badly, Failing::Ends) => {
+                Err(std::io::Error::other(format!("`{command}` failed: {said}")))
+            }
+        }
+    }
 }
 
 fn clock() -> Timestamp {
@@ -208,32 +309,6 @@ fn doing(what: &str, work: impl FnOnce() -> std::io::Result<()>) -> std::io::Res
         ended,
     })?;
     done
-}
-
-fn shell(command: &str, failing: Failing) -> std::io::Result<Next> {
-    print(&ScriptLine::ToolStarted {
-        text: format!("run `{command}`"),
-    })?;
-    let output = process::run_scripted(command)?;
-    let ended = if output.status.success() {
-        Ended::Well
-    } else {
-        Ended::Badly
-    };
-    let said = String::from_utf8_lossy(&output.stdout);
-    let end: Vec<&str> = said.lines().rev().take(3).collect();
-    let end: Vec<&str> = end.into_iter().rev().collect();
-    let text = format!(
-        "`{command}`: {}{}{}",
-        output.status,
-        if end.is_empty() { "" } else { ", " },
-        end.join(" | ")
-    );
-    print(&ScriptLine::ToolEnded { text, ended })?;
-    match (ended, failing) {
-        (Ended::Well, _) | (Ended::Badly, Failing::GoesOn) => Ok(Next::GoOn),
-        (Ended::Badly, Failing::Ends) => Err(std::io::Error::other(format!("`{command}` failed: {said}"))),
-    }
 }
 
 /// A stubborn agent: asked to leave, it stays.

@@ -324,6 +324,40 @@ fn spawn_supervised(orders: &supervisor::Orders) -> std::io::Result<std::process
         })
 }
 
+/// Starts a server of ours inside an attempt. It stays in our process group and sees our environment, with one
+/// more variable.
+pub(crate) fn spawn_served(argv: &[String], secret: (&str, &str)) -> std::io::Result<Child> {
+    let (program, args) = argv
+        .split_first()
+        .ok_or_else(|| std::io::Error::other("no program is named"))?;
+    Command::new(program)
+        .args(args)
+        .env(secret.0, secret.1)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|e| {
+            std::io::Error::new(
+                e.kind(),
+                format!("cannot start `{program}`: {e}. Is it installed and on PATH?"),
+            )
+        })
+}
+
+/// Ends such a server: it is asked, and killed when it has not left after `grace`.
+pub(crate) async fn end_served(mut child: Child, grace: Duration) {
+    if let Some(pid) = child.id() {
+        tree::send(pid.cast_signed(), Signal::SIGTERM);
+    }
+    if timeout(grace, child.wait()).await.is_err()
+        && let Err(error) = child.kill().await
+    {
+        tracing::warn!(%error, "a server cannot be killed");
+    }
+}
+
 /// What a program says of its version: its first line.
 ///
 /// # Errors
@@ -352,11 +386,15 @@ pub fn version(program: &Path, args: &[&str], env: &BTreeMap<String, String>) ->
     }
 }
 
-/// Runs a shell command of a script to its end, with both outputs together.
-pub(crate) fn run_scripted(command: &str) -> std::io::Result<std::process::Output> {
+/// Runs a shell command of a script to its end, with both outputs together, and with more environment.
+pub(crate) fn run_scripted(
+    command: &str,
+    env: &BTreeMap<String, String>,
+) -> std::io::Result<std::process::Output> {
     std::process::Command::new("/bin/sh")
         .arg("-c")
         .arg(format!("exec 2>&1\n{command}"))
+        .envs(env)
         .stdin(Stdio::null())
         .output()
 }

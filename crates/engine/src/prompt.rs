@@ -3,18 +3,24 @@
 //! cannot close. It must not choose what is asked for; that is the core's.
 
 mod context;
+mod rules;
 mod sample;
 mod strict;
+mod template;
+mod variables;
 
 use tera::{Context, ErrorKind, Kwargs, State, Tera};
 use turno_core::brief::{Ask, Brief};
 use turno_core::persona::Persona;
 
-pub use self::context::{VARIABLES, Variable, cut};
+pub use self::context::cut;
+pub use self::rules::house_rules;
 pub use self::sample::samples;
+pub use self::template::Template;
+pub use self::variables::{VARIABLES, Variable};
 
-const WRITE: &str = include_str!("../../../personas/prompts/write.md");
-const REVIEW: &str = include_str!("../../../personas/prompts/review.md");
+/// What the templates of all asks take in, by its name for them.
+const AROUND: (&str, &str) = ("around", include_str!("../../../personas/prompts/around.md"));
 
 /// What the engine knows beyond the brief.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,6 +29,8 @@ pub struct Extras {
     pub diff_stat: String,
     /// Facts about the slot, one line each, e.g. which ports are its own.
     pub notes: Vec<String>,
+    /// Globs of the paths that a tester may write.
+    pub test_paths: Vec<String>,
 }
 
 /// What an agent is told.
@@ -39,19 +47,60 @@ pub struct Prompt {
 pub enum Part {
     /// The persona's own.
     Persona,
+    /// What the ones for asks take in.
+    Around,
     /// The one for writing.
     Write,
+    /// The one for writing tests before what they test.
+    TestsFirst,
+    /// The one for testing a change.
+    Test,
     /// The one for reviewing.
     Review,
+    /// The one for choosing among candidates.
+    Compare,
+    /// The one for planning.
+    Plan,
+    /// The one for trying the integration branch.
+    Try,
+    /// The one for accepting.
+    Accept,
 }
 
 impl std::fmt::Display for Part {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Persona => "the persona's prompt",
+            Self::Around => "the built-in prompt of what is around a task",
             Self::Write => "the built-in prompt for writing",
+            Self::TestsFirst => "the built-in prompt for writing tests first",
+            Self::Test => "the built-in prompt for testing",
             Self::Review => "the built-in prompt for reviewing",
+            Self::Compare => "the built-in prompt for choosing",
+            Self::Plan => "the built-in prompt for planning",
+            Self::Try => "the built-in prompt for trying",
+            Self::Accept => "the built-in prompt for accepting",
         })
+    }
+}
+
+/// The template for what is asked.
+fn template_of(ask: &Ask) -> (Part, &'static str) {
+    match ask {
+        Ask::Write { because, .. } if context::is_tests_first(because) => (
+            Part::TestsFirst,
+            include_str!("../../../personas/prompts/tests-first.md"),
+        ),
+        Ask::Write { .. } => (Part::Write, include_str!("../../../personas/prompts/write.md")),
+        Ask::Test { .. } => (Part::Test, include_str!("../../../personas/prompts/test.md")),
+        Ask::Review { .. } => (Part::Review, include_str!("../../../personas/prompts/review.md")),
+        Ask::Compare { .. } => (
+            Part::Compare,
+            include_str!("../../../personas/prompts/compare.md"),
+        ),
+        Ask::Plan { .. } => (Part::Plan, include_str!("../../../personas/prompts/plan.md")),
+        Ask::Try { .. } => (Part::Try, include_str!("../../../personas/prompts/try.md")),
+        Ask::Accept { .. } => (Part::Accept, include_str!("../../../personas/prompts/accept.md")),
     }
 }
 
@@ -96,7 +145,15 @@ impl Error {
         match self {
             Self::UnknownVariable { line, part, .. } | Self::Template { line, part, .. } => match part {
                 Part::Persona => *line,
-                Part::Write | Part::Review => 0,
+                Part::Around
+                | Part::Write
+                | Part::TestsFirst
+                | Part::Test
+                | Part::Review
+                | Part::Compare
+                | Part::Plan
+                | Part::Try
+                | Part::Accept => 0,
             },
         }
     }
@@ -108,13 +165,10 @@ impl Error {
 /// When a template names what does not exist, or is no template.
 pub fn render(persona: &Persona, brief: &Brief, extras: &Extras) -> Result<Prompt, Error> {
     let values = context::build(persona, brief, extras);
-    let task = match brief.ask {
-        Ask::Write { .. } => (Part::Write, WRITE),
-        Ask::Review { .. } => (Part::Review, REVIEW),
-    };
+    let (part, template) = template_of(&brief.ask);
     Ok(Prompt {
         system: render_part(Part::Persona, &persona.prompt, &values)?,
-        task: render_part(task.0, task.1, &values)?,
+        task: render_part(part, template, &values)?,
     })
 }
 
@@ -131,13 +185,15 @@ pub fn check(persona: &Persona) -> Result<(), Error> {
 }
 
 fn render_part(part: Part, template: &str, values: &serde_json::Value) -> Result<String, Error> {
-    if let Some(unknown) = strict::unknown(template) {
-        return Err(Error::UnknownVariable {
-            name: unknown.name,
-            line: unknown.line,
-            part,
-            meant: unknown.meant,
-        });
+    for (part, template) in [(part, template), (Part::Around, AROUND.1)] {
+        if let Some(unknown) = strict::unknown(template) {
+            return Err(Error::UnknownVariable {
+                name: unknown.name,
+                line: unknown.line,
+                part,
+                meant: unknown.meant,
+            });
+        }
     }
     let failed = |e: &tera::Error| {
         let (why, line) = match e.kind() {
@@ -157,7 +213,8 @@ fn render_part(part: Part, template: &str, values: &serde_json::Value) -> Result
             Ok(block(kwargs.must_get::<&str>("tag")?, text))
         },
     );
-    tera.add_raw_template("prompt", template)
+    // Without its last line break, so that nothing is left behind where there is nothing around a task.
+    tera.add_raw_templates([(AROUND.0, AROUND.1.trim_end()), ("prompt", template)])
         .map_err(|e| failed(&e))?;
     let context = Context::from_serialize(values).map_err(|e| failed(&e))?;
     let text = tera.render("prompt", &context).map_err(|e| failed(&e))?;

@@ -10,7 +10,7 @@ use turno_core::units::Spend;
 
 use crate::attempt::{branch_of, clear, message_of};
 use crate::replay;
-use crate::site::Site;
+use crate::site::{self, Site};
 use crate::slots::SlotPlace;
 
 /// Ends what an earlier coordinator left. `None` when it left nothing.
@@ -56,12 +56,14 @@ async fn keep(site: &Site, start: &AgentStart, spend: Spend) -> LeftBehind {
     let end = AgentEnd::Failed(Failure::new(Cause::Lost, "the coordinator stopped while it ran"));
     let message = message_of(start, &end, spend.cost);
     let place = SlotPlace::Slot(start.slot);
-    match site
-        .pool
-        .collect(place, &start.from, &branch_of(start), &message)
-        .await
-    {
-        Ok(collected) => collected.left,
+    let collected = async {
+        let pool = &site.ground(&start.repo)?.pool;
+        let (branch, since) = (branch_of(start), start.since.as_ref());
+        let collected = pool.collect(place, &start.from, since, &branch, &message).await?;
+        Ok::<_, site::Error>(collected.left)
+    };
+    match collected.await {
+        Ok(left) => left,
         Err(error) => {
             // It stays in the slot, whose next use salvages it.
             tracing::warn!(attempt = %start.attempt, %error, "what a lost attempt left could not be collected");

@@ -5,9 +5,7 @@ use std::path::Path;
 
 use turno_agents::dialect as find_dialect;
 use turno_agents::dialect::{Conversation, Cue, Job, Signal};
-use turno_core::brief::Ask;
 use turno_core::command::AgentStart;
-use turno_core::outcome::OutcomeKind;
 use turno_core::persona::{Effort, Model, Tools};
 use turno_core::units::Spend;
 
@@ -78,6 +76,7 @@ pub(crate) fn spend(config: &Loaded, start: &AgentStart, dir: &Path) -> Spend {
 fn job(config: &Loaded, start: &AgentStart, dir: &Path) -> Job {
     Job {
         program: String::new(),
+        turno: String::new(),
         extra_args: Vec::new(),
         cwd: String::new(),
         attempt_dir: dir.display().to_string(),
@@ -88,12 +87,10 @@ fn job(config: &Loaded, start: &AgentStart, dir: &Path) -> Job {
         effort: Effort::AgentDefault,
         access: start.access,
         tools: Tools::ByAccess,
-        outcome: match start.brief.ask {
-            Ask::Write { .. } => OutcomeKind::Change,
-            Ask::Review { .. } => OutcomeKind::Verdict,
-        },
+        outcome: start.brief.ask.outcome(),
         cap: start.limits.cap,
         prices: config.prices.list(),
+        tool_servers: Vec::new(),
         cue: Cue {
             persona: start.persona.clone(),
             task: start.task,

@@ -13,7 +13,7 @@ use turno_core::shift::ShiftEnd;
 use turno_core::units::Timestamp;
 use turno_core::{State, next_deadline};
 
-use crate::runner::{Runner, Submission, Told};
+use crate::runner::{Opening, Runner, Submission, Told};
 use crate::store::{self, Reader, Store};
 
 /// How many events are committed together at most.
@@ -248,6 +248,8 @@ impl<R: Runner> Engine<R> {
                 Command::RunChecks(start) => drop(self.runner.submit(Submission::Checks(start))),
                 Command::Land(start) => drop(self.runner.submit(Submission::Landing(start))),
                 Command::StopAttempt { attempt, why } => self.runner.cancel(attempt, why),
+                Command::Reply { attempt, key, reply } => self.runner.reply(attempt, &key, &reply),
+                Command::OpenIssue { issue, repo, on } => self.runner.open(Opening { issue, repo, on }),
                 Command::EndShift { end, .. } => ended = Some(end),
             }
         }

@@ -2,13 +2,15 @@
 //! submission harmless, hear from a number on, cancel, observe, fence. The coordinator alone decides.
 
 pub mod local;
+pub(crate) mod mouth;
 
 use std::collections::BTreeSet;
 use std::future::Future;
 
 use turno_core::command::{AgentStart, CheckStart, LandStart};
+use turno_core::decision::Reply;
 use turno_core::event::Event;
-use turno_core::ids::AttemptId;
+use turno_core::ids::{AttemptId, CommitId, IssueId, RepoName};
 use turno_core::task::StopWhy;
 
 /// A piece of work for a runner. Its attempt id is the key.
@@ -31,6 +33,18 @@ impl Submission {
             Self::Landing(start) => start.attempt,
         }
     }
+}
+
+/// An issue whose integration branch is to be begun. It is no attempt: it has no slot, costs nothing and may be
+/// asked for again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opening {
+    /// Which issue.
+    pub issue: IssueId,
+    /// In which repository.
+    pub repo: RepoName,
+    /// On which heads; none for the user's branch.
+    pub on: Vec<CommitId>,
 }
 
 /// What a submission came to.
@@ -68,11 +82,18 @@ pub trait Runner: Send + Sync {
     /// Takes work on, once for each attempt id.
     fn submit(&self, work: Submission) -> Submitted;
 
-    /// Waits for facts after a number. Safe to be dropped and asked again.
+    /// Begins an issue's integration branch. Answered by exactly one `IssueOpened` or `IssueNotOpened`.
+    fn open(&self, opening: Opening);
+
+    /// Waits for facts after a number. Safe to be dropped and asked again. To ask is to say that every fact up to
+    /// the number is committed.
     fn events(&self, after: u64) -> impl Future<Output = Vec<Told>> + Send;
 
     /// Hastens the ending of an attempt.
     fn cancel(&self, attempt: AttemptId, why: StopWhy);
+
+    /// Gives an agent that waits in a call what became of its question. Harmless when it is gone.
+    fn reply(&self, attempt: AttemptId, key: &str, reply: &Reply);
 
     /// What is known of an attempt.
     fn observe(&self, attempt: AttemptId) -> Observed;

@@ -1,4 +1,5 @@
-//! Owns what attempts on this machine need: repository, pool, state directory, configuration, environment.
+//! Owns what attempts on this machine need: repositories and their pools, state directory, configuration,
+//! environment.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
@@ -6,17 +7,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use turno_core::ids::{AttemptId, CommitId, TaskId};
+use turno_core::ids::{AttemptId, CommitId, RepoName, TaskId};
 use turno_core::task::StopWhy;
 
 use crate::attempt::{to_its_end, told_to_stop};
-use crate::config::{EnvMap, Loaded};
+use crate::config::{EnvMap, Loaded, Setup};
 use crate::git::Repo;
 use crate::live::Live;
 use crate::process::supervised::{Start, Supervised};
 use crate::process::supervisor::Orders;
 use crate::process::{self, tree::MARKER};
-use crate::runner::local::{Asked, Ear};
+use crate::repos::Repos;
+use crate::runner::mouth::{Asked, Ear};
 use crate::slots::{self, Prepared, SlotPlace, SlotPool};
 use crate::workspace::StateDir;
 
@@ -52,11 +54,22 @@ const BASE_ENV: [&str; 20] = [
     "NO_PROXY",
 ];
 
+/// One repository's part of a site: its worktrees, and how they are set up.
+#[derive(Debug)]
+pub struct Ground {
+    /// The repository and its worktrees.
+    pub pool: SlotPool,
+    setup: Setup,
+    /// The table of `turno.toml` that the setup is written in.
+    table: String,
+    /// Where it is noted which place is set up.
+    notes: PathBuf,
+}
+
 /// What attempts on this machine need.
 #[derive(Debug)]
 pub struct Site {
-    /// The repository and its worktrees.
-    pub pool: SlotPool,
+    grounds: BTreeMap<RepoName, Ground>,
     /// Where things are kept.
     pub dirs: StateDir,
     /// The `turno` binary itself: it supervises, and performs scripts.
@@ -86,8 +99,16 @@ pub enum Error {
     #[error(transparent)]
     Slots(#[from] slots::Error),
     /// The configured preparation failed.
-    #[error("the setup of a new slot failed: {0}. See [setup] in turno.toml")]
-    Setup(String),
+    #[error("the setup of a new slot failed: {why}. See [{table}] in turno.toml")]
+    Setup {
+        /// Where it is written.
+        table: String,
+        /// Why.
+        why: String,
+    },
+    /// The issue is about a repository that is not configured any more.
+    #[error("there is no repository `{0}` any more; name it in turno.toml under [repos]")]
+    NoSuchRepo(RepoName),
     /// A program of Turno's own could not be run.
     #[error(transparent)]
     Process(#[from] process::Error),
@@ -96,22 +117,46 @@ pub enum Error {
     Stopped(StopWhy),
 }
 
+impl Ground {
+    /// The repository.
+    pub fn repo(&self) -> &Repo {
+        self.pool.repo()
+    }
+}
+
 impl Site {
-    /// Opens the pool of a repository.
+    /// Opens the pools of all repositories.
     ///
     /// # Errors
     /// When the directory of the slots cannot be used.
     pub fn new(
-        repo: Repo,
+        repos: &Repos,
         dirs: StateDir,
         turno: PathBuf,
         config: Arc<Loaded>,
         env: EnvMap,
     ) -> Result<Self, slots::Error> {
-        let pool = SlotPool::open(repo, &dirs.slots())?;
+        let mut grounds = BTreeMap::new();
+        for (name, repo) in repos.iter() {
+            let (Some(setup), notes) = (config.setup_of(&name), dirs.slots(&name)) else {
+                continue;
+            };
+            let table = if name == RepoName::default() {
+                "setup".to_owned()
+            } else {
+                format!("repos.{name}.setup")
+            };
+            let ground = Ground {
+                pool: SlotPool::open(repo.clone(), &notes)?,
+                setup: setup.clone(),
+                table,
+                notes,
+            };
+            grounds.insert(name, ground);
+        }
         let pace = RateLimiter::direct(Quota::per_second(STARTS_A_SECOND));
         Ok(Self {
-            pool,
+            grounds,
             dirs,
             turno,
             config,
@@ -121,9 +166,14 @@ impl Site {
         })
     }
 
-    /// The repository.
-    pub fn repo(&self) -> &Repo {
-        self.pool.repo()
+    /// A repository's part of it.
+    ///
+    /// # Errors
+    /// When no repository of that name is configured.
+    pub fn ground(&self, repo: &RepoName) -> Result<&Ground, Error> {
+        self.grounds
+            .get(repo)
+            .ok_or_else(|| Error::NoSuchRepo(repo.clone()))
     }
 
     /// Waits for the next agent's turn to be started.
@@ -194,6 +244,7 @@ impl Site {
     /// Puts a place on a commit and makes it ready for work: files copied, setup run when it is new.
     pub(crate) async fn prepare(
         &self,
+        ground: &Ground,
         attempt: AttemptId,
         task: TaskId,
         place: SlotPlace,
@@ -204,11 +255,12 @@ impl Site {
         let prepared = tokio::select! {
             biased;
             why = told_to_stop(ear) => return Err(Error::Stopped(why)),
-            prepared = self.pool.prepare(place, commit) => prepared?,
+            prepared = ground.pool.prepare(place, commit) => prepared?,
         };
-        if self.set_up(attempt, task, place, &prepared.path, ear).await? == SetUp::Done {
+        let set_up = self.set_up(ground, attempt, task, place, &prepared.path, ear);
+        if set_up.await? == SetUp::Done {
             // What git does not ignore would pass for the agent's work, or a reader's.
-            self.pool.discard(place, commit).await?;
+            ground.pool.discard(place, commit).await?;
         }
         Ok(prepared)
     }
@@ -216,27 +268,32 @@ impl Site {
     /// Runs the configured setup, once for each place and each wording of it.
     pub(crate) async fn set_up(
         &self,
+        ground: &Ground,
         attempt: AttemptId,
         task: TaskId,
         place: SlotPlace,
         path: &Path,
         ear: &mut Ear,
     ) -> Result<SetUp, Error> {
-        let setup = &self.config.setup;
+        let setup = &ground.setup;
+        let wrong = |why: String| Error::Setup {
+            table: ground.table.clone(),
+            why,
+        };
         let mut done = SetUp::Before;
         for file in &setup.copy {
-            if copy_into(self.repo().root(), path, file)? == SetUp::Done {
+            let copied = copy_into(ground.repo().root(), path, file).map_err(wrong)?;
+            if copied == SetUp::Done {
                 done = SetUp::Done;
             }
         }
         let Some(command) = &setup.command else {
             return Ok(done);
         };
-        let inode = std::os::unix::fs::MetadataExt::ino(
-            &std::fs::metadata(path).map_err(|e| Error::Setup(e.to_string()))?,
-        );
+        let inode =
+            std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(path).map_err(|e| wrong(e.to_string()))?);
         let wanted = format!("{inode} {command}");
-        let note = self.dirs.slots().join(format!("{place}.setup"));
+        let note = ground.notes.join(format!("{place}.setup"));
         if std::fs::read_to_string(&note).is_ok_and(|noted| noted == wanted) {
             return Ok(done);
         }
@@ -251,9 +308,9 @@ impl Site {
         use crate::process::supervisor::{End, ExitKind, files};
         if end != Some(End::Exited(ExitKind::Code(0))) {
             let said = crate::transcript::end_of(&dir.join(files::OUT), 2000);
-            return Err(Error::Setup(format!("`{command}` ended with {end:?}: {said}")));
+            return Err(wrong(format!("`{command}` ended with {end:?}: {said}")));
         }
-        std::fs::write(&note, wanted).map_err(|e| Error::Setup(e.to_string()))?;
+        std::fs::write(&note, wanted).map_err(|e| wrong(e.to_string()))?;
         Ok(SetUp::Done)
     }
 }
@@ -274,14 +331,12 @@ pub fn marker(dirs: &StateDir, attempt: AttemptId) -> String {
     format!("{sum:08x}-{attempt}")
 }
 
-fn copy_into(from: &Path, to: &Path, file: &str) -> Result<SetUp, Error> {
+fn copy_into(from: &Path, to: &Path, file: &str) -> Result<SetUp, String> {
     let inside = Path::new(file)
         .components()
         .all(|c| matches!(c, std::path::Component::Normal(_)));
     if !inside {
-        return Err(Error::Setup(format!(
-            "`{file}` in copy is no path below the repository"
-        )));
+        return Err(format!("`{file}` in copy is no path below the repository"));
     }
     let (source, target) = (from.join(file), to.join(file));
     if !source.is_file() || target.exists() {
@@ -293,5 +348,5 @@ fn copy_into(from: &Path, to: &Path, file: &str) -> Result<SetUp, Error> {
         .and_then(|()| std::fs::copy(&source, &target));
     copied
         .map(|_| SetUp::Done)
-        .map_err(|e| Error::Setup(format!("cannot copy {file}: {e}")))
+        .map_err(|e| format!("cannot copy {file}: {e}"))
 }

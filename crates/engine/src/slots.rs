@@ -8,6 +8,7 @@
 
 mod collect;
 mod files;
+mod overlay;
 mod prepare;
 mod salvage;
 mod seat;

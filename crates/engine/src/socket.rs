@@ -19,6 +19,7 @@ use turno_core::record::Record;
 
 use crate::live::{Live, LiveLine};
 use crate::run::{Handle, RequestError};
+use crate::tools::{Call, Given, Token, Toolbox};
 
 /// What is asked for.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -38,6 +39,13 @@ pub enum Ask {
         /// That one.
         after: Seq,
     },
+    /// A running agent uses one of its tools. While it waits, nothing else may be asked on the connection.
+    Tool {
+        /// What says whose tools they are.
+        token: Token,
+        /// The use.
+        call: Call,
+    },
 }
 
 /// What is answered.
@@ -56,6 +64,8 @@ pub enum Answer {
     Done,
     /// What an attempt is doing. Only when following.
     Live(LiveLine),
+    /// What the use of a tool came to.
+    Tool(Given),
     /// The request could not be carried out.
     Failed(String),
 }
@@ -98,6 +108,15 @@ fn reach<T>(path: &Path, using: impl FnOnce(&Path) -> std::io::Result<T>) -> std
     )
 }
 
+/// Who may come in by a socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Entrance {
+    /// The user's own programs: everything is served.
+    People,
+    /// Agents: only calls of their tools, each with the token of its attempt.
+    Agents,
+}
+
 /// The open door.
 #[derive(Debug)]
 pub struct Server {
@@ -111,7 +130,13 @@ impl Server {
     ///
     /// # Errors
     /// When the socket cannot be made.
-    pub fn open(path: &Path, handle: Handle, live: Live) -> Result<Self, Error> {
+    pub fn open(
+        path: &Path,
+        entrance: Entrance,
+        handle: Handle,
+        live: Live,
+        tools: Toolbox,
+    ) -> Result<Self, Error> {
         let io = |source| Error::Io {
             path: path.to_owned(),
             source,
@@ -136,10 +161,11 @@ impl Server {
                     continue;
                 };
                 let (handle, live, until) = (handle.clone(), live.clone(), until.clone());
+                let tools = tools.clone();
                 served.spawn(async move {
                     tokio::select! {
                         () = until.cancelled() => {}
-                        result = serve(stream, &handle, &live) => {
+                        result = serve(stream, entrance, &handle, &live, &tools) => {
                             if let Err(error) = result {
                                 tracing::debug!(%error, "a connection ended");
                             }
@@ -172,12 +198,24 @@ async fn say(writer: &mut OwnedWriteHalf, answer: &Answer) -> std::io::Result<()
     writer.write_all(&line).await
 }
 
-async fn serve(stream: UnixStream, handle: &Handle, live: &Live) -> std::io::Result<()> {
+async fn serve(
+    stream: UnixStream,
+    entrance: Entrance,
+    handle: &Handle,
+    live: &Live,
+    tools: &Toolbox,
+) -> std::io::Result<()> {
     let (reader, mut writer) = stream.into_split();
     let mut lines = BufReader::new(reader).lines();
     while let Some(line) = lines.next_line().await? {
         match serde_json::from_str::<Ask>(&line) {
             Err(error) => say(&mut writer, &Answer::Failed(error.to_string())).await?,
+            Ok(Ask::State | Ask::Take(_) | Ask::Records { .. } | Ask::Follow { .. })
+                if entrance == Entrance::Agents =>
+            {
+                let why = "this socket serves the tools of agents and nothing else";
+                say(&mut writer, &Answer::Refused(why.to_owned())).await?;
+            }
             Ok(Ask::State) => {
                 let state = State::clone(&handle.snapshot());
                 say(&mut writer, &Answer::State(Box::new(state))).await?;
@@ -196,6 +234,14 @@ async fn serve(stream: UnixStream, handle: &Handle, live: &Live) -> std::io::Res
                 say(&mut writer, &Answer::Done).await?;
             }
             Ok(Ask::Follow { after }) => follow(&mut writer, handle, live, after).await?,
+            Ok(Ask::Tool { token, call }) => {
+                let given = tokio::select! {
+                    given = tools.call(handle, &token, call) => given,
+                    // Whoever asked has gone.
+                    _ = lines.next_line() => return Ok(()),
+                };
+                say(&mut writer, &Answer::Tool(given)).await?;
+            }
         }
     }
     Ok(())

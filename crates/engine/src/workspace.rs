@@ -5,7 +5,7 @@ use std::io::{Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use turno_core::ids::AttemptId;
+use turno_core::ids::{AttemptId, RepoName};
 
 /// Why the state directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -117,14 +117,25 @@ impl StateDir {
         self.attempts().join(attempt.to_string())
     }
 
-    /// The worktrees.
-    pub fn slots(&self) -> PathBuf {
-        self.root.join("slots")
+    /// The worktrees of a repository. Those of the one that holds `turno.toml` lie at the top, where numbers and a
+    /// few words are names already: the others have names that cannot be among them.
+    pub fn slots(&self, repo: &RepoName) -> PathBuf {
+        let slots = self.root.join("slots");
+        if *repo == RepoName::default() {
+            slots
+        } else {
+            slots.join(format!("repo-{repo}"))
+        }
     }
 
     /// The coordinator's socket. Short names only: a socket's path may have about a hundred bytes.
     pub fn socket(&self) -> PathBuf {
         self.root.join("turno.sock")
+    }
+
+    /// The socket of the agents' tools: nothing else is served there.
+    pub fn tool_socket(&self) -> PathBuf {
+        self.root.join("tools.sock")
     }
 
     /// The developers' log.

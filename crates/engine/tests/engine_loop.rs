@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::Notify;
 use turno_core::check::{CheckReport, CheckResult, CheckVerdict, LogRef};
 use turno_core::command::Command;
+use turno_core::decision::Reply;
 use turno_core::event::{AgentEnd, Event, LandingEnd, LeftBehind, StopHow};
 use turno_core::failure::{Cause, Failure};
 use turno_core::ids::{AttemptId, IssueId, Seq};
@@ -20,7 +21,7 @@ use turno_core::task::StopWhy;
 use turno_core::units::{MicroUsd, Span, Spend};
 use turno_engine::config::{self, EnvMap, Overrides, Places};
 use turno_engine::run::{Desk, Engine, RequestError};
-use turno_engine::runner::{Observed, Runner, Submission, Submitted, Told};
+use turno_engine::runner::{Observed, Opening, Runner, Submission, Submitted, Told};
 use turno_engine::store::{Reader, Store};
 
 /// Answers each submission at once, as if all went well, or hangs until it is cancelled.
@@ -103,23 +104,18 @@ impl Runner for Hands {
             Submission::Agent(start) => {
                 let (outcome, left) = match start.brief.ask {
                     turno_core::brief::Ask::Write { .. } => (
-                        Outcome::Change {
-                            summary: String::new(),
-                            evidence: vec![],
-                            open_questions: vec![],
-                        },
+                        Outcome::change(""),
                         LeftBehind::Commit {
                             commit: "a".repeat(40).parse().unwrap(),
                             tree: "b".repeat(40).parse().unwrap(),
+                            paths: BTreeSet::new(),
                         },
                     ),
                     turno_core::brief::Ask::Review { .. } => (
-                        Outcome::Verdict {
-                            verdict: Verdict::Approve { notes: vec![] },
-                            read: vec![],
-                        },
+                        Outcome::verdict(Verdict::Approve { notes: vec![] }),
                         LeftBehind::Nothing,
                     ),
+                    other => panic!("nobody asks for {other:?} here"),
                 };
                 let end = AgentEnd::Finished(outcome);
                 Event::AgentEnded {
@@ -147,7 +143,11 @@ impl Runner for Hands {
                     tree: "b".repeat(40).parse().unwrap(),
                     results,
                 };
-                Event::ChecksEnded { attempt, report }
+                Event::ChecksEnded {
+                    attempt,
+                    report,
+                    without: None,
+                }
             }
             Submission::Landing(_) => {
                 let end = LandingEnd::Landed {
@@ -158,6 +158,13 @@ impl Runner for Hands {
         };
         self.tell(event);
         Submitted::Accepted
+    }
+
+    fn open(&self, opening: Opening) {
+        self.tell(Event::IssueOpened {
+            issue: opening.issue,
+            base: "9".repeat(40).parse().unwrap(),
+        });
     }
 
     async fn events(&self, after: u64) -> Vec<Told> {
@@ -185,6 +192,8 @@ impl Runner for Hands {
         });
     }
 
+    fn reply(&self, _attempt: AttemptId, _key: &str, _reply: &Reply) {}
+
     fn observe(&self, _attempt: AttemptId) -> Observed {
         Observed::Unknown
     }
@@ -197,7 +206,11 @@ impl Runner for Hands {
 fn desk(dir: &Path) -> Desk {
     let repo = dir.join("repo");
     std::fs::create_dir_all(&repo).unwrap();
-    std::fs::write(repo.join("turno.toml"), "[checks.test]\ncommand = \"true\"\n").unwrap();
+    std::fs::write(
+        repo.join("turno.toml"),
+        "policy = \"single\"\n[checks.test]\ncommand = \"true\"\n",
+    )
+    .unwrap();
     let places = Places { repo, user: None };
     let config = config::load(&places, &EnvMap::new(), &Overrides::default()).unwrap();
     let (store, state) = Store::open(&dir.join("store")).unwrap();
@@ -212,6 +225,7 @@ fn desk(dir: &Path) -> Desk {
         acceptance: vec![],
         priority: Priority::Normal,
         labels: vec![],
+        ..IssueDraft::default()
     };
     desk.take(Event::IssueAdded { draft }).unwrap();
     desk
@@ -219,12 +233,13 @@ fn desk(dir: &Path) -> Desk {
 
 fn shift() -> Event {
     Event::ShiftStarted {
-        mode: "feature-dev".parse().unwrap(),
+        mode: "single".parse().unwrap(),
         issues: vec![IssueAtStart {
             issue: IssueId(1),
             base: "9".repeat(40).parse().unwrap(),
         }],
         budget: MicroUsd(5_000_000),
+        scope: turno_core::shift::Scope::Listed,
     }
 }
 

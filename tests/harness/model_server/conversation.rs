@@ -12,6 +12,10 @@ pub(crate) enum Api {
     Messages,
     /// OpenAI Responses, as the codex CLI speaks it.
     Responses,
+    /// OpenAI Chat Completions, as the opencode CLI speaks it.
+    Chat,
+    /// Gemini, as the gemini CLI speaks it.
+    Gemini,
 }
 
 /// One user message (or several with no answer between them) and the number of model turns that followed.
@@ -110,6 +114,10 @@ impl Conversation {
                     }
                 },
                 "additional_tools" => tools.extend(offered(&item["tools"])),
+                "tool_search_output" => {
+                    tools.extend(offered(&item["tools"]));
+                    pieces.push(Piece::Other);
+                }
                 "reasoning" => pieces.push(Piece::Model { turn: None }),
                 kind if kind.ends_with("_call") => {
                     pieces.push(Piece::Model {
@@ -124,6 +132,60 @@ impl Conversation {
             .cloned()
             .or_else(|| body["prompt_cache_key"].as_str().map(str::to_owned));
         Self::assemble(Api::Responses, session, instructions, pieces, cwd, tools)
+    }
+
+    /// Reads an OpenAI Chat Completions request.
+    pub(crate) fn from_chat(headers: &BTreeMap<String, String>, body: &Value) -> Self {
+        let mut instructions = String::new();
+        let mut pieces = Vec::new();
+        for message in array(&body["messages"]) {
+            match message["role"].as_str() {
+                Some("system" | "developer") => {
+                    append(&mut instructions, &texts(&message["content"]).join("\n"));
+                }
+                Some("assistant") => {
+                    pieces.extend(
+                        texts(&message["content"])
+                            .iter()
+                            .map(|_| Piece::Model { turn: None }),
+                    );
+                    pieces.extend(array(&message["tool_calls"]).iter().map(|call| Piece::Model {
+                        turn: turn_of_call(&call["id"]),
+                    }));
+                }
+                Some("tool") => pieces.push(Piece::Other),
+                _ => pieces.extend(user_pieces(&message["content"])),
+            }
+        }
+        let cwd = after_last(&instructions, "Working directory: ", "\n");
+        let session = headers.get("x-session-id").cloned();
+        let tools = offered(&body["tools"]);
+        Self::assemble(Api::Chat, session, instructions, pieces, cwd, tools)
+    }
+
+    /// Reads a Gemini request. It names no session: the first message stands for one.
+    pub(crate) fn from_gemini(body: &Value) -> Self {
+        let instructions = texts(&body["systemInstruction"]["parts"]).join("\n");
+        let mut pieces = Vec::new();
+        let mut cwd = None;
+        for content in array(&body["contents"]) {
+            let parts = array(&content["parts"]);
+            if content["role"] == "model" {
+                pieces.extend(parts.iter().map(|part| Piece::Model {
+                    turn: turn_of_call(&part["functionCall"]["id"]),
+                }));
+                continue;
+            }
+            for text in texts(&content["parts"]) {
+                cwd = after_last(text, "**Workspace Directories:**\n  - ", "\n").or(cwd);
+            }
+            pieces.extend(user_pieces(&content["parts"]));
+        }
+        let tools = array(&body["tools"])
+            .iter()
+            .flat_map(|tool| offered(&tool["functionDeclarations"]))
+            .collect();
+        Self::assemble(Api::Gemini, None, instructions, pieces, cwd, tools)
     }
 
     fn assemble(
@@ -168,6 +230,20 @@ impl Conversation {
     pub(crate) fn tool(&self, name: &str) -> Option<&Tool> {
         self.tools.iter().find(|tool| tool.name == name)
     }
+
+    /// The offered tool of that name, else one whose name ends with it: each CLI puts the name of its server before
+    /// the name of a tool in its own way. When none is offered it is called by the bare name, as a model may.
+    pub(crate) fn named_tool(&self, name: &str) -> Tool {
+        let ending = format!("_{name}");
+        self.tool(name)
+            .or_else(|| self.tools.iter().find(|tool| tool.name.ends_with(&ending)))
+            .cloned()
+            .unwrap_or_else(|| Tool {
+                name: name.to_owned(),
+                namespace: None,
+                freeform: false,
+            })
+    }
 }
 
 /// Text the CLIs put into user messages by themselves.
@@ -180,6 +256,7 @@ const HOUSEKEEPING: &[&str] = &[
     "# AGENTS.md instructions",
     "<turn_aborted>",
     "<model_switch>",
+    "<session_context>",
 ];
 
 /// The text claude passes on when a user message arrives while it is at work.
@@ -268,7 +345,10 @@ fn offered(tools: &Value) -> Vec<Tool> {
                 namespace: namespace.clone(),
                 ..tool
             }));
-        } else if let Some(name) = tool["name"].as_str() {
+        } else if let Some(name) = tool["name"]
+            .as_str()
+            .or_else(|| tool["function"]["name"].as_str())
+        {
             found.push(Tool {
                 name: name.to_owned(),
                 namespace: None,

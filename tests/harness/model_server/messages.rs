@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::conversation::{Conversation, call_id};
 use super::script::{Action, Turn};
-use super::{Answer, sse_event};
+use super::{Answer, fenced, sse_event};
 
 /// Renders a scripted turn as a Messages answer, streamed when the request asks for that.
 pub(super) fn answer(turn: &Turn, conversation: &Conversation, request: &Value, unique: &str) -> Answer {
@@ -107,8 +107,8 @@ fn blocks(turn: &Turn, conversation: &Conversation, unique: &str) -> Vec<Value> 
             Action::Structured(value) if conversation.tool("StructuredOutput").is_some() => {
                 call("StructuredOutput", value.clone());
             }
-            Action::Structured(value) => said.push(value.to_string()),
-            Action::Tool { name, input } => call(name, input.clone()),
+            Action::Structured(value) => said.push(fenced(value)),
+            Action::Tool { name, input } => call(&conversation.named_tool(name).name, input.clone()),
             Action::Wait(_) | Action::Hang | Action::Status { .. } => {}
         }
     }

@@ -62,6 +62,7 @@ fn started(item: &Value) -> Value {
     match item["type"].as_str() {
         Some("message") => started["content"] = json!([]),
         Some("function_call") => started["arguments"] = json!(""),
+        Some("tool_search_call") => {}
         _ => started["input"] = json!(""),
     }
     started
@@ -80,12 +81,16 @@ fn details(item: &Value) -> Vec<Value> {
             json!({"type": "response.function_call_arguments.delta", "delta": item["arguments"]}),
             json!({"type": "response.function_call_arguments.done", "arguments": item["arguments"]}),
         ],
+        Some("tool_search_call") => Vec::new(),
         _ => vec![
             json!({"type": "response.custom_tool_call_input.delta", "delta": item["input"]}),
             json!({"type": "response.custom_tool_call_input.done", "input": item["input"]}),
         ],
     }
 }
+
+/// The tool of the protocol's own that finds further tools.
+const TOOL_SEARCH: &str = "tool_search";
 
 struct Items<'a> {
     conversation: &'a Conversation,
@@ -126,14 +131,8 @@ impl<'a> Items<'a> {
                 let present = std::fs::read_to_string(self.conversation.absolute(path)).ok();
                 self.patch(&patch::update(path, present.as_deref(), find, replace));
             }
-            Action::Tool { name, input } => {
-                let tool = self.conversation.tool(name).cloned().unwrap_or_else(|| Tool {
-                    name: name.clone(),
-                    namespace: None,
-                    freeform: false,
-                });
-                self.call(&tool, input);
-            }
+            Action::Tool { name, input } if name == TOOL_SEARCH => self.search(input),
+            Action::Tool { name, input } => self.call(&self.conversation.named_tool(name), input),
             Action::Wait(_) | Action::Hang | Action::Status { .. } => {}
         }
     }
@@ -182,6 +181,19 @@ impl<'a> Items<'a> {
         } else {
             self.shell(&patch::shell_apply(patch));
         }
+    }
+
+    /// Looks for tools that are not offered from the start, such as those of a server that codex was given.
+    fn search(&mut self, input: &Value) {
+        let unique = format!("{}{}", self.unique, self.items.len());
+        self.items.push(json!({
+            "type": "tool_search_call",
+            "id": format!("tsc_{unique}"),
+            "call_id": call_id("call", self.conversation.latest().turns, &unique),
+            "status": "completed",
+            "execution": "client",
+            "arguments": input,
+        }));
     }
 
     fn call(&mut self, tool: &Tool, input: &Value) {

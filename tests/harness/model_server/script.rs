@@ -157,6 +157,14 @@ impl Turn {
         }])
     }
 
+    /// A turn that calls one tool by name.
+    pub(crate) fn tool(name: impl Into<String>, input: Value) -> Self {
+        Self::new([Action::Tool {
+            name: name.into(),
+            input,
+        }])
+    }
+
     /// A turn that gives the structured final answer.
     pub(crate) fn structured(answer: Value) -> Self {
         Self::new([Action::Structured(answer)])
@@ -167,7 +175,7 @@ impl Turn {
         Self::new([Action::Hang])
     }
 
-    /// A turn that is an HTTP error with a body both protocols understand.
+    /// A turn that is an HTTP error with a body all protocols understand.
     pub(crate) fn status(code: u16, kind: &str, message: &str) -> Self {
         let body = json!({"type": "error", "error": {"type": kind, "code": kind, "message": message}});
         Self::new([Action::Status {
@@ -234,9 +242,9 @@ pub(crate) enum Action {
     },
     /// Gives the answer an output schema asks for, whether or not it satisfies the schema.
     Structured(Value),
-    /// Calls a tool by its own name with this input.
+    /// Calls a tool with this input: one of the CLI's own or of a server it was given.
     Tool {
-        /// The tool as the CLI offers it.
+        /// The tool as the CLI offers it, or as its server names it.
         name: String,
         /// Its input.
         input: Value,

@@ -315,3 +315,197 @@ async fn interleaved_calls_and_results_count_as_one_turn() {
         }
     }
 }
+
+/// The chunks of a stream in the Chat Completions protocol, without its end mark.
+fn chunks(stream: &str) -> Vec<Value> {
+    let data: Vec<&str> = stream
+        .lines()
+        .filter_map(|line| line.strip_prefix("data: "))
+        .collect();
+    assert_eq!(data.last(), Some(&"[DONE]"));
+    data[..data.len() - 1]
+        .iter()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+#[tokio::test]
+async fn chat_streams_words_calls_and_usage_turn_by_turn() {
+    let turns = [
+        Turn::say("looking")
+            .then(Action::Bash("ls".into()))
+            .then(Action::Edit {
+                path: "a.txt".into(),
+                find: "b".into(),
+                replace: "c".into(),
+            }),
+        Turn::structured(json!({"ok": true})).usage(Usage {
+            input: 7,
+            output: 5,
+            cached: 3,
+        }),
+    ];
+    let server = ModelServer::start(vec![Script::new(
+        Matcher::conversation("CASE:i")
+            .and("the implementer")
+            .only(Api::Chat),
+        turns,
+    )])
+    .await;
+    let system = "You are the implementer.\n<env>\n  Working directory: /workspace/x\n</env>";
+    let mut messages = vec![
+        json!({"role": "system", "content": system}),
+        json!({"role": "user", "content": "CASE:i go"}),
+    ];
+    let tools = json!([{"type": "function", "function": {"name": "bash"}}]);
+    let request =
+        |messages: &[Value]| json!({"model": "m", "stream": true, "messages": messages, "tools": tools});
+    let (_, first) = send(&server, "POST", "/v1/chat/completions", &request(&messages)).await;
+    let first = chunks(&first);
+    assert_eq!(first[0]["choices"][0]["delta"]["content"], "looking");
+    let calls: Vec<Value> = first[1..3]
+        .iter()
+        .map(|chunk| chunk["choices"][0]["delta"]["tool_calls"][0].clone())
+        .collect();
+    assert_eq!(
+        (&calls[1]["index"], &calls[1]["function"]["name"]),
+        (&json!(1), &json!("edit"))
+    );
+    let input: Value = serde_json::from_str(calls[1]["function"]["arguments"].as_str().unwrap()).unwrap();
+    assert_eq!(
+        input,
+        json!({"filePath": "/workspace/x/a.txt", "oldString": "b", "newString": "c"})
+    );
+    assert_eq!(first[3]["choices"][0]["finish_reason"], "tool_calls");
+    messages.push(json!({"role": "assistant", "content": "looking", "tool_calls": calls}));
+    for call in &calls {
+        messages.push(json!({"role": "tool", "tool_call_id": call["id"], "content": "ok"}));
+    }
+    let (_, second) = send(&server, "POST", "/v1/chat/completions", &request(&messages)).await;
+    let second = chunks(&second);
+    assert_eq!(
+        second[0]["choices"][0]["delta"]["content"],
+        "```json\n{\"ok\":true}\n```"
+    );
+    assert_eq!(second[1]["choices"][0]["finish_reason"], "stop");
+    assert_eq!(
+        second[2]["usage"],
+        json!({
+            "prompt_tokens": 10, "prompt_tokens_details": {"cached_tokens": 3},
+            "completion_tokens": 5, "total_tokens": 15,
+        })
+    );
+    let turns: Vec<_> = server.requests().iter().map(|request| request.turn).collect();
+    assert_eq!(turns, [Some(0), Some(1)]);
+}
+
+#[tokio::test]
+async fn a_request_for_a_title_costs_no_turn() {
+    let server = ModelServer::start(vec![Script::new(Matcher::message("CASE:j"), [Turn::say("one")])]).await;
+    let request = |system: &str| {
+        let messages = json!([
+            {"role": "system", "content": system},
+            {"role": "user", "content": "CASE:j"},
+        ]);
+        json!({"model": "m", "messages": messages})
+    };
+    for (system, expected) in [
+        ("You are a title generator. Be brief.", "A title"),
+        ("You write code.", "one"),
+    ] {
+        let (status, answer) = send(&server, "POST", "/v1/chat/completions", &request(system)).await;
+        let answer: Value = serde_json::from_str(&answer).unwrap();
+        assert_eq!(status, 200);
+        assert_eq!(answer["choices"][0]["message"]["content"], expected);
+    }
+    assert_eq!(server.requests()[0].script.as_deref(), Some(ASIDE));
+    assert!(server.unmatched().is_empty());
+}
+
+#[tokio::test]
+async fn gemini_streams_parts_turn_by_turn() {
+    let server = ModelServer::start(vec![Script::new(
+        Matcher::conversation("CASE:k").only(Api::Gemini),
+        [
+            Turn::write("a.txt", "x\n").then(Action::Bash("ls".into())),
+            Turn::say("done"),
+        ],
+    )])
+    .await;
+    let context =
+        "<session_context>\n- **Workspace Directories:**\n  - /workspace/x\n- **Directory Structure:**\n";
+    let mut contents = vec![json!({"role": "user", "parts": [{"text": context}, {"text": "CASE:k go"}]})];
+    let streamed = "/v1beta/models/gemini-2.5-flash:streamGenerateContent?alt=sse";
+    let (_, first) = send(&server, "POST", streamed, &json!({"contents": contents})).await;
+    let first: Value = serde_json::from_str(first.strip_prefix("data: ").unwrap()).unwrap();
+    let content = first["candidates"][0]["content"].clone();
+    assert_eq!(
+        content["parts"][0]["functionCall"]["args"],
+        json!({"file_path": "/workspace/x/a.txt", "content": "x\n"})
+    );
+    assert_eq!(content["parts"][1]["functionCall"]["name"], "run_shell_command");
+    assert_eq!(first["usageMetadata"]["totalTokenCount"], 120);
+    let results: Vec<Value> = content["parts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|part| json!({"functionResponse": {"name": part["functionCall"]["name"], "response": {}}}))
+        .collect();
+    contents.push(content);
+    contents.push(json!({"role": "user", "parts": results}));
+    let whole = "/v1beta/models/gemini-2.5-flash:generateContent";
+    let (_, second) = send(&server, "POST", whole, &json!({"contents": contents})).await;
+    let second: Value = serde_json::from_str(&second).unwrap();
+    assert_eq!(
+        second["candidates"][0]["content"]["parts"],
+        json!([{"text": "done"}])
+    );
+    let counting = "/v1beta/models/gemini-2.5-flash:countTokens";
+    let (_, count) = send(&server, "POST", counting, &json!({"contents": contents})).await;
+    assert_eq!(count, r#"{"totalTokens":100}"#);
+    let (status, _) = send(&server, "POST", "/v1beta/models/m:embedContent", &json!({})).await;
+    assert_eq!(status, 404);
+}
+
+/// Each CLI puts the name of a server before the name of its tool in its own way; the request tells how.
+#[tokio::test]
+async fn a_tool_of_a_server_is_called_as_the_request_names_it() {
+    let input = json!({"question": "Which?"});
+    let script = Script::new(Matcher::message("CASE:l"), [Turn::tool("ask", input.clone())]);
+    let server = ModelServer::start(vec![script]).await;
+    let messages = json!([user("CASE:l")]);
+    let request = json!({"messages": messages, "tools": [{"name": "Task"}, {"name": "mcp__turno__ask"}]});
+    let (_, answer) = send(&server, "POST", "/v1/messages", &request).await;
+    let answer: Value = serde_json::from_str(&answer).unwrap();
+    assert_eq!(answer["content"][0]["name"], "mcp__turno__ask");
+    assert_eq!(answer["content"][0]["input"], input);
+
+    let tools =
+        json!([{"type": "namespace", "name": "mcp__turno", "tools": [{"type": "function", "name": "ask"}]}]);
+    let asked = responses_request(json!("CASE:l"), tools);
+    let (_, stream) = send(&server, "POST", "/v1/responses", &asked).await;
+    let call = event(&stream, "response.completed")["response"]["output"][0].clone();
+    assert_eq!(
+        (&call["name"], &call["namespace"]),
+        (&json!("ask"), &json!("mcp__turno"))
+    );
+
+    let tools = json!([{"type": "function", "function": {"name": "turno_ask"}}]);
+    let request = json!({"messages": [{"role": "user", "content": "CASE:l"}], "tools": tools});
+    let (_, answer) = send(&server, "POST", "/v1/chat/completions", &request).await;
+    let answer: Value = serde_json::from_str(&answer).unwrap();
+    let call = &answer["choices"][0]["message"]["tool_calls"][0]["function"];
+    assert_eq!(
+        (&call["name"], &call["arguments"]),
+        (&json!("turno_ask"), &json!(input.to_string()))
+    );
+
+    let request = json!({
+        "contents": [{"role": "user", "parts": [{"text": "CASE:l"}]}],
+        "tools": [{"functionDeclarations": [{"name": "mcp_turno_ask"}]}],
+    });
+    let (_, answer) = send(&server, "POST", "/v1beta/models/m:generateContent", &request).await;
+    let answer: Value = serde_json::from_str(&answer).unwrap();
+    let call = &answer["candidates"][0]["content"]["parts"][0]["functionCall"];
+    assert_eq!((&call["name"], &call["args"]), (&json!("mcp_turno_ask"), &input));
+}

@@ -4,35 +4,43 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
+use turno_core::decision::{Question, Reply};
 use turno_core::event::AgentEnd;
 use turno_core::failure::{Cause, Failure, RetryAfter};
 use turno_core::ids::SessionId;
 use turno_core::outcome::OutcomeKind;
-use turno_core::persona::{Access, Tools};
 use turno_core::units::Timestamp;
 
 use super::failure::{Signs, failure};
+use super::permission::Rules;
+use super::question::{Call, Next};
 use super::usage::Usage;
 use super::words::{refused_request, tool_line, words_of};
-use super::{control_line, permission, refusal_line, success_line, user_line};
+use super::{control_line, permission, question, refusal_line, success_line, user_line};
 use crate::dialect::{Conversation, Exit, Job, Line, Signal};
 use crate::phase::{AskedToStop, Phase};
 use crate::schema::{self, OutcomeError};
 use crate::text;
 use crate::value::{list, number, text as text_at};
 
+/// Begins the id of the request that is only made to be heard again, before the next question of a call.
+const NEXT_QUESTION: &str = "turno-next-question-";
+
 /// One run of Claude Code.
 #[derive(Debug)]
 pub(super) struct Talk {
     kind: OutcomeKind,
-    access: Access,
-    tools: Tools,
+    rules: Rules,
     usage: Usage,
     session: Option<SessionId>,
     phase: Phase,
     asked_to_stop: AskedToStop,
     /// Names of the tool calls in flight.
     calls: BTreeMap<String, String>,
+    /// Questions that wait for an answer, by the request that they came with.
+    questions: BTreeMap<String, Call>,
+    /// The question that nobody answers now. Whatever it ends in without an outcome, it asked.
+    parked: Option<Question>,
     /// The last request to the provider that failed and is being tried again.
     retrying: Option<(Option<u64>, String)>,
     /// The word of the last error message.
@@ -47,13 +55,14 @@ impl Talk {
     pub(super) fn new(job: &Job) -> Self {
         Self {
             kind: job.outcome,
-            access: job.access,
-            tools: job.tools.clone(),
+            rules: Rules::new(job),
             usage: Usage::new(job),
             session: None,
             phase: Phase::Working,
             asked_to_stop: AskedToStop::No,
             calls: BTreeMap::new(),
+            questions: BTreeMap::new(),
+            parked: None,
             retrying: None,
             error: String::new(),
             limit: None,
@@ -79,9 +88,15 @@ impl Talk {
             Some("user") => self.user(&message),
             Some("result") => self.result(&message),
             Some("control_request") => self.control_request(&message),
-            Some("control_response") => refused_request(&message),
+            Some("control_response") => self.control_response(&message),
             Some("rate_limit_event") => self.rate_limit(&message),
-            Some("keep_alive" | "control_cancel_request") => Vec::new(),
+            Some("control_cancel_request") => {
+                // It takes a request back, and an answer to it would meet nobody.
+                self.questions
+                    .remove(text_at(&message, "/request_id").unwrap_or_default());
+                Vec::new()
+            }
+            Some("keep_alive") => Vec::new(),
             other => self.stranger(other.unwrap_or("without a type")),
         };
         signals.extend(self.usage.news().map(Signal::Spent));
@@ -224,7 +239,13 @@ impl Talk {
             Some("can_use_tool") => {
                 let name = text_at(message, "/request/tool_name").unwrap_or_default();
                 let input = &message["request"]["input"];
-                let answer = permission::answer(self.access, &self.tools, name, input);
+                if name == question::TOOL
+                    && let Some(call) = Call::new(input)
+                {
+                    self.questions.insert(id.to_owned(), call);
+                    return self.ask(id);
+                }
+                let answer = self.rules.answer(name, input);
                 let mut signals = Vec::new();
                 if answer["behavior"] == "deny" {
                     let notice = format!("was denied {}", tool_line(name, input));
@@ -243,6 +264,26 @@ impl Talk {
         }
     }
 
+    /// Puts the question of a call that is next.
+    fn ask(&self, request: &str) -> Vec<Signal> {
+        let call = self.questions.get(request);
+        let asked = call.and_then(|call| call.question().map(|question| (call, question)));
+        asked
+            .map(|(call, question)| Signal::Asked {
+                key: call.key(request),
+                question: question.clone(),
+            })
+            .into_iter()
+            .collect()
+    }
+
+    fn control_response(&mut self, message: &Value) -> Vec<Signal> {
+        match text_at(message, "/response/request_id").and_then(|id| id.strip_prefix(NEXT_QUESTION)) {
+            Some(request) => self.ask(request),
+            None => refused_request(message),
+        }
+    }
+
     fn result(&mut self, message: &Value) -> Vec<Signal> {
         self.usage.result(message);
         if let Phase::Ended(_) = self.phase {
@@ -254,10 +295,18 @@ impl Talk {
                 Some(value) => schema::parse(self.kind, value),
                 None => Err(OutcomeError::Absent),
             };
-            return match outcome {
-                Ok(outcome) => self.ended(AgentEnd::Finished(outcome)),
-                Err(error) => self.no_outcome(&error),
+            let words = text_at(message, "/result").unwrap_or_default();
+            return match (outcome, self.parked.take()) {
+                (Ok(outcome), _) => self.ended(AgentEnd::Finished(outcome)),
+                (Err(_), Some(question)) => self.ended(AgentEnd::Asked(question)),
+                (Err(error), None) => match schema::question_in_words(words) {
+                    Some(question) => self.ended(AgentEnd::Asked(question)),
+                    None => self.no_outcome(&error),
+                },
             };
+        }
+        if let Some(question) = self.parked.take() {
+            return self.ended(AgentEnd::Asked(question));
         }
         let said = match text_at(message, "/result") {
             Some(said) => said.to_owned(),
@@ -344,9 +393,40 @@ impl Conversation for Talk {
         vec![control_line("turno-interrupt", "interrupt", &json!({}))]
     }
 
+    fn answer(&mut self, key: &str, reply: &Reply) -> Vec<String> {
+        let Some((request, _)) = key.rsplit_once('#') else {
+            return Vec::new();
+        };
+        let Some(call) = self.questions.get_mut(request) else {
+            return Vec::new();
+        };
+        if call.key(request) != key {
+            return Vec::new();
+        }
+        let answer = match reply {
+            Reply::Answer(words) => match call.answer(words) {
+                // The next one can be put only when it is heard again, and it says nothing while it waits.
+                Next::Question => {
+                    let id = format!("{NEXT_QUESTION}{request}");
+                    return vec![control_line(&id, "mcp_status", &json!({}))];
+                }
+                Next::Answered(answer) => answer,
+            },
+            Reply::Parked => {
+                self.parked = call.question().cloned();
+                question::parked()
+            }
+        };
+        self.questions.remove(request);
+        vec![success_line(request, &answer)]
+    }
+
     fn end(self: Box<Self>, exit: Exit, stderr: &str) -> AgentEnd {
         if let Phase::Ended(end) = self.phase {
             return end;
+        }
+        if let Some(question) = self.parked {
+            return AgentEnd::Asked(question);
         }
         if self.asked_to_stop == AskedToStop::Yes {
             return AgentEnd::Failed(Failure::new(

@@ -3,6 +3,9 @@
 use serde_json::{Value, json};
 use turno_core::persona::{Access, Tools};
 
+use super::question;
+use crate::dialect::{Job, ToolServer};
+
 /// Tools that change files.
 const WRITERS: [&str; 4] = ["Edit", "MultiEdit", "NotebookEdit", "Write"];
 
@@ -16,8 +19,8 @@ const ESCAPES: [&str; 6] = [
     "ScheduleWakeup",
 ];
 
-/// Tools that ask a person.
-const QUESTIONS: [&str; 3] = ["AskUserQuestion", "EnterPlanMode", "ExitPlanMode"];
+/// Tools that wait for a person's consent. A question that could be read never comes here.
+const QUESTIONS: [&str; 3] = [question::TOOL, "EnterPlanMode", "ExitPlanMode"];
 
 /// The tool through which it gives its outcome.
 const OUTCOME: &str = "StructuredOutput";
@@ -48,12 +51,47 @@ fn bare(name: &str) -> &str {
     name.split('(').next().unwrap_or(name).trim()
 }
 
-/// The answer to "may I use this tool?".
-pub(super) fn answer(access: Access, tools: &Tools, name: &str, input: &Value) -> Value {
-    match refusal(access, tools, name) {
-        Some(message) => json!({ "behavior": "deny", "message": message }),
-        None => json!({ "behavior": "allow", "updatedInput": input }),
+/// What a role may use.
+#[derive(Debug)]
+pub(super) struct Rules {
+    access: Access,
+    tools: Tools,
+    /// What the names of the tools of Turno's own servers begin with.
+    ours: Vec<String>,
+}
+
+impl Rules {
+    pub(super) fn new(job: &Job) -> Self {
+        Self {
+            access: job.access,
+            tools: job.tools.clone(),
+            ours: job.tool_servers.iter().map(prefix).collect(),
+        }
     }
+
+    /// The answer to "may I use this tool?".
+    pub(super) fn answer(&self, name: &str, input: &Value) -> Value {
+        // What a server of Turno's offers was chosen for this job, whatever the role may do to files.
+        if self.ours.iter().any(|prefix| name.starts_with(prefix)) {
+            return json!({ "behavior": "allow", "updatedInput": input });
+        }
+        match refusal(self.access, &self.tools, name) {
+            Some(message) => json!({ "behavior": "deny", "message": message }),
+            None => json!({ "behavior": "allow", "updatedInput": input }),
+        }
+    }
+}
+
+/// What Claude Code puts before the names of a server's tools: it turns odd characters into underscores.
+fn prefix(server: &ToolServer) -> String {
+    let name = server.name.chars();
+    let name: String = name
+        .map(|c| match c {
+            'a'..='z' | 'A'..='Z' | '0'..='9' | '_' | '-' => c,
+            _ => '_',
+        })
+        .collect();
+    format!("mcp__{name}__")
 }
 
 /// The answer when the request was too long to be read.

@@ -1,11 +1,10 @@
 //! Owns the answers to what codex asks for while it works. Approvals are switched off at the start; a user's
 //! own configuration can still lead to questions, and each must get an answer or the turn waits for ever.
 
-use std::path::{Component, Path};
-
 use serde_json::{Map, Value, json};
 use turno_core::persona::Access;
 
+use crate::place::is_within;
 use crate::value::{list, text};
 
 /// An answer: a result, or the words of a refusal.
@@ -51,29 +50,4 @@ fn nobody(params: &Value) -> Map<String, Value> {
         .filter_map(|question| text(question, "/id"))
         .map(|id| (id.to_owned(), json!({ "answers": [words] })))
         .collect()
-}
-
-/// Whether a path lies within a directory, by its words alone. One that climbs with `..` does not.
-pub(super) fn is_within(directory: &str, path: &str) -> bool {
-    let path = Path::new(path);
-    let climbs = path.components().any(|part| part == Component::ParentDir);
-    !climbs && (path.is_relative() || path.starts_with(directory))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use rstest::rstest;
-
-    #[rstest]
-    #[case("/slot", true)]
-    #[case("/slot/a/b.rs", true)]
-    #[case("a/b.rs", true)]
-    #[case("/slot2/a", false)]
-    #[case("/slot/../etc/passwd", false)]
-    #[case("../x", false)]
-    #[case("/etc/passwd", false)]
-    fn a_path_lies_within_or_not(#[case] path: &str, #[case] expected: bool) {
-        assert_eq!(is_within("/slot", path), expected);
-    }
 }

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
+use turno_core::decision::Reply;
 use turno_core::event::AgentEnd;
 use turno_core::failure::{Cause, Failure, RetryAfter};
 use turno_core::ids::SessionId;
@@ -289,8 +290,8 @@ impl Talk {
                     .filter(|item| text_at(item, "/type") == Some("agentMessage"))
                     .find_map(|item| text_at(item, "/text"))
                     .map_or_else(|| std::mem::take(&mut self.final_words), str::to_owned);
-                match schema::parse_text(self.job.outcome, &words) {
-                    Ok(outcome) => self.ended(AgentEnd::Finished(outcome)),
+                match schema::end_of_words(self.job.outcome, &words) {
+                    Ok(end) => self.ended(end),
                     Err(error) => self.no_outcome(&error),
                 }
             }
@@ -344,7 +345,7 @@ impl Talk {
                 signals.extend(self.no_outcome(&error));
                 signals
             }
-            Some(method) if method.contains("request") => match item::id_of_cut(line) {
+            Some(method) if method.contains("request") => match text::id_of_cut(line) {
                 Some(id) => vec![notice, Signal::Send(refusal(&id, "the request is too long"))],
                 None => vec![notice],
             },
@@ -370,6 +371,10 @@ impl Conversation for Talk {
             }
             _ => Vec::new(),
         }
+    }
+
+    fn answer(&mut self, _key: &str, _reply: &Reply) -> Vec<String> {
+        Vec::new()
     }
 
     fn end(self: Box<Self>, exit: Exit, stderr: &str) -> AgentEnd {

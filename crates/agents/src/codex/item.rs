@@ -1,9 +1,7 @@
-//! Owns the small readings of codex's messages: an item as a line for people, a notification that is none,
-//! the id in a line that was cut.
+//! Owns the small readings of codex's messages: an item as a line for people, a notification that is none.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::text::property_of_cut;
 use crate::value::{list, text};
 
 /// An item that is a piece of work, as one line for people.
@@ -59,15 +57,5 @@ pub(super) fn status(item: &Value) -> String {
         (_, Some(code)) if code != 0 => format!("exit code {code}"),
         (Some(status), _) => status.to_owned(),
         (None, _) => "done".to_owned(),
-    }
-}
-
-/// The id of a request whose line was cut: a number or a word.
-pub(super) fn id_of_cut(line: &str) -> Option<Value> {
-    let after = line[line.find("\"id\":")? + 5..].trim_start();
-    let digits = after.chars().take_while(char::is_ascii_digit).count();
-    match digits {
-        0 => property_of_cut(line, "id").map(|id| json!(id)),
-        _ => after[..digits].parse::<u64>().ok().map(|id| json!(id)),
     }
 }

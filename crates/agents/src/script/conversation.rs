@@ -1,10 +1,12 @@
 //! Owns listening to the performer of a script. There is no repair turn: a script says all it has to say.
 
 use serde_json::Value;
+use turno_core::decision::Reply;
 use turno_core::event::AgentEnd;
 use turno_core::failure::{Cause, Failure};
 use turno_core::outcome::OutcomeKind;
 
+use super::file::Ask;
 use super::line::{Ended, ScriptLine, Usage};
 use crate::dialect::{Conversation, Exit, Job, Line, Signal};
 use crate::meter::Meter;
@@ -51,11 +53,16 @@ impl Talk {
                 };
                 Signal::Notice(text::line(&format!("asks: {question}{options}")))
             }
+            ScriptLine::Parked { question } => {
+                self.end = Some(AgentEnd::Asked(question));
+                Signal::Notice("nobody answers now: it ends its turn".to_owned())
+            }
             ScriptLine::Notice { text } => Signal::Notice(text::line(&text)),
             ScriptLine::Outcome { value } => {
                 let end = outcome(self.kind, value);
                 let notice = match &end {
                     AgentEnd::Finished(_) => format!("gave its {}", schema::word(self.kind)),
+                    AgentEnd::Asked(question) => text::line(&question.question),
                     AgentEnd::Failed(failure) => text::line(&failure.detail),
                 };
                 self.end = Some(end);
@@ -72,6 +79,18 @@ impl Talk {
 
 /// What an outcome line means for the run.
 fn outcome(asked: OutcomeKind, mut value: Value) -> AgentEnd {
+    if value.get("kind").and_then(Value::as_str) == Some("question") {
+        if let Some(object) = value.as_object_mut() {
+            object.shift_remove("kind");
+        }
+        return match serde_json::from_value::<Ask>(value) {
+            Ok(ask) => AgentEnd::Asked(ask.question()),
+            Err(error) => AgentEnd::Failed(Failure::new(
+                Cause::NoOutcome,
+                format!("its question is none: {error}"),
+            )),
+        };
+    }
     if let Some(given) = schema::kind_of(&value)
         && given != asked
     {
@@ -110,6 +129,10 @@ impl Conversation for Talk {
     }
 
     fn interrupt(&mut self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn answer(&mut self, _key: &str, _reply: &Reply) -> Vec<String> {
         Vec::new()
     }
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
+use turno_core::decision::Question;
 use turno_core::failure::Failure;
 use turno_core::ids::SessionId;
 use turno_core::units::{MicroUsd, Tokens};
@@ -49,12 +50,17 @@ pub enum ScriptLine {
         /// How much.
         usage: Usage,
     },
-    /// A question that nobody answers.
+    /// A question for a person.
     Ask {
         /// The question.
         question: String,
         /// What could be answered.
         options: Vec<String>,
+    },
+    /// Nobody answers its question now: it ends its turn.
+    Parked {
+        /// The question.
+        question: Question,
     },
     /// Something worth a line in the log.
     Notice {

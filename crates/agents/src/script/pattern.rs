@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
+use turno_core::command::Session;
 
 /// A glob on a whole text: `*` stands for any characters, `?` for one. Absent in a file, it is `*`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +46,36 @@ impl Pattern {
             }
         }
         pattern[p..].iter().all(|c| *c == '*')
+    }
+}
+
+/// Which conversations a session is for. In a file `true`: one that is gone on with; `false`: one that begins;
+/// absent: both.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(from = "bool")]
+pub enum Resumed {
+    /// Both.
+    #[default]
+    Any,
+    /// One that is gone on with.
+    Yes,
+    /// One that begins.
+    No,
+}
+
+impl From<bool> for Resumed {
+    fn from(written: bool) -> Self {
+        if written { Self::Yes } else { Self::No }
+    }
+}
+
+impl Resumed {
+    /// Whether it is for this conversation.
+    pub fn matches(self, conversation: &Session) -> bool {
+        match (self, conversation) {
+            (Self::Any, _) | (Self::Yes, Session::Resume(_)) | (Self::No, Session::Fresh) => true,
+            (Self::Yes, Session::Fresh) | (Self::No, Session::Resume(_)) => false,
+        }
     }
 }
 

@@ -1,26 +1,54 @@
 //! Whatever an agent prints: no panic, and always an end.
 
 use proptest::prelude::*;
-use turno_agents::dialect::{Exit, Line, Signal};
+use turno_agents::dialect::{Exit, Job, Line, Signal};
 use turno_agents::{DialectKind, dialect};
+use turno_core::command::Session;
+use turno_core::decision::Reply;
 use turno_core::event::AgentEnd;
 use turno_core::persona::Access;
 
 use crate::stage::{job, said, transcripts};
 
-fn recordings() -> Vec<(DialectKind, Vec<String>)> {
-    let of = |kind: DialectKind| {
-        let agent = kind.name();
-        transcripts(agent)
-            .into_iter()
-            .map(move |name| (kind, said(agent, &name)))
-    };
-    of(DialectKind::Claude).chain(of(DialectKind::Codex)).collect()
+/// A recorded session: who speaks, what it was given, what it said.
+struct Recording {
+    kind: DialectKind,
+    job: Job,
+    lines: Vec<String>,
 }
 
-/// Only one of the recordings was made with a schema of ours.
+fn recordings() -> Vec<Recording> {
+    let of = |kind: DialectKind| {
+        let agent = kind.name();
+        transcripts(agent).into_iter().map(move |name| {
+            let mut job = job(Access::Write);
+            if name == "resumed" {
+                job.session = Session::Resume("an-earlier-one".parse().unwrap());
+            }
+            Recording {
+                kind,
+                job,
+                lines: said(agent, &name),
+            }
+        })
+    };
+    [
+        DialectKind::Claude,
+        DialectKind::Codex,
+        DialectKind::Opencode,
+        DialectKind::Gemini,
+        DialectKind::Acp,
+    ]
+    .into_iter()
+    .flat_map(of)
+    .collect()
+}
+
+/// Only some of the recordings were made with a schema or an instruction of ours.
 fn has_outcome(lines: &[String]) -> bool {
-    let given = |line: &String| line.contains(r#""structured_output":{"summary""#);
+    let given = |line: &String| {
+        line.contains(r#""structured_output":{"summary""#) || line.contains(r#"```json\n{\"summary\""#)
+    };
     lines.iter().any(given)
 }
 
@@ -28,10 +56,11 @@ fn has_outcome(lines: &[String]) -> bool {
 #[test]
 fn every_transcript_is_heard_to_its_end() {
     let recordings = recordings();
-    assert!(recordings.len() > 30);
-    for (kind, lines) in recordings {
+    assert!(recordings.len() > 45);
+    let mut finished = 0;
+    for Recording { kind, job, lines } in recordings {
         for length in 0..=lines.len() {
-            let mut talk = dialect(kind).converse(&job(Access::Write));
+            let mut talk = dialect(kind).converse(&job);
             let mut closed = 0;
             for line in &lines[..length] {
                 for signal in talk.line(Line::Whole(line)) {
@@ -41,28 +70,32 @@ fn every_transcript_is_heard_to_its_end() {
             assert!(closed <= 1);
             // Whether it ends well is told by the lines alone: the exit code is 0 throughout.
             let end = talk.end(Exit::Code(0), "");
-            let finished = matches!(end, AgentEnd::Finished(_));
+            let well = matches!(end, AgentEnd::Finished(_));
             assert_eq!(
-                finished,
+                well,
                 closed == 1 && has_outcome(&lines[..length]),
                 "{kind}: {end:?}"
             );
+            finished += usize::from(well);
         }
     }
+    assert!(finished >= 4, "{finished}");
 }
 
 /// Every transcript heard by every other dialect, too: a wrong program in the configuration.
 #[test]
 fn the_wrong_program_is_no_panic() {
-    for (_, lines) in recordings() {
+    let speaks_acp = |kind| matches!(kind, DialectKind::Gemini | DialectKind::Acp);
+    for recording in recordings() {
         for kind in DialectKind::ALL {
-            let mut talk = dialect(kind).converse(&job(Access::Read));
-            for line in &lines {
+            let mut talk = dialect(kind).converse(&recording.job);
+            for line in &recording.lines {
                 talk.line(Line::Whole(line));
             }
-            let right = kind == DialectKind::Claude && has_outcome(&lines);
+            let same = kind == recording.kind || (speaks_acp(kind) && speaks_acp(recording.kind));
+            let right = same && has_outcome(&recording.lines);
             let end = talk.end(Exit::Signal(9), "gone");
-            assert_eq!(matches!(end, AgentEnd::Finished(_)), right);
+            assert_eq!(matches!(end, AgentEnd::Finished(_)), right, "{kind}");
         }
     }
 }
@@ -119,6 +152,47 @@ fn odd_json() -> impl Strategy<Value = String> {
         "value",
         "spent",
         "summary",
+        "response",
+        "body",
+        "over",
+        "log",
+        "properties",
+        "sessionID",
+        "session.status",
+        "session.idle",
+        "session.error",
+        "retry",
+        "busy",
+        "message.updated",
+        "message.part.updated",
+        "part",
+        "info",
+        "permission.asked",
+        "question.asked",
+        "questions",
+        "jsonrpc",
+        "session/update",
+        "session/request_permission",
+        "sessionUpdate",
+        "sessionId",
+        "update",
+        "agent_message_chunk",
+        "tool_call",
+        "tool_call_update",
+        "toolCall",
+        "toolCallId",
+        "protocolVersion",
+        "agentCapabilities",
+        "stopReason",
+        "end_turn",
+        "configOptions",
+        "tool_name",
+        "AskUserQuestion",
+        "input",
+        "questions",
+        "question",
+        "options",
+        "label",
     ]);
     let leaf = prop_oneof![
         Just(serde_json::Value::Null),
@@ -146,7 +220,10 @@ fn odd_json() -> impl Strategy<Value = String> {
 
 /// A recorded line with some of its bytes gone or changed.
 fn broken_line() -> impl Strategy<Value = String> {
-    let lines: Vec<String> = recordings().into_iter().flat_map(|(_, lines)| lines).collect();
+    let lines: Vec<String> = recordings()
+        .into_iter()
+        .flat_map(|recording| recording.lines)
+        .collect();
     (
         prop::sample::select(lines),
         any::<prop::sample::Index>(),
@@ -168,6 +245,7 @@ enum Heard {
     Whole(String),
     Cut(String),
     Interrupt,
+    Answer(Reply),
 }
 
 fn heard() -> impl Strategy<Value = Heard> {
@@ -178,6 +256,8 @@ fn heard() -> impl Strategy<Value = Heard> {
         1 => prop::collection::vec(any::<u8>(), 0..60)
             .prop_map(|bytes| Heard::Whole(String::from_utf8_lossy(&bytes).into_owned())),
         1 => Just(Heard::Interrupt),
+        1 => ".{0,12}".prop_map(|words| Heard::Answer(Reply::Answer(words))),
+        1 => Just(Heard::Answer(Reply::Parked)),
     ]
 }
 
@@ -194,11 +274,17 @@ proptest! {
         let mut talk = dialect(kind).converse(&job(Access::Write));
         let mut closed = 0;
         let mut written = Vec::new();
+        let mut asked = vec!["no-such-key".to_owned()];
         for line in &lines {
             let signals = match line {
                 Heard::Whole(line) => talk.line(Line::Whole(line)),
                 Heard::Cut(line) => talk.line(Line::Cut(line)),
                 Heard::Interrupt => talk.interrupt().into_iter().map(Signal::Send).collect(),
+                Heard::Answer(reply) => asked
+                    .iter()
+                    .flat_map(|key| talk.answer(key, reply))
+                    .map(Signal::Send)
+                    .collect(),
             };
             for signal in signals {
                 match signal {
@@ -207,6 +293,10 @@ proptest! {
                     Signal::Notice(line) | Signal::ToolStarted(line) | Signal::ToolEnded(line) | Signal::Quota(line) => {
                         prop_assert!(line.chars().count() <= 160);
                         prop_assert!(!line.contains(char::is_control));
+                    }
+                    Signal::Asked { key, question } => {
+                        prop_assert!(!question.question.trim().is_empty());
+                        asked.push(key);
                     }
                     Signal::Session(_) | Signal::Text(_) | Signal::Spent(_) => {}
                 }
@@ -219,7 +309,7 @@ proptest! {
         }
         match talk.end(Exit::Code(code), &stderr) {
             AgentEnd::Failed(failure) => prop_assert!(!failure.detail.is_empty()),
-            AgentEnd::Finished(_) => {}
+            AgentEnd::Finished(_) | AgentEnd::Asked(_) => {}
         }
     }
 }

@@ -7,11 +7,20 @@ use turno_agents::{DialectKind, dialect};
 use turno_core::command::Session;
 use turno_core::persona::{Access, Effort, Model, Tools};
 
-use crate::stage::job;
+use crate::stage::{job, tool_server};
 
 #[rstest]
 fn every_launch_is_a_snapshot(
-    #[values(DialectKind::Claude, DialectKind::Codex, DialectKind::Script)] kind: DialectKind,
+    #[values(
+        DialectKind::Claude,
+        DialectKind::Codex,
+        DialectKind::Opencode,
+        DialectKind::Gemini,
+        DialectKind::Acp,
+        DialectKind::Command,
+        DialectKind::Script
+    )]
+    kind: DialectKind,
     #[values(Access::Read, Access::Write)] access: Access,
     #[values("fresh", "resumed")] session: &str,
 ) {
@@ -59,13 +68,27 @@ fn a_prompt_has_a_limit(#[case] kind: DialectKind, #[case] fits: usize) {
     assert!(dialect(kind).launch(&job).is_err());
 }
 
+/// A server of tools is named where an agent can be given one, and its variables never stand in an argument.
+#[rstest]
+fn a_server_of_tools_is_wired_in(#[values(DialectKind::Claude, DialectKind::Codex)] kind: DialectKind) {
+    let mut job = job(Access::Read);
+    job.tool_servers = vec![tool_server()];
+    let launch = dialect(kind).launch(&job).unwrap();
+    assert!(!launch.argv.iter().any(|arg| arg.contains("s3cret")));
+    assert_json_snapshot!(format!("{kind}-tools"), launch);
+}
+
 #[test]
 fn input_that_is_spoken_to_stays_open() {
     for kind in DialectKind::ALL {
         let launch = dialect(kind).launch(&job(Access::Write)).unwrap();
         let expected = match kind {
-            DialectKind::Claude | DialectKind::Codex => AfterInput::KeepOpen,
-            DialectKind::Script => AfterInput::Close,
+            DialectKind::Claude
+            | DialectKind::Codex
+            | DialectKind::Opencode
+            | DialectKind::Gemini
+            | DialectKind::Acp => AfterInput::KeepOpen,
+            DialectKind::Command | DialectKind::Script => AfterInput::Close,
         };
         assert_eq!(launch.after_input, expected);
         assert!(launch.input.iter().all(|line| !line.contains('\n')));
@@ -79,5 +102,8 @@ fn dialects_are_found_by_name() {
         assert_eq!(serde_json::to_value(kind).unwrap(), kind.name());
     }
     let error = "clyde".parse::<DialectKind>().unwrap_err().to_string();
-    assert_eq!(error, "`clyde` is no dialect; there are claude, codex, script");
+    assert_eq!(
+        error,
+        "`clyde` is no dialect; there are claude, codex, opencode, gemini, acp, command, script"
+    );
 }

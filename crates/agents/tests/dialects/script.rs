@@ -1,14 +1,18 @@
 //! Scripts: the written form, which session is meant, and what a performance means.
 
+use std::collections::BTreeMap;
+
 use rstest::rstest;
 use serde_json::json;
 use turno_agents::DialectKind;
 use turno_agents::dialect::{Cue, Signal};
-use turno_agents::script::file::{Failing, Run};
-use turno_agents::script::{Ended, Pattern, Round, ScriptFile, ScriptLine, Step, Usage, select};
+use turno_agents::script::file::{Choosable, Failing, Run};
+use turno_agents::script::{Ask, Ended, Pattern, Round, ScriptFile, ScriptLine, Step, Usage, select};
+use turno_core::command::Session;
+use turno_core::decision::{Choice, Question};
 use turno_core::event::AgentEnd;
 use turno_core::failure::{Cause, Failure};
-use turno_core::outcome::{Outcome, OutcomeKind};
+use turno_core::outcome::{Finding, Outcome, OutcomeKind, Severity};
 use turno_core::persona::Access;
 use turno_core::units::{CostBasis, MicroUsd, Span, Tokens};
 
@@ -26,7 +30,14 @@ sessions:
       - run: cargo test
       - run: {command: cargo build, must_pass: true}
       - commit: mend it
-      - ask: {question: "Tabs?", options: [yes please, no]}
+      - ask:
+          question: "Tabs?"
+          options: [yes, {label: no, detail: four spaces}, 3, yes please]
+          recommended: no
+          answers: {no: [say: Spaces.]}
+      - propose: {title: Mend the lexer, brief: It drops tabs., touches: [src/lexer.rs]}
+      - note: The lexer drops tabs.
+      - report: {file: src/lexer.rs, line: 7, severity: major, what: Tabs are lost.}
       - usage: {usd: 0.02}
       - usage: {input: 1200, output: 80, model: big-2}
       - sleep: 500ms
@@ -39,6 +50,13 @@ sessions:
       - fail: {cause: quota, detail: used up, retry_in: 2s}
       - outcome: {summary: done}
 "#;
+
+fn choice(label: &str, detail: &str) -> Choice {
+    Choice {
+        label: label.to_owned(),
+        detail: detail.to_owned(),
+    }
+}
 
 #[test]
 fn every_step_is_read() {
@@ -67,10 +85,31 @@ fn every_step_is_read() {
         run("cargo test", Failing::GoesOn),
         run("cargo build", Failing::Ends),
         Step::Commit(text("mend it")),
-        Step::Ask {
+        Step::Ask(Ask {
             question: text("Tabs?"),
-            options: vec![text("yes please"), text("no")],
+            options: vec![
+                Choosable(choice("yes", "")),
+                Choosable(choice("no", "four spaces")),
+                Choosable(choice("3", "")),
+                Choosable(choice("yes please", "")),
+            ],
+            recommended: Some(text("no")),
+            answers: BTreeMap::from([(text("no"), vec![Step::Say(text("Spaces."))])]),
+        }),
+        Step::Propose {
+            title: text("Mend the lexer"),
+            brief: text("It drops tabs."),
+            why: String::new(),
+            touches: vec![text("src/lexer.rs")],
         },
+        Step::Note(text("The lexer drops tabs.")),
+        Step::Report(Finding {
+            file: text("src/lexer.rs"),
+            line: 7,
+            severity: Severity::Major,
+            what: text("Tabs are lost."),
+            how_to_see: String::new(),
+        }),
         Step::Usage(Usage::Money {
             micro_usd: MicroUsd(20_000),
         }),
@@ -151,8 +190,61 @@ sessions:
 "#,
     )
     .unwrap();
-    let said = select(&file, &cue(persona, title, round)).map(|session| session.steps[0].clone());
+    let said =
+        select(&file, &cue(persona, title, round), &Session::Fresh).map(|session| session.steps[0].clone());
     assert_eq!(said, expected.map(|text| Step::Say(text.to_owned())));
+}
+
+#[rstest]
+#[case::begun(Session::Fresh, "begun")]
+#[case::gone_on_with(Session::Resume("s-1".parse().unwrap()), "gone on with")]
+fn a_conversation_that_is_gone_on_with_may_have_its_own_session(
+    #[case] conversation: Session,
+    #[case] expected: &str,
+) {
+    let file = ScriptFile::parse(
+        "sessions: [{resumed: true, steps: [say: gone on with]}, {resumed: false, steps: [say: begun]}]",
+    )
+    .unwrap();
+    let session = select(&file, &cue("engineer", "Write docs", 1), &conversation).unwrap();
+    assert_eq!(session.steps, [Step::Say(expected.to_owned())]);
+}
+
+#[test]
+fn what_follows_an_answer_is_chosen_by_it() {
+    let file = ScriptFile::parse(
+        r#"sessions: [{steps: [{ask: {question: Which?, answers: {a b: [say: "1"], "*": [say: "2"]}}}]}]"#,
+    )
+    .unwrap();
+    let Step::Ask(ask) = &file.sessions[0].steps[0] else {
+        panic!("no question")
+    };
+    assert_eq!(ask.after(" a b\n"), [Step::Say("1".to_owned())]);
+    assert_eq!(ask.after("other"), [Step::Say("2".to_owned())]);
+    let none = Ask {
+        answers: BTreeMap::new(),
+        ..ask.clone()
+    };
+    assert_eq!(none.after("a b"), []);
+}
+
+#[test]
+fn a_question_may_be_its_last_words() {
+    let mut hearing = Hearing::new(DialectKind::Script, &job(Access::Write));
+    let value = json!({ "kind": "question", "question": "Which?", "options": ["a", {"label": "b"}] });
+    hearing.hear([ScriptLine::Outcome { value }.print()]);
+    let asked = Question {
+        question: "Which?".to_owned(),
+        options: vec![choice("a", ""), choice("b", "")],
+        recommended: None,
+    };
+    assert_eq!(hearing.end(0), AgentEnd::Asked(asked.clone()));
+    let mut hearing = Hearing::new(DialectKind::Script, &job(Access::Write));
+    hearing.hear([ScriptLine::Parked {
+        question: asked.clone(),
+    }
+    .print()]);
+    assert_eq!(hearing.end(0), AgentEnd::Asked(asked));
 }
 
 fn every_line() -> Vec<ScriptLine> {
@@ -184,6 +276,13 @@ fn every_line() -> Vec<ScriptLine> {
         ScriptLine::Ask {
             question: text(),
             options: vec!["a".to_owned(), "b".to_owned()],
+        },
+        ScriptLine::Parked {
+            question: Question {
+                question: text(),
+                options: vec![],
+                recommended: None,
+            },
         },
         ScriptLine::Notice { text: text() },
         ScriptLine::Failed {

@@ -1,7 +1,7 @@
 //! Owns what the tests share: jobs, recorded transcripts, and listening to one.
 
-use serde_json::Value;
-use turno_agents::dialect::{Conversation, Cue, Exit, Job, Line, Signal};
+use serde_json::{Value, json};
+use turno_agents::dialect::{Conversation, Cue, Exit, Job, Line, Signal, ToolServer};
 use turno_agents::{DialectKind, dialect};
 use turno_core::command::Session;
 use turno_core::event::AgentEnd;
@@ -20,6 +20,7 @@ pub(crate) fn job(access: Access) -> Job {
     };
     Job {
         program: "agent".to_owned(),
+        turno: "/opt/turno".to_owned(),
         extra_args: Vec::new(),
         cwd: "/workspace/codex-app-server".to_owned(),
         attempt_dir: "/attempts/1".to_owned(),
@@ -41,12 +42,23 @@ pub(crate) fn job(access: Access) -> Job {
         ]
         .map(|(model, price)| (model.to_owned(), price))
         .into(),
+        tool_servers: Vec::new(),
         cue: Cue {
             persona: "engineer".parse().unwrap(),
             task: "7.2".parse().unwrap(),
             title: "Mend the parser".to_owned(),
             round: 1,
         },
+    }
+}
+
+/// A server of tools with all that one can have.
+pub(crate) fn tool_server() -> ToolServer {
+    ToolServer {
+        name: "turno".to_owned(),
+        program: "/opt/turno".to_owned(),
+        args: vec!["mcp".to_owned(), "a \"b\" c".to_owned()],
+        env: [("TURNO_TOKEN".to_owned(), "s3cret".to_owned())].into(),
     }
 }
 
@@ -89,11 +101,27 @@ pub(crate) fn recorded(agent: &str, name: &str) -> Vec<(String, String)> {
                     Value::String(raw) => raw.clone(),
                     message => message.to_string(),
                 };
-                (entry["dir"].as_str().unwrap().to_owned(), message)
+                match entry["dir"].as_str().unwrap() {
+                    "event" | "call" => ("out".to_owned(), bridged(&entry)),
+                    direction => (direction.to_owned(), message),
+                }
             }
             _ => ("out".to_owned(), line.to_owned()),
         })
         .collect()
+}
+
+/// What the bridge makes of an event of a server, or of its answer to a call. A call has no number in a recording.
+fn bridged(entry: &Value) -> String {
+    let message = &entry["msg"];
+    match entry["dir"].as_str() {
+        Some("event") => json!({ "event": message }).to_string(),
+        _ => {
+            let id = u64::from(message["POST"] == "/session");
+            let [status, body] = [0, 1].map(|at| message["response"][at].clone());
+            json!({ "response": { "id": id, "status": status, "body": body } }).to_string()
+        }
+    }
 }
 
 /// A conversation and everything heard in it.
@@ -168,6 +196,7 @@ impl Hearing {
     pub(crate) fn failure(self) -> Failure {
         match self.end(1) {
             AgentEnd::Failed(failure) => failure,
+            AgentEnd::Asked(question) => panic!("it asks {question:?}"),
             AgentEnd::Finished(outcome) => panic!("it finished with {outcome:?}"),
         }
     }

@@ -6,11 +6,12 @@ use serde_json::{Value, json};
 use turno_agents::schema::{OutcomeError, instructions, kind_of, parse, parse_text, schema};
 use turno_core::outcome::{Outcome, OutcomeKind, Verdict};
 
-const KINDS: [OutcomeKind; 4] = [
+const KINDS: [OutcomeKind; 5] = [
     OutcomeKind::Plan,
     OutcomeKind::Change,
     OutcomeKind::Verdict,
     OutcomeKind::Acceptance,
+    OutcomeKind::Choice,
 ];
 
 fn example(kind: OutcomeKind) -> Value {
@@ -23,6 +24,7 @@ fn example(kind: OutcomeKind) -> Value {
             json!({ "verdict": "findings", "findings": [finding("major")], "read": ["a.rs"] })
         }
         OutcomeKind::Acceptance => json!({ "missing": [] }),
+        OutcomeKind::Choice => json!({ "winner": "7.2", "why": "it is smaller" }),
     }
 }
 
@@ -56,7 +58,7 @@ fn schemas_are_strict_all_the_way_down() {
         }
         objects
     }
-    assert_eq!(KINDS.map(|kind| check(&schema(kind))), [2, 1, 2, 1]);
+    assert_eq!(KINDS.map(|kind| check(&schema(kind))), [4, 3, 4, 1, 1]);
 }
 
 #[test]
@@ -85,14 +87,6 @@ fn an_error_says_where() {
 }
 
 #[rstest]
-#[case::no_tasks(OutcomeKind::Plan, json!({ "tasks": [] }), "at least one")]
-#[case::unknown_need(OutcomeKind::Plan, json!({ "tasks": [{
-    "key": "a", "title": "A", "brief": "", "acceptance": [], "needs": ["b"] }] }), "`b`")]
-#[case::twice(OutcomeKind::Plan, json!({ "tasks": [
-    { "key": "a", "title": "A", "brief": "", "acceptance": [] },
-    { "key": "a", "title": "B", "brief": "", "acceptance": [] } ] }), "two tasks")]
-#[case::no_title(OutcomeKind::Plan, json!({ "tasks": [
-    { "key": "a", "title": " ", "brief": "", "acceptance": [] } ] }), "title")]
 #[case::no_summary(OutcomeKind::Change, json!({ "summary": " " }), "summary")]
 #[case::unknown_property(OutcomeKind::Change, json!({ "summary": "x", "mood": "good" }), "mood")]
 #[case::nothing_found(OutcomeKind::Verdict, json!({ "verdict": "findings", "findings": [] }), "empty")]

@@ -1,16 +1,20 @@
 //! Owns the checks of a change: their start in the writer's slot, and what their report leads to.
 
+use std::collections::BTreeSet;
+
 use super::Turn;
+use super::brief::{is_tested, protected};
 use super::retry::go_on;
-use crate::check::{CheckReport, CheckVerdict, ReportVerdict};
-use crate::command::{CheckStart, Command};
+use crate::check::{Check, CheckReport, CheckVerdict, ReportVerdict};
+use crate::command::{CheckStart, Command, NewTests};
 use crate::failure::{Cause, Failure};
-use crate::ids::{AttemptId, SlotId, TaskId};
-use crate::policy::{ReviewRule, UncheckedRule};
+use crate::ids::{AttemptId, CheckName, RepoName, SlotId, TaskId};
+use crate::persona::Role;
+use crate::policy::{NewTestsRule, ReviewRule, TestRule, UncheckedRule};
 use crate::shift::ShiftStage;
 use crate::task::{
-    Approved, Because, Change, Consent, Progress, Proof, Proven, Stage, StopWhy, Stopping, Work,
-    checks_deadline,
+    Approved, Because, Change, ChangeKind, Consent, Frozen, Progress, Proof, Proven, Run, Stage, StartFrom,
+    StopWhy, Stopping, Work, WriteJob, WriterSession, checks_deadline,
 };
 
 impl Turn<'_> {
@@ -21,7 +25,9 @@ impl Turn<'_> {
             .shift()
             .is_some_and(|s| s.stage == ShiftStage::Running && s.issues.contains(&id.issue));
         let config = self.state.config.clone();
-        let (Some(config), true) = (config, running) else {
+        let checks = self.checks_for(id);
+        let repo = self.repo_of(id);
+        let (Some(config), true) = (config, running && !checks.is_empty()) else {
             let since = self.now;
             return self.set_stage(
                 id,
@@ -32,14 +38,22 @@ impl Turn<'_> {
             );
         };
         let reruns = config.policy.check_reruns;
-        let run = self.new_run(checks_deadline(config.checks.iter().map(|c| c.timeout), reruns));
+        let new_tests = new_tests(&change, config.policy.new_tests);
+        let passes = if new_tests.is_some() {
+            reruns.saturating_add(1)
+        } else {
+            reruns
+        };
+        let run = self.new_run(checks_deadline(checks.iter().map(|c| c.timeout), passes));
         self.commands.push(Command::RunChecks(Box::new(CheckStart {
             attempt: run.attempt,
             task: id,
+            repo,
             slot,
             commit: change.commit.clone(),
-            checks: config.checks.clone(),
+            checks,
             reruns,
+            new_tests,
         })));
         if let Some(task) = self.task(id) {
             task.stage = Stage::Checking { change, slot, run };
@@ -47,8 +61,26 @@ impl Turn<'_> {
         }
     }
 
-    pub(super) fn checks_ended(&mut self, attempt: AttemptId, report: &CheckReport) {
+    pub(super) fn checks_for(&self, id: TaskId) -> Vec<Check> {
+        let config = self.state.config.as_ref();
+        config.map_or_else(Vec::new, |c| c.checks_of(&self.repo_of(id)).to_vec())
+    }
+
+    pub(super) fn repo_of(&self, id: TaskId) -> RepoName {
+        let issue = self.state.issues.get(&id.issue);
+        issue.map_or_else(RepoName::default, |i| i.draft.repo.clone())
+    }
+
+    pub(super) fn checks_ended(
+        &mut self,
+        attempt: AttemptId,
+        report: &CheckReport,
+        without: Option<&CheckReport>,
+    ) {
         let Some(task) = self.task_of(attempt) else { return };
+        if let Stage::Surveying { run, .. } = &task.stage {
+            return self.surveyed(task.id, run, report);
+        }
         let Stage::Checking { change, run, .. } = task.stage else {
             return;
         };
@@ -70,19 +102,27 @@ impl Turn<'_> {
                 &Failure::new(Cause::CouldNotCheck, detail),
             );
         }
-        match report.verdict() {
-            ReportVerdict::Green if !self.covered(report) => {
+        if change.kind == ChangeKind::TestsFirst {
+            return self.tests_checked(task.id, change, &run, report);
+        }
+        let known_red = self.known_red_in_change(task.id);
+        match report.verdict_despite(&known_red) {
+            ReportVerdict::Green if !self.covered(task.id, report) => {
                 let failure = Failure::new(Cause::CouldNotCheck, "not every check was run");
                 self.retry(task.id, Work::Check(change), &failure);
             }
-            ReportVerdict::Green => self.proven(
-                task.id,
-                Proven {
+            ReportVerdict::Green => {
+                let proven = Proven {
                     change,
                     proof: Proof::Checked(report.clone()),
-                },
-            ),
-            ReportVerdict::Red => self.red(task.id, &change, report),
+                };
+                // Where it was asked for, new tests must have failed without the change.
+                match without {
+                    Some(without) if !shows_more(report, without) => self.prove_nothing(task.id, proven),
+                    Some(_) | None => self.proven(task.id, proven),
+                }
+            }
+            ReportVerdict::Red => self.red(task.id, &change, report, &known_red),
             ReportVerdict::Unknown => match run.stopping {
                 Stopping::Asked { why, .. } => self.stopped(task.id, why, Work::Check(change)),
                 Stopping::No => {
@@ -93,28 +133,79 @@ impl Turn<'_> {
         }
     }
 
-    fn covered(&self, report: &CheckReport) -> bool {
-        self.state
-            .config
-            .as_ref()
-            .is_some_and(|c| report.covers(&c.checks))
+    fn covered(&self, id: TaskId, report: &CheckReport) -> bool {
+        let checks = self.checks_for(id);
+        !checks.is_empty() && report.covers(&checks)
+    }
+
+    /// Tests that were written first: red is what they are for.
+    fn tests_checked(&mut self, id: TaskId, change: Change, run: &Run, report: &CheckReport) {
+        let failing: Vec<_> = report.failing().cloned().collect();
+        let since = self.now;
+        match (report.verdict(), &run.stopping) {
+            (ReportVerdict::Red, _) => {
+                let from = StartFrom::Commit {
+                    commit: change.commit.clone(),
+                    base: change.base.clone(),
+                };
+                let because = Because::MakePass {
+                    frozen: change.paths.clone(),
+                    failing,
+                };
+                let work = Work::Write(WriteJob { from, because });
+                if let Some(task) = self.task(id) {
+                    task.frozen = Some(Frozen {
+                        commit: change.commit,
+                        paths: change.paths,
+                    });
+                    task.session = WriterSession::Fresh;
+                    task.stage = Stage::Ready { work, since };
+                }
+            }
+            (ReportVerdict::Green, _) => {
+                let failure =
+                    Failure::new(Cause::TestsProveNothing, "the tests pass before the work is done");
+                let job = go_on(&change, Because::TestsPassAlready);
+                self.retry(id, Work::Write(job), &failure);
+            }
+            (ReportVerdict::Unknown, Stopping::Asked { why, .. }) => {
+                self.stopped(id, *why, Work::Check(change));
+            }
+            (ReportVerdict::Unknown, Stopping::No) => {
+                let failure = Failure::new(Cause::CouldNotCheck, summary(report));
+                self.retry(id, Work::Check(change), &failure);
+            }
+        }
     }
 
     /// Work as the configuration of now sees it: a proof by other checks, or a consent that is not enough any
     /// more, is no proof and no consent.
-    pub(super) fn held_to_now(&self, work: Work) -> Work {
+    pub(super) fn held_to_now(&self, id: TaskId, work: Work) -> Work {
         let Some(config) = &self.state.config else {
             return work;
         };
+        let checks = self.checks_for(id);
         let proven = match &work {
-            Work::Review(proven) | Work::Land(Approved { proven, .. }) => proven,
-            Work::Write(_) | Work::Check(_) => return work,
+            Work::Test(proven)
+            | Work::Review(proven)
+            | Work::Compare(proven)
+            | Work::Land(Approved { proven, .. }) => proven,
+            Work::Write(WriteJob {
+                from,
+                because: Because::TestsFirst | Because::TestsPassAlready,
+            }) if config.policy.tests != TestRule::First => {
+                return Work::Write(WriteJob {
+                    from: from.clone(),
+                    because: Because::New,
+                });
+            }
+            Work::Write(_) | Work::Check(_) | Work::Survey | Work::Plan(_) | Work::Try | Work::Accept(_) => {
+                return work;
+            }
         };
         let holds = match &proven.proof {
-            Proof::Checked(report) => report.covers(&config.checks),
-            Proof::NoChecks => {
-                config.checks.is_empty() && config.policy.unchecked == UncheckedRule::LandOnReview
-            }
+            Proof::Checked(report) => !checks.is_empty() && report.covers(&checks),
+            Proof::NoChecks => checks.is_empty() && config.policy.unchecked == UncheckedRule::LandOnReview,
         };
         if !holds {
             return Work::Check(proven.change.clone());
@@ -127,16 +218,32 @@ impl Turn<'_> {
         {
             return Work::Review(proven.clone());
         }
+        // What is protected now may not have been when it was approved.
+        if let Work::Land(Approved { proven, .. }) = &work
+            && !protected(config, &proven.change.paths).is_empty()
+        {
+            return Work::Review(proven.clone());
+        }
         work
     }
 
     /// Red checks go back to the writer with their output.
-    pub(super) fn red(&mut self, id: TaskId, change: &Change, report: &CheckReport) {
-        let failing: Vec<_> = report.failing().cloned().collect();
+    pub(super) fn red(
+        &mut self,
+        id: TaskId,
+        change: &Change,
+        report: &CheckReport,
+        known: &BTreeSet<CheckName>,
+    ) {
+        let failing: Vec<_> = report
+            .failing()
+            .filter(|r| !known.contains(&r.check))
+            .cloned()
+            .collect();
         let progress = Progress {
             tree: report.tree.clone(),
             failing: failing.iter().map(|r| r.check.clone()).collect(),
-            findings: std::collections::BTreeSet::new(),
+            findings: BTreeSet::new(),
         };
         let failure = Failure::new(Cause::ChecksFailed, summary(report));
         self.send_back(
@@ -147,22 +254,79 @@ impl Turn<'_> {
         );
     }
 
-    /// A proven change waits for a reviewer, or for landing where none is asked for.
+    /// A proven change waits for a tester, for the candidates it competes with, for a reviewer, or for landing where
+    /// none of these is asked for.
     pub(super) fn proven(&mut self, id: TaskId, proven: Proven) {
-        let review = self
-            .state
-            .config
-            .as_ref()
-            .map_or(ReviewRule::Required, |c| c.policy.review);
-        let work = match review {
-            ReviewRule::Required => Work::Review(proven),
-            ReviewRule::Off => Work::Land(Approved {
+        let (Some(config), Some(task)) = (self.state.config.clone(), self.state.tasks.get(&id)) else {
+            return;
+        };
+        let policy = &config.policy;
+        let since = self.now;
+        let wants_test = policy.tests == TestRule::EachChange
+            && task.spec.writer == Role::Engineer
+            && !is_tested(&proven.change.kind);
+        if wants_test {
+            let work = Work::Test(proven);
+            return self.set_stage(id, Stage::Ready { work, since });
+        }
+        if task
+            .spec
+            .contest
+            .is_some_and(|first| self.is_contested(first, id))
+        {
+            return self.set_stage(id, Stage::Entered { proven });
+        }
+        let work = self.consent_next(proven);
+        self.set_stage(id, Stage::Ready { work, since });
+    }
+
+    /// Landing, or the review that is asked for before it.
+    pub(super) fn consent_next(&self, proven: Proven) -> Work {
+        let config = self.state.config.as_ref();
+        match config.map_or(ReviewRule::Required, |c| c.policy.review) {
+            ReviewRule::Off if !self.needs_word(&proven) => Work::Land(Approved {
                 proven,
                 consent: Consent::Waived,
             }),
-        };
-        let since = self.now;
-        self.set_stage(id, Stage::Ready { work, since });
+            ReviewRule::Required | ReviewRule::Off => Work::Review(proven),
+        }
+    }
+
+    /// Whether a change touches paths that need a reviewer's explicit approval.
+    pub(super) fn needs_word(&self, proven: &Proven) -> bool {
+        let config = self.state.config.as_ref();
+        config.is_some_and(|c| !protected(c, &proven.change.paths).is_empty())
+    }
+
+    /// Whether other candidates are still in the contest.
+    fn is_contested(&self, first: TaskId, id: TaskId) -> bool {
+        self.state
+            .tasks_of(id.issue)
+            .any(|t| t.id != id && t.spec.contest == Some(first) && !t.is_over())
+    }
+}
+
+/// Whether a check that is green on the change is red without it. What is red with it as well shows nothing.
+fn shows_more(with: &CheckReport, without: &CheckReport) -> bool {
+    without
+        .results
+        .iter()
+        .filter(|r| matches!(r.verdict, CheckVerdict::Fail { .. }))
+        .any(|red| {
+            with.results.iter().any(|r| {
+                r.check == red.check && matches!(r.verdict, CheckVerdict::Pass | CheckVerdict::Flaky)
+            })
+        })
+}
+
+/// The tests of a change that must be seen to fail without it.
+pub(super) fn new_tests(change: &Change, rule: NewTestsRule) -> Option<NewTests> {
+    match (&change.kind, rule) {
+        (ChangeKind::Tested { added, .. }, NewTestsRule::FailOnBase) if !added.is_empty() => Some(NewTests {
+            base: change.base.clone(),
+            paths: added.clone(),
+        }),
+        (ChangeKind::Tested { .. } | ChangeKind::Written | ChangeKind::TestsFirst, _) => None,
     }
 }
 

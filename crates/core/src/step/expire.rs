@@ -36,5 +36,6 @@ impl Turn<'_> {
                 self.stop(id, StopWhy::WallClock);
             }
         }
+        self.expire_decisions();
     }
 }

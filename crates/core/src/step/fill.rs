@@ -3,21 +3,24 @@
 //! function that starts it, so what `explain` shows cannot differ from what was decided.
 
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use super::Turn;
+use super::brief::{brief, role_of};
+use super::casting::{pick_agent, session};
 use crate::State;
-use crate::brief::{Ask, Brief, IssueBrief, TaskBrief};
-use crate::command::{AgentStart, Command, Limits, Session};
+use crate::command::{AgentStart, Command, Limits};
 use crate::config::Config;
 use crate::failure::Cause;
-use crate::ids::{AgentName, IssueId, SlotId, TaskId};
-use crate::issue::{Issue, Priority};
-use crate::persona::{Persona, Role};
+use crate::globs;
+use crate::ids::{AgentName, IssueId, PersonaName, SlotId, TaskId};
+use crate::issue::{IssueStage, Priority};
+use crate::persona::{AtOnce, Persona, Role};
+use crate::policy::OverlapRule;
 use crate::shift::{Shift, ShiftStage, Winding};
-use crate::task::{AgentRun, Because, Park, Proven, Stage, StartFrom, Task, Work, WriteJob, WriterSession};
+use crate::task::{AgentRun, Park, Stage, StartFrom, Task, Work, WriteJob};
 use crate::units::{MicroUsd, Spend, Timestamp};
 
 /// Why a task does not run at this moment.
@@ -28,8 +31,20 @@ pub enum Waiting {
     NoShift,
     /// The shift starts nothing more.
     WindingDown(Winding),
-    /// Tasks that must be landed first.
+    /// Its issue's branch is being begun.
+    Opening,
+    /// Tasks that must be landed first; for an issue's own task, those that must be over.
     Needs(BTreeSet<TaskId>),
+    /// The group of the batch before it.
+    Group(u16),
+    /// The other candidates.
+    Candidates(BTreeSet<TaskId>),
+    /// A task in flight that writes the same paths.
+    Overlaps(TaskId),
+    /// The persona runs as often as it may.
+    PersonaBusy(PersonaName),
+    /// The free slots are kept for urgent issues.
+    Reserved,
     /// It is tried again at that time.
     Until {
         /// When.
@@ -61,21 +76,23 @@ pub fn waiting(state: &State, task: &Task) -> Option<Waiting> {
     match &task.stage {
         Stage::Writing { .. }
         | Stage::Checking { .. }
+        | Stage::Testing { .. }
         | Stage::Reviewing { .. }
+        | Stage::Comparing { .. }
+        | Stage::Surveying { .. }
+        | Stage::Planning { .. }
+        | Stage::Trying { .. }
+        | Stage::Accepting { .. }
         | Stage::Landing { .. }
+        | Stage::Accepted { .. }
         | Stage::Landed { .. }
         | Stage::Dropped { .. } => None,
-        Stage::Blocked => Some(Waiting::Needs(
-            task.spec
-                .needs
-                .iter()
-                .filter(|n| {
-                    !state
-                        .tasks
-                        .get(n)
-                        .is_some_and(|t| matches!(t.stage, Stage::Landed { .. }))
-                })
-                .copied()
+        Stage::Blocked => Some(blocked(state, task)),
+        Stage::Entered { .. } => Some(Waiting::Candidates(
+            state
+                .tasks_of(task.id.issue)
+                .filter(|t| t.spec.contest == task.spec.contest && t.id != task.id && !t.is_over())
+                .map(|t| t.id)
                 .collect(),
         )),
         Stage::Backoff { until, failure, .. } => Some(Waiting::Until {
@@ -85,48 +102,58 @@ pub fn waiting(state: &State, task: &Task) -> Option<Waiting> {
         Stage::Parked { park, .. } => Some(Waiting::Person(park.clone())),
         Stage::Ready { work, .. } => match shift_for(state, task.id.issue) {
             Err(why) => Some(why),
-            Ok((shift, config)) => match work {
-                Work::Land(_) => state.landing().map(|t| Waiting::LandingBusy(t.id)),
-                Work::Check(_) => pick_slot(state, task).err(),
-                Work::Write(_) | Work::Review(_) => {
-                    let work = PersonaWork::of(work)?;
-                    let role = work.role();
-                    let mut why = Waiting::NobodyFor(role);
-                    for persona in config.personas.iter().filter(|p| p.role == role) {
-                        match offer(state, shift, config, persona, task, &work) {
-                            Ok(_) => return None,
-                            Err(refused) => why = refused,
-                        }
-                    }
-                    Some(why)
-                }
+            Ok((shift, config)) => match role_of(work, task) {
+                Some(role) => refusal(state, shift, config, role, task, work),
+                None => match work {
+                    Work::Land(_) => state.landing().map(|t| Waiting::LandingBusy(t.id)),
+                    Work::Check(_)
+                    | Work::Survey
+                    | Work::Write(_)
+                    | Work::Test(_)
+                    | Work::Review(_)
+                    | Work::Compare(_)
+                    | Work::Plan(_)
+                    | Work::Try
+                    | Work::Accept(_) => pick_slot(state, task).err(),
+                },
             },
         },
     }
 }
 
-/// The part of [`Work`] that a persona does.
-#[derive(Clone)]
-enum PersonaWork {
-    Write(WriteJob),
-    Review(Proven),
+fn blocked(state: &State, task: &Task) -> Waiting {
+    if task.id.is_lead() {
+        let open = state.pieces_of(task.id.issue).filter(|t| !t.is_over());
+        return Waiting::Needs(open.map(|t| t.id).collect());
+    }
+    let wave = state.issues.get(&task.id.issue).map_or(0, |i| i.plan.wave);
+    if task.spec.wave > wave {
+        return Waiting::Group(wave);
+    }
+    let needs = task.spec.needs.iter().filter(|n| !state.has_landed(**n));
+    Waiting::Needs(needs.copied().collect())
 }
 
-impl PersonaWork {
-    fn of(work: &Work) -> Option<Self> {
-        match work {
-            Work::Write(job) => Some(Self::Write(job.clone())),
-            Work::Review(proven) => Some(Self::Review(proven.clone())),
-            Work::Check(_) | Work::Land(_) => None,
+/// Why no persona of a role takes a task, if none does.
+fn refusal(
+    state: &State,
+    shift: &Shift,
+    config: &Config,
+    role: Role,
+    task: &Task,
+    work: &Work,
+) -> Option<Waiting> {
+    let mut why = Waiting::NobodyFor(role);
+    for persona in config.personas.iter().filter(|p| p.role == role) {
+        match offer(state, shift, config, persona, task, work) {
+            Ok(_) => return None,
+            // Money is looked at last: this one would have taken it. Another one's reason, e.g. that the conversation
+            // is not its own, is not why the task waits.
+            Err(refused) if !matches!(why, Waiting::Budget { .. }) => why = refused,
+            Err(_) => {}
         }
     }
-
-    fn role(&self) -> Role {
-        match self {
-            Self::Write(_) => Role::Engineer,
-            Self::Review(_) => Role::Reviewer,
-        }
-    }
+    Some(why)
 }
 
 /// What a persona would be given.
@@ -143,12 +170,12 @@ fn shift_for(state: &State, issue: IssueId) -> Result<(&Shift, &Config), Waiting
         .filter(|s| s.issues.contains(&issue))
         .ok_or(Waiting::NoShift)?;
     let config = state.config.as_ref().ok_or(Waiting::NoShift)?;
+    let issue = state.issues.get(&issue).ok_or(Waiting::NoShift)?;
+    if matches!(issue.stage, IssueStage::Opening { .. }) {
+        return Err(Waiting::Opening);
+    }
     // A closed issue has no branch that anything could land on.
-    state
-        .issues
-        .get(&issue)
-        .and_then(|i| i.integration())
-        .ok_or(Waiting::NoShift)?;
+    issue.integration().ok_or(Waiting::NoShift)?;
     match shift.stage {
         ShiftStage::Running => Ok((shift, config)),
         ShiftStage::Winding(winding) => Err(Waiting::WindingDown(winding)),
@@ -157,8 +184,21 @@ fn shift_for(state: &State, issue: IssueId) -> Result<(&Shift, &Config), Waiting
 }
 
 /// A free slot, best the one with the task's build caches, else one that is nobody else's.
-fn pick_slot(state: &State, task: &Task) -> Result<SlotId, Waiting> {
+pub(super) fn pick_slot(state: &State, task: &Task) -> Result<SlotId, Waiting> {
     let free = state.free_slots();
+    let is_urgent = |id: IssueId| {
+        let issue = state.issues.get(&id);
+        issue.is_some_and(|i| i.draft.priority == Priority::Urgent)
+    };
+    let kept = state.config.as_ref().map_or(0, |c| usize::from(c.urgent_slots));
+    // What urgent work holds already is no longer kept for it.
+    let used = state
+        .running()
+        .filter(|t| t.slot().is_some() && is_urgent(t.id.issue));
+    let kept = kept.saturating_sub(used.count());
+    if !is_urgent(task.id.issue) && !free.is_empty() && free.len() <= kept {
+        return Err(Waiting::Reserved);
+    }
     if let Some(last) = task.last_slot
         && free.contains(&last)
     {
@@ -184,8 +224,21 @@ fn offer(
     config: &Config,
     persona: &Persona,
     task: &Task,
-    work: &PersonaWork,
+    work: &Work,
 ) -> Result<Offer, Waiting> {
+    if let Some(other) = overlapping(state, config, task, work) {
+        return Err(Waiting::Overlaps(other));
+    }
+    let at_work = state
+        .running()
+        .filter_map(|t| t.agent_run())
+        .filter(|r| r.persona == persona.name)
+        .count();
+    if let AtOnce::Limit(limit) = persona.at_once
+        && at_work >= usize::from(limit)
+    {
+        return Err(Waiting::PersonaBusy(persona.name.clone()));
+    }
     let slot = pick_slot(state, task)?;
     let agent = pick_agent(state, config, persona, task, work).ok_or(Waiting::AgentsBusy(persona.role))?;
     let left = shift.budget.less(state.committed(shift));
@@ -200,78 +253,38 @@ fn offer(
     })
 }
 
+/// A task of the same issue in flight that may write the same paths, where a task is about to be begun.
+fn overlapping(state: &State, config: &Config, task: &Task, work: &Work) -> Option<TaskId> {
+    let begins = matches!(
+        work,
+        Work::Write(WriteJob {
+            from: StartFrom::Head,
+            ..
+        })
+    );
+    if config.policy.overlap == OverlapRule::Start || !begins {
+        return None;
+    }
+    state
+        .pieces_of(task.id.issue)
+        .filter(|t| t.id != task.id && t.is_in_flight())
+        .filter(|t| t.spec.contest.is_none() || t.spec.contest != task.spec.contest)
+        .find(|t| globs::overlap(&t.spec.touches, &task.spec.touches))
+        .map(|t| t.id)
+}
+
 /// What one attempt may reserve of what is left: as much as leaves the same for the others that could start now,
 /// so that the first does not take a small budget whole.
 fn share(state: &State, left: MicroUsd) -> MicroUsd {
-    let waiting = ready(state, |w| PersonaWork::of(w).is_some()).len();
+    let waiting = ready(state, |w, t| role_of(w, t).is_some()).len();
     let starters = waiting.min(state.free_slots().len()).max(1);
     MicroUsd(left.0 / u64::try_from(starters).unwrap_or(1))
 }
 
-/// The agent to play a persona: the one that holds the writer's conversation; for a reviewer one that is not
-/// the writer's, where there is one, also if that means to wait; after failures the next in the list.
-fn pick_agent(
-    state: &State,
-    config: &Config,
-    persona: &Persona,
-    task: &Task,
-    work: &PersonaWork,
-) -> Option<AgentName> {
-    let has_room = |agent: &&AgentName| {
-        let limit = config.agents.get(*agent).map_or(0, |a| usize::from(a.at_once));
-        state.running_of(agent) < limit
-    };
-    let failures: usize = PERSONAL
-        .iter()
-        .filter_map(|c| task.tries.get(c))
-        .map(|n| usize::from(*n))
-        .sum();
-    let order: Vec<&AgentName> = match work {
-        PersonaWork::Write(_) => {
-            if let WriterSession::Open {
-                persona: holder,
-                agent,
-                ..
-            } = &task.session
-                && config.persona(holder).is_some_and(|p| p.agents.contains(agent))
-            {
-                return Some(agent)
-                    .filter(|a| *holder == persona.name && has_room(a))
-                    .cloned();
-            }
-            persona.agents.iter().collect()
-        }
-        PersonaWork::Review(proven) => {
-            let writer = &proven.change.writer.agent;
-            let (others, same): (Vec<_>, Vec<_>) = persona.agents.iter().partition(|a| *a != writer);
-            if failures == 0 && !others.is_empty() {
-                others
-            } else {
-                others.into_iter().chain(same).collect()
-            }
-        }
-    };
-    let count = order.len();
-    (0..count)
-        .filter_map(|i| order.get((i + failures) % count).copied())
-        .find(has_room)
-        .cloned()
-}
-
-/// Failures after which another agent may do better.
-pub(super) const PERSONAL: [Cause; 7] = [
-    Cause::Quota,
-    Cause::Agent,
-    Cause::NoOutcome,
-    Cause::NoChange,
-    Cause::Stalled,
-    Cause::Spawn,
-    Cause::SignIn,
-];
-
 /// Ready tasks of the running shift, most wanted first: urgent, then with the longest chain of dependants,
 /// then the oldest.
-fn ready(state: &State, wanted: impl Fn(&Work) -> bool) -> Vec<(TaskId, Work)> {
+fn ready(state: &State, wanted: impl Fn(&Work, &Task) -> bool) -> Vec<(TaskId, Work)> {
+    let mut chains: BTreeMap<IssueId, BTreeMap<TaskId, usize>> = BTreeMap::new();
     let mut found: Vec<_> = state
         .tasks
         .values()
@@ -279,34 +292,44 @@ fn ready(state: &State, wanted: impl Fn(&Work) -> bool) -> Vec<(TaskId, Work)> {
             let Stage::Ready { work, since } = &task.stage else {
                 return None;
             };
-            if !wanted(work) || shift_for(state, task.id.issue).is_err() {
+            if !wanted(work, task) || shift_for(state, task.id.issue).is_err() {
                 return None;
             }
             let priority = state
                 .issues
                 .get(&task.id.issue)
                 .map_or(Priority::Normal, |i| i.draft.priority);
-            Some((
-                (priority, Reverse(dependants(state, task.id, 0)), *since, task.id),
-                work.clone(),
-            ))
+            let issue = task.id.issue;
+            let chains = chains.entry(issue).or_insert_with(|| dependants(state, issue));
+            let chain = chains.get(&task.id).copied().unwrap_or(0);
+            Some(((priority, Reverse(chain), *since, task.id), work.clone()))
         })
         .collect();
     found.sort_by_key(|(key, _)| *key);
     found.into_iter().map(|(key, work)| (key.3, work)).collect()
 }
 
-/// The length of the longest chain of tasks that wait for this one. Depth is bounded by the number of tasks.
-fn dependants(state: &State, id: TaskId, depth: usize) -> usize {
-    if depth > state.tasks.len() {
-        return depth;
+/// For each task of an issue the length of the longest chain of tasks that wait for it. Every round makes at least
+/// one chain longer, and none is longer than there are tasks, so it ends also where needs go round in a circle.
+fn dependants(state: &State, issue: IssueId) -> BTreeMap<TaskId, usize> {
+    let mut chains: BTreeMap<TaskId, usize> = BTreeMap::new();
+    for _ in 0..state.tasks_of(issue).count() {
+        let mut longer = false;
+        for task in state.tasks_of(issue) {
+            let own = chains.get(&task.id).copied().unwrap_or(0);
+            for need in &task.spec.needs {
+                let chain = chains.entry(*need).or_default();
+                if *chain <= own {
+                    *chain = own + 1;
+                    longer = true;
+                }
+            }
+        }
+        if !longer {
+            break;
+        }
     }
-    state
-        .tasks_of(id.issue)
-        .filter(|t| t.spec.needs.contains(&id))
-        .map(|t| 1 + dependants(state, t.id, depth + 1))
-        .max()
-        .unwrap_or(0)
+    chains
 }
 
 impl Turn<'_> {
@@ -319,7 +342,7 @@ impl Turn<'_> {
         if self.state.landing().is_some() {
             return false;
         }
-        let next = ready(self.state, |w| matches!(w, Work::Land(_)))
+        let next = ready(self.state, |w, _| matches!(w, Work::Land(_)))
             .into_iter()
             .next();
         let Some((id, Work::Land(approved))) = next else {
@@ -330,11 +353,17 @@ impl Turn<'_> {
     }
 
     fn start_check(&mut self) -> bool {
-        for (id, work) in ready(self.state, |w| matches!(w, Work::Check(_))) {
+        for (id, work) in ready(self.state, |w, _| matches!(w, Work::Check(_) | Work::Survey)) {
+            if work == Work::Survey {
+                if self.start_survey(id) {
+                    return true;
+                }
+                continue;
+            }
             let (Some(task), Work::Check(change)) = (self.state.tasks.get(&id), work) else {
                 continue;
             };
-            if self.state.config.as_ref().is_none_or(|c| c.checks.is_empty()) {
+            if self.checks_for(id).is_empty() {
                 self.set_stage(
                     id,
                     Stage::Parked {
@@ -360,11 +389,8 @@ impl Turn<'_> {
             let Some(persona) = config.persona(&name) else {
                 continue;
             };
-            let wanted = |w: &Work| PersonaWork::of(w).is_some_and(|w| w.role() == persona.role);
+            let wanted = |w: &Work, t: &Task| role_of(w, t) == Some(persona.role);
             for (id, work) in ready(self.state, wanted) {
-                let Some(work) = PersonaWork::of(&work) else {
-                    continue;
-                };
                 let Some(task) = self.state.tasks.get(&id) else {
                     continue;
                 };
@@ -388,42 +414,45 @@ impl Turn<'_> {
     fn start_agent(
         &mut self,
         id: TaskId,
-        work: PersonaWork,
+        work: Work,
         persona: &Persona,
         offer: Offer,
         config: &Config,
     ) -> Option<()> {
         let issue = self.state.issues.get(&id.issue).cloned()?;
         let (_, head) = issue.integration()?;
+        let task = self.state.tasks.get(&id)?;
+        let round = task.attempts.get(&persona.name).copied().unwrap_or(0) + 1;
+        let brief = brief(self.state, config, &issue, task, &work, round)?;
         let run = self.new_run(persona.wall_clock);
         let task = self.task(id)?;
-        let round = task.attempts.entry(persona.name.clone()).or_default();
-        *round += 1;
-        let round = *round;
+        task.attempts.insert(persona.name.clone(), round);
         task.last_slot = Some(offer.slot);
-        let (from, base) = match &work {
-            PersonaWork::Write(WriteJob {
-                from: StartFrom::Head,
-                ..
-            }) => (head.clone(), head.clone()),
-            PersonaWork::Write(WriteJob {
-                from: StartFrom::Commit { commit, base },
-                ..
-            }) => (commit.clone(), base.clone()),
-            PersonaWork::Review(Proven { change, .. }) => (change.commit.clone(), change.base.clone()),
-        };
-        let session = match (&work, &task.session) {
-            (PersonaWork::Write(job), WriterSession::Open { agent, session, .. })
-                if *agent == offer.agent && job.because != Because::New =>
-            {
-                Session::Resume(session.clone())
+        let (from, base, since) = match &work {
+            Work::Write(WriteJob { from, .. }) => {
+                let (from, base) = match from {
+                    StartFrom::Head => (head.clone(), head.clone()),
+                    StartFrom::Commit { commit, base } => (commit.clone(), base.clone()),
+                };
+                let since = task
+                    .frozen
+                    .as_ref()
+                    .map_or_else(|| base.clone(), |f| f.commit.clone());
+                (from, base, since)
             }
-            (
-                PersonaWork::Write(_) | PersonaWork::Review(_),
-                WriterSession::Open { .. } | WriterSession::Fresh,
-            ) => Session::Fresh,
+            Work::Plan(_) | Work::Try | Work::Accept(_) => (head.clone(), head.clone(), head.clone()),
+            Work::Test(_)
+            | Work::Review(_)
+            | Work::Compare(_)
+            | Work::Check(_)
+            | Work::Land(_)
+            | Work::Survey => {
+                let change = work.change()?;
+                (change.commit.clone(), change.base.clone(), change.commit.clone())
+            }
         };
-        let brief = brief(&issue, task, &work, config, round);
+        let session = session(task, &work, persona, &offer.agent);
+        task.resume = None;
         let agent_run = AgentRun {
             run: run.clone(),
             persona: persona.name.clone(),
@@ -433,22 +462,20 @@ impl Turn<'_> {
             base,
             cap: offer.cap,
             spend: Spend::NOTHING,
+            session: None,
         };
-        task.stage = match work {
-            PersonaWork::Write(job) => Stage::Writing { job, run: agent_run },
-            PersonaWork::Review(proven) => Stage::Reviewing {
-                proven,
-                run: agent_run,
-            },
-        };
+        let stage = running(work, agent_run)?;
+        self.set_stage(id, stage);
         self.commands.push(Command::StartAgent(Box::new(AgentStart {
             attempt: run.attempt,
             task: id,
+            repo: issue.draft.repo.clone(),
             slot: offer.slot,
             persona: persona.name.clone(),
             agent: offer.agent,
             access: persona.access,
             from,
+            since: Some(since),
             session,
             brief,
             limits: Limits {
@@ -461,34 +488,16 @@ impl Turn<'_> {
     }
 }
 
-/// What the persona is told. The reviewer is not told the writer's opinion of itself.
-fn brief(issue: &Issue, task: &Task, work: &PersonaWork, config: &Config, round: u32) -> Brief {
-    let ask = match work {
-        PersonaWork::Write(job) => Ask::Write {
-            because: job.because.clone(),
-            checks: config.checks.iter().map(|c| c.command.clone()).collect(),
-        },
-        PersonaWork::Review(proven) => Ask::Review {
-            commit: proven.change.commit.clone(),
-            base: proven.change.base.clone(),
-            proof: proven.proof.clone(),
-            earlier: task.earlier_findings.clone(),
-        },
-    };
-    Brief {
-        issue: IssueBrief {
-            id: issue.id,
-            title: issue.draft.title.clone(),
-            body: issue.draft.body.clone(),
-        },
-        task: TaskBrief {
-            id: task.id,
-            title: task.spec.title.clone(),
-            brief: task.spec.brief.clone(),
-            acceptance: task.spec.acceptance.clone(),
-            touches: task.spec.touches.clone(),
-        },
-        round,
-        ask,
-    }
+/// The stage in which an agent does a piece of work; none for work that no agent does.
+fn running(work: Work, run: AgentRun) -> Option<Stage> {
+    Some(match work {
+        Work::Write(job) => Stage::Writing { job, run },
+        Work::Test(proven) => Stage::Testing { proven, run },
+        Work::Review(proven) => Stage::Reviewing { proven, run },
+        Work::Compare(proven) => Stage::Comparing { proven, run },
+        Work::Plan(because) => Stage::Planning { because, run },
+        Work::Try => Stage::Trying { run },
+        Work::Accept(trial) => Stage::Accepting { trial, run },
+        Work::Check(_) | Work::Land(_) | Work::Survey => return None,
+    })
 }

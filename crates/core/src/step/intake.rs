@@ -1,15 +1,17 @@
 //! Owns what people ask for: configuration, issues, shifts, stops, discards, promotions.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::Turn;
+use super::{Turn, joining};
 use crate::config::Config;
 use crate::event::{Discard, StopHow};
 use crate::ids::{CommitId, IssueId, PolicyName, ShiftId, TaskId};
-use crate::issue::{Issue, IssueDraft, IssueStage};
-use crate::shift::{IssueAtStart, Shift, ShiftStage, Winding};
-use crate::task::{Because, Stage, StartFrom, StopWhy, Task, TaskSpec, Work, WriteJob, WriterSession};
+use crate::issue::{Issue, IssueDraft, IssueStage, PlanLog, Split};
+use crate::persona::Role;
+use crate::policy::{AcceptRule, PlanRule, TestRule};
+use crate::shift::{IssueAtStart, Scope, Shift, ShiftStage, Winding};
+use crate::task::{Because, Park, PlanBecause, Stage, StartFrom, StopWhy, Task, TaskSpec, Work, WriteJob};
 use crate::units::MicroUsd;
 
 impl Turn<'_> {
@@ -34,13 +36,18 @@ impl Turn<'_> {
             stage: IssueStage::Backlog,
             filed: self.now,
             next_task: 1,
+            plan: PlanLog::default(),
         };
         self.state.issues.insert(id, Arc::new(issue));
     }
 
     pub(super) fn issue_edited(&mut self, id: IssueId, draft: &IssueDraft) {
-        if let Some(issue) = self.issue(id) {
-            issue.draft = draft.clone();
+        let Some(issue) = self.issue(id) else { return };
+        let before = std::mem::replace(&mut issue.draft, draft.clone());
+        if issue.stage != IssueStage::Backlog {
+            // It has a branch in that repository, and tasks that came of that split.
+            issue.draft.repo = before.repo;
+            issue.draft.split = before.split;
         }
     }
 
@@ -52,7 +59,13 @@ impl Turn<'_> {
         }
     }
 
-    pub(super) fn shift_started(&mut self, mode: &PolicyName, issues: &[IssueAtStart], budget: MicroUsd) {
+    pub(super) fn shift_started(
+        &mut self,
+        mode: &PolicyName,
+        issues: &[IssueAtStart],
+        budget: MicroUsd,
+        scope: Scope,
+    ) {
         if self.state.shift().is_some() {
             return;
         }
@@ -71,46 +84,33 @@ impl Turn<'_> {
             spent: MicroUsd::ZERO,
             started: self.now,
             stage: ShiftStage::Running,
+            scope,
+            refused: BTreeMap::new(),
         };
         self.state.shifts.insert(id, Arc::new(shift));
         for at_start in known {
-            self.take_up(&at_start);
+            // One that needs others first is begun when they are done, on top of what they have landed.
+            if joining::begins_on_the_users_branch(self.state, at_start.issue) {
+                self.take_up(&at_start);
+            }
         }
     }
 
-    /// An issue as the shift finds it: new ones become one task; what waited for a person is tried again.
-    fn take_up(&mut self, at_start: &IssueAtStart) {
+    /// An issue as the shift finds it: new ones are split; what waited for a person is tried again.
+    pub(super) fn take_up(&mut self, at_start: &IssueAtStart) {
         let now = self.now;
         let id = at_start.issue;
         let Some(issue) = self.issue(id) else { return };
-        if issue.stage == IssueStage::Backlog {
+        if matches!(issue.stage, IssueStage::Backlog | IssueStage::Opening { .. }) {
             issue.stage = IssueStage::Working {
                 base: at_start.base.clone(),
                 head: at_start.base.clone(),
             };
-            let number = issue.next_task;
-            issue.next_task += 1;
-            let draft = issue.draft.clone();
-            let spec = TaskSpec {
-                title: draft.title,
-                brief: draft.body,
-                acceptance: draft.acceptance,
-                needs: BTreeSet::new(),
-                touches: Vec::new(),
-            };
-            let task = Task {
-                id: TaskId { issue: id, number },
-                spec,
-                stage: Stage::Blocked,
-                tries: BTreeMap::new(),
-                attempts: BTreeMap::new(),
-                spent: MicroUsd::ZERO,
-                session: WriterSession::Fresh,
-                earlier_findings: Vec::new(),
-                progress: Vec::new(),
-                last_slot: None,
-            };
-            self.state.tasks.insert(task.id, Arc::new(task));
+            self.split(id);
+        }
+        if let Some(issue) = self.issue(id) {
+            issue.plan.rounds = 0;
+            issue.plan.repairs = 0;
         }
         let again: Vec<TaskId> = self.state.tasks_of(id).map(|t| t.id).collect();
         for id in again {
@@ -118,17 +118,29 @@ impl Turn<'_> {
                 continue;
             };
             let (work, waited) = match &task.stage {
+                Stage::Parked {
+                    park: Park::Decision(decision),
+                    ..
+                } if self.is_open(*decision) => continue,
                 Stage::Parked { work, .. } | Stage::Backoff { work, .. } => (work.clone(), true),
                 Stage::Ready { work, .. } => (work.clone(), false),
                 Stage::Blocked
                 | Stage::Writing { .. }
                 | Stage::Checking { .. }
+                | Stage::Testing { .. }
                 | Stage::Reviewing { .. }
+                | Stage::Entered { .. }
+                | Stage::Comparing { .. }
+                | Stage::Surveying { .. }
+                | Stage::Planning { .. }
+                | Stage::Trying { .. }
+                | Stage::Accepting { .. }
                 | Stage::Landing { .. }
+                | Stage::Accepted { .. }
                 | Stage::Landed { .. }
                 | Stage::Dropped { .. } => continue,
             };
-            let work = self.held_to_now(work);
+            let work = self.held_to_now(id, work);
             let Some(task) = self.task(id) else { continue };
             task.stage = Stage::Ready { work, since: now };
             if waited {
@@ -148,12 +160,91 @@ impl Turn<'_> {
         }
     }
 
+    /// A new issue becomes tasks, in the way it or the policy says.
+    fn split(&mut self, id: IssueId) {
+        let Some(config) = self.state.config.clone() else {
+            return;
+        };
+        let policy = &config.policy;
+        let Some(draft) = self.state.issues.get(&id).map(|i| i.draft.clone()) else {
+            return;
+        };
+        let whole = TaskSpec {
+            title: draft.title.clone(),
+            brief: draft.body.clone(),
+            acceptance: draft.acceptance.clone(),
+            ..TaskSpec::default()
+        };
+        let planned = match (&draft.split, policy.plan) {
+            (Split::Items(items), _) => {
+                let mut wave = 0_u16;
+                let mut left = if items.trial > 0 { items.trial } else { items.group };
+                for item in &items.items {
+                    if left == 0 {
+                        wave += 1;
+                        left = items.group;
+                    }
+                    left = left.saturating_sub(1);
+                    let spec = TaskSpec {
+                        title: item.title.clone(),
+                        brief: item.brief.clone(),
+                        acceptance: item.acceptance.clone(),
+                        touches: item.touches.clone(),
+                        wave,
+                        ..TaskSpec::default()
+                    };
+                    self.add_task(id, spec, Stage::Blocked);
+                }
+                return;
+            }
+            (Split::Candidates(many), _) => {
+                let first = self.state.issues.get(&id).map_or(1, |i| i.next_task);
+                for _ in 0..*many {
+                    let spec = TaskSpec {
+                        contest: Some(TaskId {
+                            issue: id,
+                            number: first,
+                        }),
+                        ..whole.clone()
+                    };
+                    self.add_task(id, spec, Stage::Blocked);
+                }
+                None
+            }
+            (Split::ByPolicy, PlanRule::Single) => {
+                self.add_task(id, whole.clone(), Stage::Blocked);
+                None
+            }
+            (Split::ByPolicy, PlanRule::Author) => Some(Work::Plan(PlanBecause::New)),
+            (Split::Checks(_), _) | (Split::ByPolicy, PlanRule::Checks) => Some(Work::Survey),
+        };
+        let stage = match planned {
+            Some(work) => Stage::Ready {
+                work,
+                since: self.now,
+            },
+            None if policy.accept == AcceptRule::Off => return,
+            None => Stage::Blocked,
+        };
+        let lead = Task::new(TaskId::lead(id), whole, stage);
+        self.state.tasks.insert(lead.id, Arc::new(lead));
+    }
+
+    /// A new task of an issue, with the next number.
+    pub(super) fn add_task(&mut self, id: IssueId, spec: TaskSpec, stage: Stage) {
+        let Some(issue) = self.issue(id) else { return };
+        let number = issue.next_task;
+        issue.next_task = number.saturating_add(1);
+        let task = Task::new(TaskId { issue: id, number }, spec, stage);
+        self.state.tasks.insert(task.id, Arc::new(task));
+    }
+
     /// Winds the shift down; a stop outranks a drain, a budget stop is kept as what it is.
     pub(super) fn wind(&mut self, winding: Winding) {
         let Some(shift) = self.shift() else { return };
         match (&shift.stage, winding) {
             (ShiftStage::Running, _)
-            | (ShiftStage::Winding(Winding::Drain), Winding::Stop | Winding::Budget) => {
+            | (ShiftStage::Winding(Winding::Drain | Winding::TimeUp), Winding::Stop | Winding::Budget) => {
                 shift.stage = ShiftStage::Winding(winding);
             }
             (ShiftStage::Winding(_) | ShiftStage::Ended { .. }, _) => {}
@@ -191,7 +282,7 @@ impl Turn<'_> {
     }
 
     /// A running attempt is stopped first; its end drops the task.
-    fn drop_task(&mut self, id: TaskId, why: &str) {
+    pub(super) fn drop_task(&mut self, id: TaskId, why: &str) {
         let Some(task) = self.task(id) else { return };
         if task.run().is_some() {
             self.stop(id, StopWhy::Discarded);
@@ -213,28 +304,33 @@ impl Turn<'_> {
         }
     }
 
-    /// Tasks whose needs have all landed may be written.
+    /// Tasks whose needs have all landed, and whose group has come, may be written.
     pub(super) fn unblock(&mut self) {
         let now = self.now;
-        let free: Vec<TaskId> = self
+        let first = self
+            .state
+            .config
+            .as_ref()
+            .map_or(TestRule::Off, |c| c.policy.tests);
+        let free: Vec<(TaskId, Because)> = self
             .state
             .tasks
             .values()
-            .filter(|t| t.stage == Stage::Blocked)
+            .filter(|t| t.stage == Stage::Blocked && !t.id.is_lead())
+            .filter(|t| t.spec.needs.iter().all(|n| self.state.has_landed(*n)))
             .filter(|t| {
-                t.spec.needs.iter().all(|n| {
-                    self.state
-                        .tasks
-                        .get(n)
-                        .is_some_and(|need| matches!(need.stage, Stage::Landed { .. }))
-                })
+                let wave = self.state.issues.get(&t.id.issue).map_or(0, |i| i.plan.wave);
+                t.spec.wave <= wave
             })
-            .map(|t| t.id)
+            .map(|t| {
+                let tests = first == TestRule::First && t.spec.writer == Role::Engineer;
+                (t.id, if tests { Because::TestsFirst } else { Because::New })
+            })
             .collect();
-        for id in free {
+        for (id, because) in free {
             let job = WriteJob {
                 from: StartFrom::Head,
-                because: Because::New,
+                because,
             };
             self.set_stage(
                 id,

@@ -8,8 +8,8 @@ use crate::failure::{Cause, Failure};
 use crate::ids::{AttemptId, CommitId, TaskId};
 use crate::issue::IssueStage;
 use crate::task::{
-    Approved, Because, Progress, Stage, StartFrom, StopWhy, Stopping, Work, WriteJob, WriterSession,
-    checks_deadline,
+    Approved, Because, Consent, Handoff, Note, Progress, Said, Stage, StartFrom, StopWhy, Stopping, Work,
+    WriteJob, WriterSession, checks_deadline,
 };
 
 impl Turn<'_> {
@@ -28,15 +28,19 @@ impl Turn<'_> {
         };
         let (title, cost) = (task.spec.title.clone(), task.cost());
         let reruns = config.policy.check_reruns;
-        let run = self.new_run(checks_deadline(config.checks.iter().map(|c| c.timeout), reruns));
+        let (checks, repo) = (self.checks_for(id), self.repo_of(id));
+        let known_red = self.known_red_at_head(id);
+        let run = self.new_run(checks_deadline(checks.iter().map(|c| c.timeout), reruns));
         self.commands.push(Command::Land(Box::new(LandStart {
             attempt: run.attempt,
             task: id,
+            repo,
             title,
             approved: approved.clone(),
             base,
             head,
-            checks: config.checks.clone(),
+            checks,
+            known_red,
             reruns,
             cost,
         })));
@@ -45,21 +49,19 @@ impl Turn<'_> {
 
     pub(super) fn landing_ended(&mut self, attempt: AttemptId, end: &LandingEnd) {
         let Some(task) = self.task_of(attempt) else { return };
-        let Stage::Landing { approved, run } = task.stage else {
+        let Stage::Landing { approved, run } = task.stage.clone() else {
             return;
         };
         let id = task.id;
         // What is on the branch is on the branch, also when a person has changed their mind meanwhile.
         if let LandingEnd::Landed { commit } = end {
             self.head_is(id, commit);
+            if let Some(issue) = self.issue(id.issue) {
+                issue.plan.red.retain(|c| !task.spec.repairs.contains(c));
+            }
             let at = self.now;
-            return self.set_stage(
-                id,
-                Stage::Landed {
-                    commit: commit.clone(),
-                    at,
-                },
-            );
+            let (commit, handoff) = (commit.clone(), handoff(&task.spec.title, &task.notes, approved));
+            return self.set_stage(id, Stage::Landed { commit, at, handoff });
         }
         if let Stopping::Asked {
             why: StopWhy::Discarded,
@@ -89,9 +91,18 @@ impl Turn<'_> {
                         .collect(),
                 };
                 let commit = approved.proven.change.commit;
-                let because = Because::Conflict {
-                    commit,
-                    hunks: hunks.clone(),
+                let frozen = self.task(id).and_then(|t| t.frozen.take()).is_some();
+                let because = if frozen {
+                    // Tests that came first come first again: nobody else may bring them onto the new head.
+                    if let Some(task) = self.task(id) {
+                        task.session = WriterSession::Fresh;
+                    }
+                    Because::TestsFirst
+                } else {
+                    Because::Conflict {
+                        commit,
+                        hunks: hunks.clone(),
+                    }
                 };
                 self.send_back(
                     id,
@@ -109,7 +120,8 @@ impl Turn<'_> {
                 report,
             } => {
                 self.head_is(id, head);
-                if report.verdict() == crate::check::ReportVerdict::Unknown {
+                let known_red = self.known_red_at_head(id);
+                if report.verdict_despite(&known_red) == crate::check::ReportVerdict::Unknown {
                     let failure = Failure::new(Cause::CouldNotCheck, summary(report));
                     return match run.stopping {
                         Stopping::Asked { why, .. } => self.stopped(id, why, Work::Land(approved)),
@@ -122,8 +134,12 @@ impl Turn<'_> {
                 if let Some(task) = self.task(id) {
                     // The conversation knows another base; the next writer should look afresh.
                     task.session = WriterSession::Fresh;
+                    // What others have landed is no change of the frozen tests.
+                    if let Some(frozen) = &mut task.frozen {
+                        frozen.commit = rebased.clone();
+                    }
                 }
-                self.red(id, &change, report);
+                self.red(id, &change, report, &known_red);
             }
         }
     }
@@ -133,5 +149,32 @@ impl Turn<'_> {
         if let IssueStage::Working { head, .. } | IssueStage::Review { head, .. } = &mut issue.stage {
             *head = at.clone();
         }
+    }
+}
+
+/// What a landed change leaves those who build on it.
+fn handoff(goal: &str, notes: &[Note], approved: Approved) -> Handoff {
+    let change = approved.proven.change;
+    let mut said: Vec<String> = notes
+        .iter()
+        .map(|n| match &n.said {
+            Said::Remark(text) => format!("{}: {text}", n.by.persona),
+            Said::Finding(finding) => format!("{}: {}: {}", n.by.persona, finding.file, finding.what),
+        })
+        .collect();
+    if let Consent::Approved { by, notes } = approved.consent {
+        said.extend(
+            notes
+                .iter()
+                .map(|f| format!("{}: {}: {}", by.persona, f.file, f.what)),
+        );
+    }
+    Handoff {
+        goal: goal.to_owned(),
+        summary: change.summary,
+        paths: change.paths,
+        evidence: change.evidence,
+        open_questions: change.open_questions,
+        notes: said,
     }
 }

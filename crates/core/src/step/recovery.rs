@@ -5,7 +5,7 @@ use super::writing::{go_on_from, stop_asked};
 use crate::event::{LeftBehind, LostAttempt};
 use crate::failure::{Cause, Failure};
 use crate::ids::AttemptId;
-use crate::task::{Stage, Stopping, Work};
+use crate::task::{Stage, StopWhy, Stopping, Work};
 use crate::units::Spend;
 
 impl Turn<'_> {
@@ -28,48 +28,43 @@ impl Turn<'_> {
                 None => self.failed(attempt, &failure, Spend::NOTHING, &LeftBehind::Nothing),
             }
         }
+        self.begin_again();
     }
 
     fn failed(&mut self, attempt: AttemptId, failure: &Failure, spend: Spend, left: &LeftBehind) {
         let Some(task) = self.task_of(attempt) else { return };
         let asked = task.run().map_or(&Stopping::No, |r| &r.stopping).clone();
-        let work = match task.stage {
-            Stage::Writing { job, run } => {
-                let spend = if spend.cost < run.spend.cost {
-                    run.spend
+        if let Some(run) = task.agent_run() {
+            let spend = if spend.cost < run.spend.cost {
+                run.spend
+            } else {
+                spend
+            };
+            self.charge(task.id, run, spend);
+        }
+        let work = match (&task.stage, task.work()) {
+            (Stage::Writing { job, run }, _) => {
+                let stopped = Failure::new(Cause::Stopped, failure.detail.clone());
+                let why = if stop_asked(run).is_some() {
+                    &stopped
                 } else {
-                    spend
+                    failure
                 };
-                self.charge(task.id, &run, spend);
-                let next = match stop_asked(&run) {
-                    Some(_) => go_on_from(
-                        &job,
-                        &run,
-                        left,
-                        &Failure::new(Cause::Stopped, failure.detail.clone()),
-                    ),
-                    None => go_on_from(&job, &run, left, failure),
-                };
-                Work::Write(next)
+                Work::Write(go_on_from(job, run, left, why))
             }
-            Stage::Reviewing { proven, run } => {
-                let spend = if spend.cost < run.spend.cost {
-                    run.spend
-                } else {
-                    spend
-                };
-                self.charge(task.id, &run, spend);
-                Work::Review(proven)
-            }
-            Stage::Checking { change, .. } => Work::Check(change),
-            Stage::Landing { approved, .. } => Work::Land(approved),
-            Stage::Blocked
-            | Stage::Ready { .. }
-            | Stage::Backoff { .. }
-            | Stage::Parked { .. }
-            | Stage::Landed { .. }
-            | Stage::Dropped { .. } => return,
+            (_, Some(work)) => work,
+            (_, None) => return,
         };
+        let discarded = matches!(
+            asked,
+            Stopping::Asked {
+                why: StopWhy::Discarded,
+                ..
+            }
+        );
+        if !discarded && self.left_with_question(task.id, attempt) {
+            return self.wait_for_answer(task.id, attempt, work);
+        }
         match asked {
             Stopping::Asked { why, .. } => self.stopped(task.id, why, work),
             Stopping::No => self.retry(task.id, work, failure),

@@ -81,7 +81,9 @@ impl Turn<'_> {
         let cause = match why {
             StopWhy::WallClock => Cause::WallClock,
             StopWhy::AttemptBudget => Cause::AttemptBudget,
-            StopWhy::ShiftBudget | StopWhy::Asked => return self.set_stage(id, Stage::Ready { work, since }),
+            StopWhy::ShiftBudget | StopWhy::Asked => {
+                return self.set_stage(id, Stage::Ready { work, since });
+            }
             StopWhy::Discarded => {
                 return self.set_stage(
                     id,

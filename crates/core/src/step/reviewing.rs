@@ -2,12 +2,14 @@
 //! not an approval.
 
 use super::Turn;
+use super::brief::protected;
+use super::contest::wrote;
 use super::retry::go_on;
 use super::writing::stop_asked;
 use crate::event::{AgentEnd, LeftBehind};
 use crate::failure::{Cause, Failure};
 use crate::ids::TaskId;
-use crate::outcome::{Finding, Outcome, Verdict};
+use crate::outcome::{Finding, Outcome, Severity, Verdict};
 use crate::task::{AgentRun, Approved, Because, Consent, Progress, Proven, Stage, StopWhy, Work};
 
 impl Turn<'_> {
@@ -23,19 +25,19 @@ impl Turn<'_> {
         if asked == Some(StopWhy::Discarded) {
             return self.stopped(id, StopWhy::Discarded, Work::Review(proven));
         }
-        if let LeftBehind::Commit { commit, .. } = left {
-            let detail = format!("what it wrote is kept as {}", commit.short());
-            return self.retry(
-                id,
-                Work::Review(proven),
-                &Failure::new(Cause::WroteWhileReading, detail),
-            );
+        if let Some(failure) = wrote(left) {
+            return self.retry(id, Work::Review(proven), &failure);
         }
         match end {
             AgentEnd::Finished(Outcome::Verdict {
                 verdict: Verdict::Approve { notes },
+                protected,
                 ..
             }) => {
+                let held_back = self.held_back(id, &proven, run, protected);
+                if !held_back.is_empty() {
+                    return self.found(id, &proven, run, &held_back);
+                }
                 let consent = Consent::Approved {
                     by: run.actor(),
                     notes: notes.clone(),
@@ -57,11 +59,36 @@ impl Turn<'_> {
                 );
                 self.retry(id, Work::Review(proven), &Failure::new(Cause::NoOutcome, detail));
             }
+            AgentEnd::Asked(question) => self.asked(id, run, question, Work::Review(proven)),
             AgentEnd::Failed(failure) => match asked {
                 Some(why) => self.stopped(id, why, Work::Review(proven)),
                 None => self.retry(id, Work::Review(proven), failure),
             },
         }
+    }
+
+    /// What an approval does not cover: findings that were reported on the way, and protected paths that it does not
+    /// name.
+    fn held_back(&self, id: TaskId, proven: &Proven, run: &AgentRun, approved: &[String]) -> Vec<Finding> {
+        let mut findings = self.reported(id, run);
+        let paths = self
+            .state
+            .config
+            .as_ref()
+            .map(|c| protected(c, &proven.change.paths))
+            .unwrap_or_default();
+        let unnamed = paths.into_iter().filter(|p| !approved.contains(p));
+        findings.extend(unnamed.map(|file| Finding {
+            what: format!(
+                "{file} is a protected path (tests, checks or their settings) and its change was not approved: undo \
+                 it, or say in the summary why the task cannot be done without it"
+            ),
+            file,
+            line: 0,
+            severity: Severity::Major,
+            how_to_see: "the policy's `protected` list".to_owned(),
+        }));
+        findings
     }
 
     fn found(&mut self, id: TaskId, proven: &Proven, run: &AgentRun, findings: &[Finding]) {

@@ -3,13 +3,15 @@
 use super::Turn;
 use super::fill::{Waiting, waiting};
 use crate::command::Command;
-use crate::ids::IssueId;
+use crate::decision::{Decision, DecisionStage};
+use crate::ids::{IssueId, TaskId};
 use crate::issue::IssueStage;
-use crate::shift::{Shift, ShiftEnd, ShiftStage, Winding};
+use crate::shift::{Scope, Shift, ShiftEnd, ShiftStage, Winding};
 use crate::task::Stage;
 
 impl Turn<'_> {
     pub(super) fn settle(&mut self) {
+        self.settle_decisions();
         self.settle_issues();
         let Some(shift) = self.state.shift() else { return };
         if self.state.running().any(|t| shift.issues.contains(&t.id.issue)) {
@@ -17,13 +19,17 @@ impl Turn<'_> {
         }
         let Some(end) = self.end_of(shift) else { return };
         let (id, at) = (shift.id, self.now);
+        let issues = shift.issues.clone();
+        for issue in issues {
+            self.back_to_backlog(issue);
+        }
         if let Some(shift) = self.shift() {
             shift.stage = ShiftStage::Ended { end, at };
             self.commands.push(Command::EndShift { shift: id, end });
         }
     }
 
-    fn settle_issues(&mut self) {
+    pub(super) fn settle_issues(&mut self) {
         let working: Vec<IssueId> = self
             .state
             .issues
@@ -35,6 +41,12 @@ impl Turn<'_> {
             if !self.state.tasks_of(id).all(|t| t.is_over()) {
                 continue;
             }
+            let nothing_to_do = self
+                .state
+                .tasks
+                .get(&TaskId::lead(id))
+                .is_some_and(|t| matches!(t.stage, Stage::Accepted { .. }))
+                && self.state.pieces_of(id).next().is_none();
             let landed = self
                 .state
                 .tasks_of(id)
@@ -49,9 +61,12 @@ impl Turn<'_> {
                     head: head.clone(),
                 }
             } else {
-                IssueStage::Closed {
-                    why: "all its tasks were discarded".to_owned(),
-                }
+                let why = if nothing_to_do {
+                    "there was nothing to do"
+                } else {
+                    "all its tasks were discarded"
+                };
+                IssueStage::Closed { why: why.to_owned() }
             };
         }
     }
@@ -59,23 +74,59 @@ impl Turn<'_> {
     /// How a shift without a running attempt ends, if it ends.
     fn end_of(&self, shift: &Shift) -> Option<ShiftEnd> {
         let open = |id: &&IssueId| {
-            self.state
-                .issues
-                .get(id)
-                .is_some_and(|i| matches!(i.stage, IssueStage::Backlog | IssueStage::Working { .. }))
+            self.state.issues.get(id).is_some_and(|i| {
+                matches!(
+                    i.stage,
+                    IssueStage::Backlog | IssueStage::Opening { .. } | IssueStage::Working { .. }
+                )
+            })
         };
-        if !shift.issues.iter().any(|id| open(&id)) {
+        if !shift.issues.iter().any(|id| open(&id))
+            && shift.refused.is_empty()
+            && !self.more_in_backlog(shift)
+        {
             return Some(ShiftEnd::Done);
         }
         match shift.stage {
             ShiftStage::Ended { .. } => None,
             ShiftStage::Winding(Winding::Budget) => Some(ShiftEnd::Budget),
+            ShiftStage::Winding(Winding::TimeUp) => Some(ShiftEnd::TimeUp),
             ShiftStage::Winding(Winding::Drain | Winding::Stop) => Some(ShiftEnd::Interrupted),
             ShiftStage::Running => self.end_of_running(shift),
         }
     }
 
+    /// Whether a shift that drains the backlog leaves something of it.
+    fn more_in_backlog(&self, shift: &Shift) -> bool {
+        match shift.scope {
+            Scope::Listed => false,
+            // Reaching the number that a person has set is no failure.
+            Scope::Backlog {
+                at_most: Some(most), ..
+            } if shift.issues.len() >= usize::from(most) => false,
+            Scope::Backlog { .. } => self.state.issues.values().any(|i| match i.stage {
+                IssueStage::Backlog => true,
+                // Begun in an earlier shift, and not taken up in this one.
+                IssueStage::Working { .. } => !shift.issues.contains(&i.id),
+                IssueStage::Opening { .. }
+                | IssueStage::Review { .. }
+                | IssueStage::Done { .. }
+                | IssueStage::Closed { .. } => false,
+            }),
+        }
+    }
+
     fn end_of_running(&self, shift: &Shift) -> Option<ShiftEnd> {
+        let waits = |d: &Decision| {
+            matches!(d.stage, DecisionStage::Waiting { .. }) && shift.issues.contains(&d.task.issue)
+        };
+        let opening = |id: &IssueId| {
+            let issue = self.state.issues.get(id);
+            issue.is_some_and(|i| matches!(i.stage, IssueStage::Opening { .. }))
+        };
+        if self.state.decisions.values().any(|d| waits(d)) || shift.issues.iter().any(opening) {
+            return None;
+        }
         let mut end = ShiftEnd::NeedsPerson;
         for task in shift.issues.iter().flat_map(|id| self.state.tasks_of(*id)) {
             match &task.stage {
@@ -88,7 +139,15 @@ impl Turn<'_> {
                 Stage::Blocked
                 | Stage::Writing { .. }
                 | Stage::Checking { .. }
+                | Stage::Testing { .. }
                 | Stage::Reviewing { .. }
+                | Stage::Entered { .. }
+                | Stage::Comparing { .. }
+                | Stage::Surveying { .. }
+                | Stage::Planning { .. }
+                | Stage::Trying { .. }
+                | Stage::Accepting { .. }
+                | Stage::Accepted { .. }
                 | Stage::Landing { .. }
                 | Stage::Parked { .. }
                 | Stage::Landed { .. }

@@ -8,16 +8,23 @@ use crate::units::{CostBasis, MicroUsd, Spend};
 
 impl Turn<'_> {
     pub(super) fn session_opened(&mut self, attempt: AttemptId, session: &SessionId) {
-        let Some(task) = self.task_of(attempt) else { return };
-        if let Stage::Writing { run, .. } = &task.stage {
-            let open = WriterSession::Open {
-                persona: run.persona.clone(),
-                agent: run.agent.clone(),
-                session: session.clone(),
-            };
-            if let Some(task) = self.task(task.id) {
-                task.session = open;
-            }
+        let Some(id) = self.state.task_of(attempt) else {
+            return;
+        };
+        let Some(task) = self.task(id) else { return };
+        let Some(run) = task.agent_run_mut() else { return };
+        run.session = Some(session.clone());
+        let open = WriterSession::Open {
+            persona: run.persona.clone(),
+            agent: run.agent.clone(),
+            session: session.clone(),
+        };
+        // Those who judge begin afresh each time.
+        if matches!(
+            task.stage,
+            Stage::Writing { .. } | Stage::Planning { .. } | Stage::Accepting { .. }
+        ) {
+            task.session = open;
         }
     }
 
@@ -26,9 +33,7 @@ impl Turn<'_> {
             return;
         };
         let Some(task) = self.task(id) else { return };
-        let (Stage::Writing { run, .. } | Stage::Reviewing { run, .. }) = &mut task.stage else {
-            return;
-        };
+        let Some(run) = task.agent_run_mut() else { return };
         if spend.cost >= run.spend.cost {
             run.spend = spend;
         }

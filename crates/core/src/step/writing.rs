@@ -1,15 +1,20 @@
 //! Owns the end of an agent's run, and of a writer's in particular.
 
+use std::collections::BTreeSet;
+
 use super::Turn;
-use super::fill::PERSONAL;
+use super::casting::PERSONAL;
+use super::retry::go_on;
 use crate::event::{AgentEnd, LeftBehind};
 use crate::failure::{Cause, Failure};
-use crate::ids::{AttemptId, CommitId, TaskId, TreeId};
+use crate::globs;
+use crate::ids::{AttemptId, TaskId};
 use crate::outcome::Outcome;
+use crate::persona::Role;
 use crate::policy::UncheckedRule;
 use crate::task::{
-    AgentRun, Because, Change, Park, Proof, Proven, Stage, StartFrom, StopWhy, Stopping, Work, WriteJob,
-    WriterSession,
+    AgentRun, Because, Bounds, Change, ChangeKind, Park, Proof, Proven, Stage, StartFrom, StopWhy, Stopping,
+    Task, Work, WriteJob, WriterSession,
 };
 use crate::units::Spend;
 
@@ -22,25 +27,83 @@ impl Turn<'_> {
         left: &LeftBehind,
     ) {
         let Some(task) = self.task_of(attempt) else { return };
+        if self.with_question(&task, end, left) {
+            if let Some(run) = task.agent_run() {
+                self.charge(task.id, run, spend);
+            }
+            return self.hold_budget();
+        }
         match task.stage {
             Stage::Writing { job, run } => {
                 self.charge(task.id, &run, spend);
                 self.writer_ended(task.id, &job, &run, end, left);
             }
+            Stage::Testing { proven, run } => {
+                self.charge(task.id, &run, spend);
+                self.tester_ended(task.id, proven, &run, end, left);
+            }
             Stage::Reviewing { proven, run } => {
                 self.charge(task.id, &run, spend);
                 self.reviewer_ended(task.id, proven, &run, end, left);
             }
+            Stage::Comparing { proven, run } => {
+                self.charge(task.id, &run, spend);
+                self.compared(task.id, proven, &run, end, left);
+            }
+            Stage::Planning { because, run } => {
+                self.charge(task.id, &run, spend);
+                self.planner_ended(task.id, because, &run, end, left);
+            }
+            Stage::Trying { run } => {
+                self.charge(task.id, &run, spend);
+                self.trier_ended(task.id, &run, end);
+            }
+            Stage::Accepting { trial, run } => {
+                self.charge(task.id, &run, spend);
+                self.acceptor_ended(task.id, trial, &run, end, left);
+            }
             Stage::Blocked
             | Stage::Ready { .. }
             | Stage::Checking { .. }
+            | Stage::Surveying { .. }
+            | Stage::Entered { .. }
             | Stage::Landing { .. }
             | Stage::Backoff { .. }
             | Stage::Parked { .. }
+            | Stage::Accepted { .. }
             | Stage::Landed { .. }
             | Stage::Dropped { .. } => return,
         }
         self.hold_budget();
+    }
+
+    /// What an agent's end means for its questions: a finished one needs no answer, any other waits for it.
+    fn with_question(&mut self, task: &Task, end: &AgentEnd, left: &LeftBehind) -> bool {
+        let (Some(run), Some(work)) = (task.agent_run(), task.work()) else {
+            return false;
+        };
+        let id = task.id;
+        match end {
+            AgentEnd::Finished(outcome) => {
+                self.withdraw(id, run.run.attempt);
+                self.hear_out(id, run, outcome);
+                false
+            }
+            AgentEnd::Asked(_) => false,
+            AgentEnd::Failed(failure) => {
+                let discarded = stop_asked(run) == Some(StopWhy::Discarded);
+                if discarded || !self.left_with_question(id, run.run.attempt) {
+                    return false;
+                }
+                let work = if let Work::Write(job) = &work {
+                    Work::Write(go_on_from(job, run, left, failure))
+                } else {
+                    work
+                };
+                self.wait_for_answer(id, run.run.attempt, work);
+                true
+            }
+        }
     }
 
     fn writer_ended(
@@ -56,8 +119,27 @@ impl Turn<'_> {
             return self.stopped(id, StopWhy::Discarded, Work::Write(job.clone()));
         }
         match (end, left) {
-            (AgentEnd::Finished(Outcome::Change { summary, .. }), LeftBehind::Commit { commit, tree }) => {
-                self.written(id, run, commit, tree, summary);
+            (
+                AgentEnd::Finished(Outcome::Change {
+                    summary,
+                    evidence,
+                    open_questions,
+                    ..
+                }),
+                LeftBehind::Commit { commit, tree, paths },
+            ) => {
+                let change = Change {
+                    commit: commit.clone(),
+                    tree: tree.clone(),
+                    base: run.base.clone(),
+                    writer: run.actor(),
+                    summary: summary.clone(),
+                    evidence: evidence.clone(),
+                    open_questions: open_questions.clone(),
+                    paths: paths.clone(),
+                    kind: self.kind_of(id, job),
+                };
+                self.written(id, run, change);
             }
             (AgentEnd::Finished(Outcome::Change { summary, .. }), LeftBehind::Nothing) => {
                 let detail = format!("it changed no file and said: {}", clip(summary, 400));
@@ -66,6 +148,11 @@ impl Turn<'_> {
             (AgentEnd::Finished(other), _) => {
                 let detail = format!("a change was asked for, it returned {:?}", other.kind());
                 self.again(id, job, run, left, &Failure::new(Cause::NoOutcome, detail));
+            }
+            (AgentEnd::Asked(question), _) => {
+                let cause = Failure::new(Cause::Stopped, "it asked a question");
+                let work = Work::Write(go_on_from(job, run, left, &cause));
+                self.asked(id, run, question, work);
             }
             (AgentEnd::Failed(failure), _) => match asked {
                 Some(why) => {
@@ -79,14 +166,13 @@ impl Turn<'_> {
     }
 
     /// What the writer left becomes a change, and its checks begin in the same slot.
-    fn written(&mut self, id: TaskId, run: &AgentRun, commit: &CommitId, tree: &TreeId, summary: &str) {
-        let change = Change {
-            commit: commit.clone(),
-            tree: tree.clone(),
-            base: run.base.clone(),
-            writer: run.actor(),
-            summary: summary.to_owned(),
-        };
+    fn written(&mut self, id: TaskId, run: &AgentRun, change: Change) {
+        if let Some((paths, rule)) = self.out_of_bounds(id, run, &change) {
+            let names: Vec<&str> = paths.iter().take(5).map(String::as_str).collect();
+            let failure = Failure::new(Cause::OutOfBounds, names.join(", "));
+            let job = go_on(&change, Because::OutOfBounds { paths, rule });
+            return self.retry(id, Work::Write(job), &failure);
+        }
         if let Some(task) = self.task(id) {
             // It has delivered: what failed before says nothing about who should do the next turn.
             task.tries.retain(|cause, _| !PERSONAL.contains(cause));
@@ -94,7 +180,7 @@ impl Turn<'_> {
         let Some(config) = self.state.config.clone() else {
             return;
         };
-        if !config.checks.is_empty() {
+        if !self.checks_for(id).is_empty() {
             return self.check_in(id, change, run.slot);
         }
         match config.policy.unchecked {
@@ -115,6 +201,56 @@ impl Turn<'_> {
                 },
             ),
         }
+    }
+
+    /// What a finished job's change is.
+    fn kind_of(&self, id: TaskId, job: &WriteJob) -> ChangeKind {
+        match job.because {
+            Because::TestsFirst | Because::TestsPassAlready => ChangeKind::TestsFirst,
+            // A tester that writes a task of its own is held to test paths too, but nothing follows its tests.
+            Because::OutOfBounds {
+                rule: Bounds::TestsOnly,
+                ..
+            } => match self.state.tasks.get(&id).map(|t| t.spec.writer) {
+                Some(Role::Tester) => ChangeKind::Written,
+                Some(Role::Author | Role::Engineer | Role::Reviewer) | None => ChangeKind::TestsFirst,
+            },
+            Because::New
+            | Because::Interrupted { .. }
+            | Because::ChecksFailed { .. }
+            | Because::Findings { .. }
+            | Because::Conflict { .. }
+            | Because::MakePass { .. }
+            | Because::OutOfBounds {
+                rule: Bounds::FrozenTests,
+                ..
+            }
+            | Because::Answered { .. } => ChangeKind::Written,
+        }
+    }
+
+    /// What a change touches that it may not.
+    fn out_of_bounds(
+        &self,
+        id: TaskId,
+        run: &AgentRun,
+        change: &Change,
+    ) -> Option<(BTreeSet<String>, Bounds)> {
+        let task = self.state.tasks.get(&id)?;
+        let config = self.state.config.as_ref()?;
+        let role = config.persona(&run.persona).map(|p| p.role)?;
+        if role == Role::Tester {
+            let outside: BTreeSet<String> = change
+                .paths
+                .iter()
+                .filter(|p| !globs::matches(&config.policy.test_paths, p))
+                .cloned()
+                .collect();
+            return (!outside.is_empty()).then_some((outside, Bounds::TestsOnly));
+        }
+        let frozen = task.frozen.as_ref()?;
+        let touched: BTreeSet<String> = change.paths.intersection(&frozen.paths).cloned().collect();
+        (!touched.is_empty()).then_some((touched, Bounds::FrozenTests))
     }
 
     /// The same writer's turn again; what it left is kept and gone on from.
@@ -167,9 +303,16 @@ pub(super) fn go_on_from(job: &WriteJob, run: &AgentRun, left: &LeftBehind, fail
         Because::New | Because::Interrupted { .. } => Because::Interrupted {
             failure: failure.clone(),
         },
-        Because::ChecksFailed { .. } | Because::Findings { .. } | Because::Conflict { .. } => {
-            job.because.clone()
-        }
+        Because::Answered { .. } => Because::Interrupted {
+            failure: failure.clone(),
+        },
+        Because::ChecksFailed { .. }
+        | Because::Findings { .. }
+        | Because::Conflict { .. }
+        | Because::TestsFirst
+        | Because::TestsPassAlready
+        | Because::MakePass { .. }
+        | Because::OutOfBounds { .. } => job.because.clone(),
     };
     WriteJob { from, because }
 }

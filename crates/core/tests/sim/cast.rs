@@ -1,12 +1,19 @@
 //! Owns the fixed parts of every world: personas, policy, checks, and short words for values.
 
 use turno_core::check::{Check, LogRef};
-use turno_core::config::{AgentLimits, Config};
+use turno_core::config::{AgentLimits, Config, Repo};
 use turno_core::failure::Cause;
-use turno_core::issue::{IssueDraft, Priority};
-use turno_core::persona::{Access, Effort, Model, Persona, Role, Tools};
-use turno_core::policy::{Policy, ReviewRule, TryRow, UncheckedRule};
+use turno_core::ids::IssueId;
+use turno_core::issue::{IssueDraft, Item, Items, Priority, Split};
+use turno_core::persona::{AtOnce, Effort, Model, Persona, Role, Tools};
+use turno_core::policy::{
+    AcceptRule, DecisionRule, NewTestsRule, Nobody, OverlapRule, PlanCaps, PlanRule, Policy, ReviewRule,
+    TestRule, TrialRule, TryRow, UncheckedRule,
+};
 use turno_core::units::{CostBasis, MicroUsd, Span, Spend, Tokens};
+
+use super::plan::{Fault, Mode, Plan};
+use super::rng::Rng;
 
 pub(crate) fn spend(micros: u64) -> Spend {
     Spend {
@@ -27,10 +34,43 @@ pub(crate) fn draft(title: &str) -> IssueDraft {
     IssueDraft {
         title: title.to_owned(),
         body: "do it".to_owned(),
-        acceptance: Vec::new(),
-        priority: Priority::Normal,
-        labels: Vec::new(),
+        ..IssueDraft::default()
     }
+}
+
+/// An issue as a world of that mode has it.
+pub(crate) fn issue_of(plan: &Plan, rng: &mut Rng, known: u32) -> IssueDraft {
+    let mut draft = draft("work");
+    if rng.chance(40) {
+        draft.repo = "api".parse().unwrap();
+    }
+    draft.split = match plan.mode {
+        Mode::Contest => Split::Candidates(3),
+        Mode::Batch => Split::Items(Items {
+            items: (0..rng.between(2, 6))
+                .map(|n| Item {
+                    title: format!("item {n}"),
+                    brief: String::new(),
+                    acceptance: Vec::new(),
+                    touches: vec![format!("src/{n}/**")],
+                })
+                .collect(),
+            group: u16::try_from(rng.between(1, 2)).unwrap(),
+            trial: u16::try_from(rng.below(2)).unwrap(),
+        }),
+        _ => Split::ByPolicy,
+    };
+    if plan.mode == Mode::Single && known > 0 && rng.chance(25) {
+        draft.needs = [IssueId(known)].into();
+    }
+    if plan.mode == Mode::Drain {
+        draft.priority = rng.pick(&[Priority::Urgent, Priority::High, Priority::Normal, Priority::Low]);
+        if known > 0 && rng.chance(40) {
+            let need = u32::try_from(rng.between(1, u64::from(known))).unwrap();
+            draft.needs = [IssueId(need)].into();
+        }
+    }
+    draft
 }
 
 pub(crate) fn persona(name: &str, role: Role, agents: &[&str]) -> Persona {
@@ -41,19 +81,68 @@ pub(crate) fn persona(name: &str, role: Role, agents: &[&str]) -> Persona {
         agents: agents.iter().map(|a| a.parse().unwrap()).collect(),
         model: Model::AgentDefault,
         effort: Effort::AgentDefault,
-        access: if role == Role::Reviewer {
-            Access::Read
-        } else {
-            Access::Write
-        },
+        access: role.access(),
         tools: Tools::ByAccess,
         budget: MicroUsd(200_000),
         wall_clock: Span(10_000),
+        at_once: AtOnce::NoLimit,
         prompt: String::new(),
     }
 }
 
-pub(crate) fn config(slots: u16) -> Config {
+/// The policy and the team of a world.
+pub(crate) fn config(plan: &Plan, rng: &mut Rng) -> Config {
+    let mut config = base(plan.slots);
+    let policy = &mut config.policy;
+    let nobody = rng.pick(&[Nobody::Park, Nobody::Wait, Nobody::Recommended]);
+    let deadline = Span(rng.between(500, 3000));
+    policy.decisions = DecisionRule { nobody, deadline };
+    policy.trial = rng.pick(&[TrialRule::Person, TrialRule::AllLanded]);
+    policy.caps = PlanCaps {
+        tasks: 8,
+        depth: 1,
+        rounds: 2,
+        repairs: 2,
+    };
+    if plan.faults.contains(&Fault::Protected) {
+        policy.protected = vec!["ci/**".to_owned()];
+    }
+    let accept = rng.pick(&[AcceptRule::Off, AcceptRule::Author, AcceptRule::Team]);
+    match plan.mode {
+        Mode::Single | Mode::Batch => {}
+        Mode::Authored => {
+            policy.plan = PlanRule::Author;
+            policy.accept = accept;
+            policy.overlap = rng.pick(&[OverlapRule::Wait, OverlapRule::Wait, OverlapRule::Start]);
+        }
+        Mode::Tested => {
+            policy.tests = TestRule::EachChange;
+            policy.new_tests = rng.pick(&[NewTestsRule::Pass, NewTestsRule::FailOnBase]);
+            policy.accept = accept;
+        }
+        Mode::TestsFirst => {
+            policy.tests = TestRule::First;
+            if rng.chance(50) {
+                policy.plan = PlanRule::Author;
+            }
+        }
+        Mode::Repair => policy.plan = PlanRule::Checks,
+        Mode::Drain => {
+            policy.plan = rng.pick(&[PlanRule::Single, PlanRule::Single, PlanRule::Author]);
+            config.urgent_slots = u16::from(plan.slots > 2 && rng.chance(40));
+        }
+        Mode::Contest => {
+            policy.review = rng.pick(&[ReviewRule::Off, ReviewRule::Required]);
+            policy.accept = rng.pick(&[AcceptRule::Off, AcceptRule::Author]);
+        }
+    }
+    if rng.chance(30) {
+        config.personas[1].at_once = AtOnce::Limit(1);
+    }
+    config
+}
+
+fn base(slots: u16) -> Config {
     let row = |tries, wait| TryRow {
         tries,
         wait: Span(wait),
@@ -77,22 +166,38 @@ pub(crate) fn config(slots: u16) -> Config {
             silence: Span(5000),
             least_start: MicroUsd(20_000),
             longest_wait: Span(2000),
+            test_paths: vec!["tests/**".to_owned()],
             rows,
+            ..Policy::new("feature-dev".parse().unwrap())
         },
         personas: vec![
             persona("engineer", Role::Engineer, &["claude", "codex"]),
             persona("second", Role::Engineer, &["codex"]),
             persona("reviewer", Role::Reviewer, &["codex", "claude"]),
+            persona("tester", Role::Tester, &["codex", "claude"]),
+            persona("author", Role::Author, &["claude"]),
         ],
         agents: [("claude", 2), ("codex", 3)]
             .into_iter()
             .map(|(n, at_once)| (n.parse().unwrap(), AgentLimits { at_once }))
             .collect(),
-        checks: vec![Check {
-            name: "test".parse().unwrap(),
-            command: "make test".to_owned(),
-            timeout: Span(1000),
-        }],
+        checks: vec![check("test"), check("lint")],
         slots,
+        repos: [(
+            "api".parse().unwrap(),
+            Repo {
+                checks: vec![check("contract")],
+            },
+        )]
+        .into(),
+        urgent_slots: 0,
+    }
+}
+
+fn check(name: &str) -> Check {
+    Check {
+        name: name.parse().unwrap(),
+        command: format!("make {name}"),
+        timeout: Span(1000),
     }
 }

@@ -4,10 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use turno_core::State;
 use turno_core::command::Command;
+use turno_core::decision::{Asker, DecisionStage};
 use turno_core::ids::{AttemptId, SlotId, TaskId};
+use turno_core::issue::IssueStage;
+use turno_core::policy::PlanRule;
 use turno_core::record::Record;
-use turno_core::shift::ShiftStage;
-use turno_core::task::Stage;
+use turno_core::shift::{Scope, ShiftEnd, ShiftStage};
+use turno_core::step::{Waiting, waiting};
+use turno_core::task::{Park, Stage, Work};
 use turno_core::units::MicroUsd;
 
 /// What the hands are doing, kept apart from the state under test.
@@ -26,6 +30,7 @@ impl Hands {
             Command::StartAgent(s) => (s.attempt, s.task, Some(s.slot)),
             Command::RunChecks(s) => (s.attempt, s.task, Some(s.slot)),
             Command::Land(s) => (s.attempt, s.task, None),
+            Command::OpenIssue { .. } | Command::Reply { .. } => return Ok(()),
             Command::StopAttempt { attempt, .. } => {
                 return if self.started.contains(attempt) {
                     Ok(())
@@ -82,6 +87,13 @@ pub(crate) fn check(state: &State, record: &Record, slots: u16, largest_message:
         }
     }
     for shift in state.shifts.values() {
+        if let Scope::Backlog {
+            at_most: Some(most), ..
+        } = shift.scope
+            && shift.issues.len() > usize::from(most)
+        {
+            return Err(format!("a shift took up {} issues of {most}", shift.issues.len()));
+        }
         let spent = state.spent(shift);
         let slack = MicroUsd(largest_message * u64::from(slots));
         if spent > shift.budget + slack {
@@ -103,6 +115,180 @@ pub(crate) fn check(state: &State, record: &Record, slots: u16, largest_message:
         .count();
     if seen > 1 {
         return Err("two landings at once".to_owned());
+    }
+    questions(state)?;
+    // What is left lying stays so until something happens; to look at every third step is enough, and cheaper.
+    if record.seq.0.is_multiple_of(3) {
+        nothing_is_left_lying(state)?;
+        issues(state)?;
+    }
+    Ok(())
+}
+
+/// What could be started has been started, and what is not has a reason.
+fn nothing_is_left_lying(state: &State) -> Result<(), String> {
+    for task in state.tasks.values() {
+        let needs_reason = matches!(
+            task.stage,
+            Stage::Ready { .. }
+                | Stage::Blocked
+                | Stage::Entered { .. }
+                | Stage::Backoff { .. }
+                | Stage::Parked { .. }
+        );
+        let why = waiting(state, task);
+        if needs_reason && why.is_none() {
+            return Err(format!(
+                "{} could be started and is not: {:?}",
+                task.id, task.stage
+            ));
+        }
+        let begun = matches!(state.issues[&task.id.issue].stage, IssueStage::Working { .. });
+        let nothing = matches!(&why, Some(Waiting::Needs(needs)) if needs.is_empty());
+        if begun && nothing {
+            return Err(format!("{} waits for nothing", task.id));
+        }
+    }
+    Ok(())
+}
+
+/// Every question is answered, withdrawn, or somebody waits for it.
+fn questions(state: &State) -> Result<(), String> {
+    for decision in state.decisions.values().filter(|d| d.is_open()) {
+        let Asker::Agent { actor, .. } = &decision.asker else {
+            let issue = &state.issues[&decision.task.issue];
+            if !matches!(issue.stage, IssueStage::Working { .. }) {
+                return Err(format!("{} asks about a batch that is over", decision.id));
+            }
+            continue;
+        };
+        let task = &state.tasks[&decision.task];
+        let runs = task.run().is_some_and(|r| r.attempt == actor.attempt);
+        let parked = match &task.stage {
+            Stage::Parked {
+                park: Park::Decision(on),
+                ..
+            } => {
+                matches!(&state.decisions[on].asker, Asker::Agent { actor: a, .. } if a.attempt == actor.attempt)
+            }
+            _ => false,
+        };
+        let waits = matches!(decision.stage, DecisionStage::Waiting { .. });
+        if !runs && (waits || !parked) {
+            return Err(format!("{} is open and nobody waits for it", decision.id));
+        }
+    }
+    Ok(())
+}
+
+fn issues(state: &State) -> Result<(), String> {
+    for issue in state.issues.values() {
+        let needs: BTreeMap<TaskId, _> = state
+            .tasks_of(issue.id)
+            .map(|t| (t.id, t.spec.needs.clone()))
+            .collect();
+        for start in needs.keys() {
+            let mut open: Vec<TaskId> = needs[start].iter().copied().collect();
+            let mut seen = BTreeSet::new();
+            while let Some(at) = open.pop() {
+                if at == *start {
+                    return Err(format!("{start} waits for itself"));
+                }
+                if seen.insert(at) {
+                    open.extend(needs.get(&at).into_iter().flatten().copied());
+                }
+            }
+        }
+        let lead = state.tasks.get(&issue.lead());
+        let accepted = lead.is_some_and(|t| matches!(t.stage, Stage::Accepted { .. }));
+        let policy = &state.config.as_ref().ok_or("no configuration")?.policy;
+        if accepted && policy.plan == PlanRule::Author && issue.open_proposals().next().is_some() {
+            return Err(format!("issue {} is accepted over open proposals", issue.id));
+        }
+    }
+    Ok(())
+}
+
+/// How a shift may leave its tasks: what is not over waits for a person, or the shift was cut short.
+pub(crate) fn at_the_end(state: &State, end: ShiftEnd) -> Result<(), String> {
+    let shift = state.shifts.values().next_back().ok_or("no shift")?;
+    let cut_short = matches!(end, ShiftEnd::Budget | ShiftEnd::Interrupted | ShiftEnd::TimeUp);
+    for task in state.tasks.values() {
+        let explained = match &task.stage {
+            Stage::Landed { .. } | Stage::Dropped { .. } | Stage::Accepted { .. } | Stage::Parked { .. } => {
+                true
+            }
+            Stage::Entered { .. } if !cut_short => state.pieces_of(task.id.issue).any(|t| {
+                matches!(
+                    t.stage,
+                    Stage::Parked {
+                        work: Work::Compare(_),
+                        ..
+                    }
+                )
+            }),
+            // A shift that took up as many issues as it was allowed leaves the others as they were.
+            Stage::Ready { .. } | Stage::Backoff { .. } | Stage::Entered { .. } => {
+                cut_short || !shift.issues.contains(&task.id.issue)
+            }
+            Stage::Blocked if cut_short || !shift.issues.contains(&task.id.issue) => true,
+            Stage::Blocked if task.id.is_lead() => state.pieces_of(task.id.issue).any(|t| !t.is_over()),
+            Stage::Blocked if task.spec.wave > state.issues[&task.id.issue].plan.wave => state
+                .decisions
+                .values()
+                .any(|d| d.is_open() && d.task.issue == task.id.issue && d.asker == Asker::Trial),
+            Stage::Blocked => task.spec.needs.iter().any(|n| {
+                !state.has_landed(*n)
+                    && matches!(
+                        state.tasks[n].stage,
+                        Stage::Blocked | Stage::Parked { .. } | Stage::Dropped { .. }
+                    )
+            }),
+            _ => false,
+        };
+        if !explained {
+            return Err(format!(
+                "the shift ended as {end:?} with {} in {:?}",
+                task.id, task.stage
+            ));
+        }
+    }
+    let open = |i: &IssueStage| {
+        matches!(
+            i,
+            IssueStage::Backlog | IssueStage::Opening { .. } | IssueStage::Working { .. }
+        )
+    };
+    let done = |id| {
+        matches!(
+            state.issues[id].stage,
+            IssueStage::Review { .. } | IssueStage::Done { .. }
+        )
+    };
+    if !cut_short
+        && let Some(issue) = state.issues.values().find(|i| {
+            shift.issues.contains(&i.id)
+                && i.stage == IssueStage::Backlog
+                && !shift.refused.contains_key(&i.id)
+                && i.draft.needs.iter().all(done)
+        })
+    {
+        return Err(format!("issue {} could be begun and is not", issue.id));
+    }
+    let full = matches!(shift.scope, Scope::Backlog { at_most: Some(most), .. }
+        if shift.issues.len() >= usize::from(most));
+    let mine = |id| shift.issues.contains(id) || shift.scope != Scope::Listed && !full;
+    if end == ShiftEnd::Done
+        && let Some(issue) = state.issues.values().find(|i| mine(&i.id) && open(&i.stage))
+    {
+        return Err(format!("done, but issue {} is not", issue.id));
+    }
+    if state
+        .issues
+        .values()
+        .any(|i| matches!(i.stage, IssueStage::Opening { .. }))
+    {
+        return Err("the shift is over and an issue is being begun".to_owned());
     }
     Ok(())
 }

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use turno_agents::dialect as find_dialect;
-use turno_agents::dialect::{Cue, Dialect, Job, Launch};
+use turno_agents::dialect::{Cue, Dialect, Job, Launch, Support, ToolServer};
 use turno_core::brief::Ask;
 use turno_core::command::AgentStart;
 use turno_core::event::{AgentEnd, Event, LeftBehind};
 use turno_core::failure::{Cause, Failure};
-use turno_core::ids::PersonaName;
+use turno_core::ids::{AgentName, PersonaName};
 use turno_core::outcome::Outcome;
 use turno_core::persona::{Access, Persona};
 use turno_core::units::{CostBasis, MicroUsd, Spend};
@@ -17,13 +17,15 @@ use turno_core::units::{CostBasis, MicroUsd, Spend};
 use super::talk::{self, Heard};
 use super::{not_ready, stopped, told_to_stop, workspace};
 use crate::config::AgentSetup;
+use crate::config::env::{TOOL_SOCKET, TOOL_TOKEN};
 use crate::git::{CommitMessage, Trailers, TurnoRef};
 use crate::live::Doing;
 use crate::process::supervisor::files;
-use crate::prompt::{self, Extras};
-use crate::runner::local::{Ear, Mouth};
-use crate::site::Site;
+use crate::prompt::{self, Extras, house_rules};
+use crate::runner::mouth::{Ear, Mouth, Pass};
+use crate::site::{Ground, Site};
 use crate::slots::{Inspected, Salvaged, SlotPlace};
+use crate::tools;
 use crate::transcript::log_ref;
 
 /// The longest first line of a summary that serves as a commit's subject.
@@ -48,6 +50,7 @@ pub(crate) fn message_of(start: &AgentStart, end: &AgentEnd, cost: MicroUsd) -> 
             (subject.trim_end_matches('.').to_owned(), summary.clone())
         }
         AgentEnd::Finished(_) => (title.clone(), String::new()),
+        AgentEnd::Asked(_) => (title.clone(), "Unfinished: it waits for an answer".to_owned()),
         AgentEnd::Failed(failure) => (title.clone(), format!("Unfinished: {}", failure.cause.phrase())),
     };
     let body = if body.trim().trim_end_matches('.') == subject {
@@ -79,18 +82,32 @@ pub(crate) async fn agent(site: &Site, start: AgentStart, mouth: Mouth, mut ear:
         start.attempt,
         Doing::Step(format!("preparing {place} at {}", start.from.short())),
     );
-    let prepared = site.prepare(start.attempt, start.task, place, &start.from, &mut ear);
+    let ground = match site.ground(&start.repo) {
+        Ok(ground) => ground,
+        Err(error) => return mouth.fail(not_ready(error)),
+    };
+    let prepared = site.prepare(ground, start.attempt, start.task, place, &start.from, &mut ear);
     let prepared = match prepared.await {
         Ok(prepared) => prepared,
         Err(error) => return mouth.fail(not_ready(error)),
     };
     note_salvage(site, &start, &prepared.salvaged);
     let dir = site.dirs.attempt(start.attempt);
-    let (job, setup) = match job(site, &start, &prepared.path, &dir) {
-        Ok(job) => job,
+    let setup = match setup(site, &start.agent) {
+        Ok(setup) => setup,
         Err(failure) => return mouth.fail(failure),
     };
     let dialect = find_dialect(setup.dialect.kind());
+    // It opens the tools until it is dropped, which is before the attempt ends.
+    let pass = match dialect.capabilities().tools {
+        Support::Yes => Some(mouth.pass()),
+        Support::No => None,
+    };
+    let tools: Vec<ToolServer> = pass.iter().map(|p| tool_server(site, p)).collect();
+    let job = match job(site, ground, &start, setup, tools, &prepared.path, &dir) {
+        Ok(job) => job,
+        Err(failure) => return mouth.fail(failure),
+    };
     let heard = match launch(site, &start, dialect, setup, &job, &dir) {
         Ok(launch) => talk::talk(site, &start, dialect, &job, launch, &dir, &mouth, ear).await,
         Err(failure) => Heard {
@@ -98,10 +115,11 @@ pub(crate) async fn agent(site: &Site, start: AgentStart, mouth: Mouth, mut ear:
             spend: Spend::NOTHING,
         },
     };
+    drop(pass);
     let spend = settled(dialect, &heard);
     site.live
         .say(start.attempt, Doing::Step("keeping what it left".to_owned()));
-    let (end, left) = match left_behind(site, &start, &heard.end, spend.cost).await {
+    let (end, left) = match left_behind(site, ground, &start, &heard.end, spend.cost).await {
         Ok(left) => (heard.end, left),
         // The slot is as it was left; its next use salvages it. What it cost is booked all the same.
         Err(error) => (AgentEnd::Failed(workspace(error)), LeftBehind::Nothing),
@@ -121,11 +139,11 @@ pub(crate) async fn agent(site: &Site, start: AgentStart, mouth: Mouth, mut ear:
 fn settled(dialect: &dyn Dialect, heard: &Heard) -> Spend {
     let silent = heard.spend == Spend::NOTHING && matches!(heard.end, AgentEnd::Finished(_));
     match dialect.capabilities().cost {
-        turno_agents::dialect::Support::No if silent => Spend {
+        Support::No if silent => Spend {
             basis: CostBasis::Unknown,
             ..Spend::NOTHING
         },
-        turno_agents::dialect::Support::No | turno_agents::dialect::Support::Yes => heard.spend,
+        Support::No | Support::Yes => heard.spend,
     }
 }
 
@@ -146,22 +164,46 @@ fn persona<'a>(site: &'a Site, name: &PersonaName) -> Result<&'a Persona, Failur
         .ok_or_else(|| workspace(format!("there is no persona {name} any more")))
 }
 
+fn setup<'a>(site: &'a Site, name: &AgentName) -> Result<&'a AgentSetup, Failure> {
+    site.config
+        .agents
+        .get(name)
+        .ok_or_else(|| workspace(format!("there is no agent {name} any more")))
+}
+
+/// Turno's own tools, as the agent is to start them.
+fn tool_server(site: &Site, pass: &Pass) -> ToolServer {
+    let env = [
+        (TOOL_SOCKET.name, site.dirs.tool_socket().display().to_string()),
+        (TOOL_TOKEN.name, pass.token().secret().to_owned()),
+    ];
+    ToolServer {
+        name: tools::SERVER.to_owned(),
+        program: site.turno.display().to_string(),
+        args: vec![tools::VERB.to_owned()],
+        env: env.into_iter().map(|(n, v)| (n.to_owned(), v)).collect(),
+    }
+}
+
 /// What the dialect is given.
-fn job<'a>(
-    site: &'a Site,
+fn job(
+    site: &Site,
+    ground: &Ground,
     start: &AgentStart,
+    setup: &AgentSetup,
+    tool_servers: Vec<ToolServer>,
     cwd: &Path,
     dir: &Path,
-) -> Result<(Job, &'a AgentSetup), Failure> {
+) -> Result<Job, Failure> {
     let persona = persona(site, &start.persona)?;
-    let setup = site
-        .config
-        .agents
-        .get(&start.agent)
-        .ok_or_else(|| workspace(format!("there is no agent {} any more", start.agent)))?;
     let diff_stat = match &start.brief.ask {
-        Ask::Write { .. } => String::new(),
-        Ask::Review { commit, base, .. } => site
+        Ask::Write { .. } | Ask::Plan { .. } | Ask::Compare { .. } => String::new(),
+        Ask::Review { commit, base, .. }
+        | Ask::Test { commit, base, .. }
+        | Ask::Accept {
+            head: commit, base, ..
+        }
+        | Ask::Try { head: commit, base } => ground
             .repo()
             .diff_stat(base, commit)
             .map_err(workspace)?
@@ -172,7 +214,11 @@ fn job<'a>(
         &start.brief,
         &Extras {
             diff_stat,
-            notes: Vec::new(),
+            notes: house_rules(cwd)
+                .into_iter()
+                .chain(tool_servers.iter().map(|_| tools::NOTE.to_owned()))
+                .collect(),
+            test_paths: site.config.core.policy.test_paths.clone(),
         },
     )
     .map_err(|e| {
@@ -193,31 +239,30 @@ fn job<'a>(
         .dialect
         .program()
         .map_or_else(|| site.turno.display().to_string(), str::to_owned);
-    Ok((
-        Job {
-            program,
-            extra_args: setup.extra_args(),
-            cwd: cwd.display().to_string(),
-            attempt_dir: dir.display().to_string(),
-            system: prompt.system,
-            prompt: prompt.task,
-            session: start.session.clone(),
-            model: persona.model.clone(),
-            effort: persona.effort,
-            access: start.access,
-            tools: persona.tools.clone(),
-            outcome: persona.role.outcome(),
-            cap: start.limits.cap,
-            prices: site.config.prices.list(),
-            cue: Cue {
-                persona: start.persona.clone(),
-                task: start.task,
-                title: start.brief.task.title.clone(),
-                round: start.brief.round,
-            },
+    Ok(Job {
+        program,
+        turno: site.turno.display().to_string(),
+        extra_args: setup.extra_args(),
+        cwd: cwd.display().to_string(),
+        attempt_dir: dir.display().to_string(),
+        system: prompt.system,
+        prompt: prompt.task,
+        session: start.session.clone(),
+        model: persona.model.clone(),
+        effort: persona.effort,
+        access: start.access,
+        tools: persona.tools.clone(),
+        outcome: start.brief.ask.outcome(),
+        cap: start.limits.cap,
+        prices: site.config.prices.list(),
+        tool_servers,
+        cue: Cue {
+            persona: start.persona.clone(),
+            task: start.task,
+            title: start.brief.task.title.clone(),
+            round: start.brief.round,
         },
-        setup,
-    ))
+    })
 }
 
 /// The launch with all of its environment, and its files written.
@@ -278,6 +323,7 @@ fn identity(start: &AgentStart) -> BTreeMap<String, String> {
 /// Makes a writer's work a commit; holds a reader's slot against what it was given.
 async fn left_behind(
     site: &Site,
+    ground: &Ground,
     start: &AgentStart,
     end: &AgentEnd,
     cost: MicroUsd,
@@ -286,9 +332,15 @@ async fn left_behind(
     match start.access {
         Access::Write | Access::Tests => {
             let message = message_of(start, end, cost);
-            let collected = site
+            let collected = ground
                 .pool
-                .collect(place, &start.from, &branch_of(start), &message)
+                .collect(
+                    place,
+                    &start.from,
+                    start.since.as_ref(),
+                    &branch_of(start),
+                    &message,
+                )
                 .await?;
             for out in &collected.left_out {
                 site.live.say(
@@ -298,7 +350,7 @@ async fn left_behind(
             }
             Ok(collected.left)
         }
-        Access::Read => match site.pool.inspect_untouched(place, &start.from).await? {
+        Access::Read => match ground.pool.inspect_untouched(place, &start.from).await? {
             Inspected::Untouched => Ok(LeftBehind::Nothing),
             Inspected::Touched { salvaged, files } => {
                 let kept = salvaged.iter().find_map(|s| match s {
@@ -307,8 +359,12 @@ async fn left_behind(
                 });
                 tracing::warn!(attempt = %start.attempt, ?files, "a reader changed files");
                 let commit = kept.unwrap_or_else(|| start.from.clone());
-                let tree = site.repo().tree_of(&commit)?;
-                Ok(LeftBehind::Commit { commit, tree })
+                let tree = ground.repo().tree_of(&commit)?;
+                Ok(LeftBehind::Commit {
+                    commit,
+                    tree,
+                    paths: files.into_iter().collect(),
+                })
             }
         },
     }

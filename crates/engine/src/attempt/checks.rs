@@ -5,8 +5,9 @@ use std::path::Path;
 use std::time::Instant;
 
 use turno_core::check::{Check, CheckReport, CheckResult, CheckVerdict};
-use turno_core::command::CheckStart;
+use turno_core::command::{CheckStart, NewTests};
 use turno_core::event::Event;
+use turno_core::failure::Failure;
 use turno_core::ids::{AttemptId, CommitId, TaskId, TreeId};
 use turno_core::task::StopWhy;
 use turno_core::units::Span;
@@ -14,8 +15,8 @@ use turno_core::units::Span;
 use super::{not_ready, stopped, to_its_end, workspace};
 use crate::live::Doing;
 use crate::process::supervisor::{End, ExitKind, files};
-use crate::runner::local::{Asked, Ear, Mouth};
-use crate::site::{Site, shell};
+use crate::runner::mouth::{Asked, Ear, Mouth};
+use crate::site::{Ground, Site, shell};
 use crate::slots::SlotPlace;
 use crate::transcript::{end_of, log_ref};
 
@@ -31,21 +32,45 @@ pub(super) struct Bench<'a> {
     pub(super) place: SlotPlace,
     pub(super) checks: &'a [Check],
     pub(super) reruns: u8,
+    pub(super) trial: Trial,
 }
 
-/// Runs the checks of a change in its slot.
+/// What checks are run for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Trial {
+    /// To see whether a change is good.
+    Change,
+    /// To see new tests fail without the change they came with.
+    WithoutChange,
+}
+
+/// Runs the checks of a change in its slot, and its new tests without it where that is asked for.
 pub(crate) async fn checks(site: &Site, start: CheckStart, mouth: Mouth, mut ear: Ear) {
-    let place = SlotPlace::Slot(start.slot);
-    let prepared = site.prepare(start.attempt, start.task, place, &start.commit, &mut ear);
-    let (path, tree) = match prepared.await.map_err(not_ready).and_then(|p| {
-        site.repo()
-            .tree_of(&start.commit)
-            .map(|tree| (p.path, tree))
-            .map_err(workspace)
-    }) {
-        Ok(ready) => ready,
-        Err(failure) => return mouth.fail(failure),
+    let attempt = start.attempt;
+    match checked(site, &start, &mut ear).await {
+        Ok((report, without)) => mouth.end(Event::ChecksEnded {
+            attempt,
+            report,
+            without,
+        }),
+        Err(failure) => mouth.fail(failure),
+    }
+}
+
+async fn checked(
+    site: &Site,
+    start: &CheckStart,
+    ear: &mut Ear,
+) -> Result<(CheckReport, Option<CheckReport>), Failure> {
+    let ground = site.ground(&start.repo).map_err(not_ready)?;
+    let without = match &start.new_tests {
+        Some(tests) => Some(without_change(site, ground, start, tests, ear).await?),
+        None => None,
     };
+    let place = SlotPlace::Slot(start.slot);
+    let prepared = site.prepare(ground, start.attempt, start.task, place, &start.commit, ear);
+    let path = prepared.await.map_err(not_ready)?.path;
+    let tree = ground.repo().tree_of(&start.commit).map_err(workspace)?;
     let bench = Bench {
         site,
         attempt: start.attempt,
@@ -53,17 +78,60 @@ pub(crate) async fn checks(site: &Site, start: CheckStart, mouth: Mouth, mut ear
         place,
         checks: &start.checks,
         reruns: start.reruns,
+        trial: Trial::Change,
     };
-    let report = bench.run(&path, &start.commit, &tree, &mut ear).await;
-    // What checks leave behind is nobody's work.
-    if let Err(error) = site.pool.discard(place, &start.commit).await {
+    let report = bench.run(&path, &start.commit, &tree, ear).await;
+    clean(ground, place, &start.commit).await;
+    match was_stopped(ear) {
+        Some(why) => Err(stopped(why)),
+        None => Ok((report, without)),
+    }
+}
+
+/// What the checks show of new tests where the change is missing that they came with.
+async fn without_change(
+    site: &Site,
+    ground: &Ground,
+    start: &CheckStart,
+    tests: &NewTests,
+    ear: &mut Ear,
+) -> Result<CheckReport, Failure> {
+    let place = SlotPlace::Slot(start.slot);
+    let prepared = site.prepare(ground, start.attempt, start.task, place, &tests.base, ear);
+    let path = prepared.await.map_err(not_ready)?.path;
+    site.live.say(
+        start.attempt,
+        Doing::Step("the new tests without the change: they must fail".to_owned()),
+    );
+    let laid = ground.pool.lay_over(place, &start.commit, &tests.paths).await;
+    let report = match laid {
+        Ok(tree) => {
+            let bench = Bench {
+                site,
+                attempt: start.attempt,
+                task: start.task,
+                place,
+                checks: &start.checks,
+                // Green at any time shows that they test nothing, so there is nothing to try again.
+                reruns: 0,
+                trial: Trial::WithoutChange,
+            };
+            Ok(bench.run(&path, &tests.base, &tree, ear).await)
+        }
+        Err(error) => Err(workspace(error)),
+    };
+    clean(ground, place, &tests.base).await;
+    match was_stopped(ear) {
+        Some(why) => Err(stopped(why)),
+        None => report,
+    }
+}
+
+/// What checks leave behind is nobody's work.
+async fn clean(ground: &Ground, place: SlotPlace, commit: &CommitId) {
+    if let Err(error) = ground.pool.discard(place, commit).await {
         tracing::warn!(%error, "the slot could not be cleaned after its checks; its next use does it");
     }
-    let attempt = start.attempt;
-    if let Some(why) = was_stopped(&ear) {
-        return mouth.fail(stopped(why));
-    }
-    mouth.end(Event::ChecksEnded { attempt, report });
 }
 
 /// Why it was told to stop, if it was.
@@ -141,18 +209,19 @@ impl Bench<'_> {
     /// One run of one check.
     async fn once(&self, check: &Check, path: &Path, ear: &mut Ear, rerun: u8) -> CheckResult {
         let name = &check.name;
-        let step = if rerun == 0 {
-            format!("check {name}")
-        } else {
-            format!("check {name}, again to see whether it is flaky")
+        let (step, kept_in) = match (self.trial, rerun) {
+            (Trial::WithoutChange, _) => (
+                format!("check {name} without the change"),
+                format!("{name}-without"),
+            ),
+            (Trial::Change, 0) => (format!("check {name}"), format!("{name}-{rerun}")),
+            (Trial::Change, _) => (
+                format!("check {name}, again to see whether it is flaky"),
+                format!("{name}-{rerun}"),
+            ),
         };
         self.site.live.say(self.attempt, Doing::Step(step));
-        let dir = self
-            .site
-            .dirs
-            .attempt(self.attempt)
-            .join("checks")
-            .join(format!("{name}-{rerun}"));
+        let dir = self.site.dirs.attempt(self.attempt).join("checks").join(kept_in);
         let env = self.site.base_env(self.task, self.place);
         let begun = Instant::now();
         let verdict = match self.site.supervise(

@@ -4,9 +4,11 @@
 use std::path::Path;
 use std::time::Duration;
 
+use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
-use turno_agents::dialect::{AfterInput, Conversation, Dialect, Exit, Job, Launch, Signal};
+use turno_agents::dialect::{AfterInput, Conversation, Dialect, Exit, Job, Launch, Signal, Support};
 use turno_core::command::AgentStart;
+use turno_core::decision::Question;
 use turno_core::event::AgentEnd;
 use turno_core::failure::{Cause, Failure};
 use turno_core::task::StopWhy;
@@ -16,16 +18,19 @@ use super::{stopped, told_again, told_to_stop};
 use crate::live::Doing;
 use crate::process::supervised::{Bell, StopForce, Supervised};
 use crate::process::supervisor::{End, ExitKind, files};
-use crate::runner::local::{Ear, Mouth};
+use crate::runner::mouth::{Ear, Mouth, Replied, Replies, Turn};
 use crate::site::Site;
 use crate::transcript::{Tail, end_of};
 
 /// How long an agent has to end its turn after it was asked to in its own protocol.
 const POLITE: Duration = Duration::from_secs(3);
-/// How long an agent may stay after it has said all and its input is closed.
-const LEAVE: Duration = Duration::from_secs(20);
+/// How long an agent may stay after it has said all and its input is closed. Gemini with a server of tools never
+/// leaves by itself; who is still busy then is asked once more before it is killed.
+const LEAVE: Duration = Duration::from_secs(5);
 /// How long a supervisor has to end everything once it was told to.
 const GIVE_UP: Duration = Duration::from_secs(40);
+/// So many questions of one attempt may be waited for before its supervisor's own limit counts.
+const QUESTIONS: u64 = 8;
 const STDERR_SHOWN: usize = 4000;
 
 /// What came of a conversation.
@@ -48,9 +53,13 @@ struct Talk<'a> {
     start: &'a AgentStart,
     mouth: &'a Mouth,
     conversation: Box<dyn Conversation>,
+    /// Whether it can be asked in its own protocol to end its turn.
+    interrupt: Support,
     run: Supervised,
     spend: Spend,
     ending: Ending,
+    /// Where replies to questions of its own protocol are to go.
+    replies: Replies,
     /// When the stop goes on to the next rung, if one is under way.
     next_rung: Option<Instant>,
     /// When the supervisor is not waited for any more.
@@ -73,7 +82,21 @@ pub(super) async fn talk(
 ) -> Heard {
     let cwd = Path::new(&job.cwd);
     // The core's own limit comes first; this one holds when nobody is there to enforce it.
-    let limit = start.limits.wall_clock.0.saturating_add(60_000);
+    // To wait for a person is not to work: the core moves its own limit for each question.
+    let waits = site
+        .config
+        .core
+        .policy
+        .decisions
+        .deadline
+        .0
+        .saturating_mul(QUESTIONS);
+    let limit = start
+        .limits
+        .wall_clock
+        .0
+        .saturating_add(60_000)
+        .saturating_add(waits);
     let run = match site.supervise(start.attempt, dir, launch.argv, cwd, launch.env, limit) {
         Ok(run) => run,
         Err(error) => {
@@ -84,14 +107,19 @@ pub(super) async fn talk(
             };
         }
     };
+    let (replies, mut replied) = mpsc::unbounded_channel();
+    let mut open_questions = mouth.open_questions();
+    let mut turn = mouth.turn();
     let mut talk = Talk {
         site,
         start,
         mouth,
         conversation: dialect.converse(job),
+        interrupt: dialect.capabilities().interrupt,
         run,
         spend: Spend::NOTHING,
         ending: Ending::Not,
+        replies,
         next_rung: None,
         give_up: None,
     };
@@ -108,6 +136,9 @@ pub(super) async fn talk(
     let mut heard_at = Instant::now();
     loop {
         let (rung, give_up) = (talk.next_rung, talk.give_up);
+        // Whoever waits for a person is not stalled.
+        let listens =
+            *open_questions.borrow_and_update() == 0 && talk.ending == Ending::Not && rung.is_none();
         tokio::select! {
             bell = talk.run.bell() => {
                 if talk.read(&mut tail).await {
@@ -121,7 +152,14 @@ pub(super) async fn talk(
                 Ending::Told(_) => talk.hasten(why),
                 Ending::Not | Ending::Silent => talk.stop(why).await,
             },
-            () = sleep_until(heard_at + silence), if talk.ending == Ending::Not && rung.is_none() => {
+            // The sender of both lives as long as the attempt.
+            Some(replied) = replied.recv() => talk.answer(&replied).await,
+            Ok(()) = open_questions.changed() => heard_at = Instant::now(),
+            Ok(()) = turn.changed() => {
+                let told = *turn.borrow_and_update();
+                talk.sent_away(told).await;
+            }
+            () = sleep_until(heard_at + silence), if listens => {
                 talk.ending = Ending::Silent;
                 talk.ask_politely().await;
             }
@@ -163,6 +201,7 @@ impl Talk<'_> {
                 }
             }
             Signal::Send(line) => self.run.say(&line).await,
+            Signal::Asked { key, question } => self.ask(key, question),
             Signal::CloseInput => {
                 self.run.close_input();
                 self.next_rung.get_or_insert(Instant::now() + LEAVE);
@@ -172,6 +211,30 @@ impl Talk<'_> {
                     self.site.live.say(self.start.attempt, doing);
                 }
             }
+        }
+    }
+
+    /// Nobody answers it now. Where words alone told it so, its turn is ended for it.
+    async fn sent_away(&mut self, told: Turn) {
+        let works = self.ending == Ending::Not && self.next_rung.is_none();
+        match (told, self.interrupt) {
+            (Turn::SentAwayInWords, Support::Yes) if works => self.ask_politely().await,
+            (Turn::Its | Turn::SentAway | Turn::SentAwayInWords, _) => {}
+        }
+    }
+
+    /// A question of the agent's own protocol.
+    fn ask(&mut self, key: String, question: Question) {
+        let said = Doing::Notes(format!("asks: {}", question.question));
+        self.site.live.say(self.start.attempt, said);
+        if let Err(not) = self.mouth.ask(key, question, &self.replies) {
+            tracing::warn!(attempt = %self.start.attempt, %not, "a question is not put");
+        }
+    }
+
+    async fn answer(&mut self, replied: &Replied) {
+        for line in self.conversation.answer(replied.own_key(), &replied.reply) {
+            self.run.say(&line).await;
         }
     }
 
@@ -240,6 +303,7 @@ impl Talk<'_> {
         let end = match (said, outside(end, ending, &stderr)) {
             // What was finished before the stop came is finished.
             (AgentEnd::Finished(outcome), _) => AgentEnd::Finished(outcome),
+            (AgentEnd::Asked(question), _) => AgentEnd::Asked(question),
             (AgentEnd::Failed(_), Some(failure)) | (AgentEnd::Failed(failure), None) => {
                 AgentEnd::Failed(failure)
             }

@@ -10,7 +10,7 @@ use crate::config::env::EnvMap;
 use crate::config::error::Error;
 use crate::config::file::AgentFile;
 use crate::config::layer::Layers;
-use crate::config::source::{Places, Source};
+use crate::config::source::Places;
 
 /// How an agent is spoken to, and what plays it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +23,26 @@ pub enum AgentDialect {
     /// The codex CLI.
     Codex {
         /// Its program, by name or path.
+        program: String,
+    },
+    /// opencode, through its local server.
+    Opencode {
+        /// Its program, by name or path.
+        program: String,
+    },
+    /// The gemini CLI.
+    Gemini {
+        /// Its program, by name or path.
+        program: String,
+    },
+    /// An agent that speaks the Agent Client Protocol.
+    Acp {
+        /// Its program, by name or path.
+        program: String,
+    },
+    /// A program that takes a prompt on its standard input.
+    Command {
+        /// The program, by name or path.
         program: String,
     },
     /// A written session that Turno itself performs.
@@ -38,6 +58,10 @@ impl AgentDialect {
         match self {
             Self::Claude { .. } => DialectKind::Claude,
             Self::Codex { .. } => DialectKind::Codex,
+            Self::Opencode { .. } => DialectKind::Opencode,
+            Self::Gemini { .. } => DialectKind::Gemini,
+            Self::Acp { .. } => DialectKind::Acp,
+            Self::Command { .. } => DialectKind::Command,
             Self::Script { .. } => DialectKind::Script,
         }
     }
@@ -45,7 +69,12 @@ impl AgentDialect {
     /// The program that must be there, if it is another than Turno itself.
     pub fn program(&self) -> Option<&str> {
         match self {
-            Self::Claude { program } | Self::Codex { program } => Some(program),
+            Self::Claude { program }
+            | Self::Codex { program }
+            | Self::Opencode { program }
+            | Self::Gemini { program }
+            | Self::Acp { program }
+            | Self::Command { program } => Some(program),
             Self::Script { .. } => None,
         }
     }
@@ -133,33 +162,46 @@ pub(super) fn setup(
     places: &Places,
 ) -> Result<AgentSetup, Error> {
     let at = |key: &'static str| ["agents", name.as_str(), key];
-    let program = || file.program.clone();
+    let program = |default: &str| file.program.clone().unwrap_or_else(|| default.to_owned());
+    // Of these no program is known, so none can be guessed.
+    let required = || {
+        file.program.clone().ok_or_else(|| {
+            let why = format!(
+                "an agent with dialect = \"{}\" needs a program; add program = \"name or path\"",
+                file.dialect
+            );
+            layers.wrong(&["agents", name.as_str()], why)
+        })
+    };
     let dialect = match (file.dialect, &file.script) {
-        (DialectKind::Claude | DialectKind::Codex, Some(_)) => {
-            let why = "only an agent with dialect = \"script\" has a script";
-            return Err(layers.wrong(&at("script"), why));
-        }
-        (DialectKind::Claude, None) => AgentDialect::Claude {
-            program: program().unwrap_or_else(|| "claude".to_owned()),
-        },
-        (DialectKind::Codex, None) => AgentDialect::Codex {
-            program: program().unwrap_or_else(|| "codex".to_owned()),
-        },
         (DialectKind::Script, None) => {
             let why = "an agent with dialect = \"script\" needs a script; add script = \"path\"";
             return Err(layers.wrong(&["agents", name.as_str()], why));
         }
         (DialectKind::Script, Some(script)) => {
-            let base = match layers.source(&at("script")) {
-                Source::UserFile { .. } => places.user.as_ref().unwrap_or(&places.repo),
-                Source::Default | Source::RepoFile { .. } | Source::Env { .. } | Source::Flag { .. } => {
-                    &places.repo
-                }
-            };
+            let base = places.directory_of(&layers.source(&at("script")));
             AgentDialect::Script {
                 path: base.join(script),
             }
         }
+        (_, Some(_)) => {
+            let why = "only an agent with dialect = \"script\" has a script";
+            return Err(layers.wrong(&at("script"), why));
+        }
+        (DialectKind::Claude, None) => AgentDialect::Claude {
+            program: program("claude"),
+        },
+        (DialectKind::Codex, None) => AgentDialect::Codex {
+            program: program("codex"),
+        },
+        (DialectKind::Opencode, None) => AgentDialect::Opencode {
+            program: program("opencode"),
+        },
+        (DialectKind::Gemini, None) => AgentDialect::Gemini {
+            program: program("gemini"),
+        },
+        (DialectKind::Acp, None) => AgentDialect::Acp { program: required()? },
+        (DialectKind::Command, None) => AgentDialect::Command { program: required()? },
     };
     if file.program.as_deref().is_some_and(|p| p.trim().is_empty()) {
         return Err(layers.wrong(&at("program"), "a program is expected, by name or path"));

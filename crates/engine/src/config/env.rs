@@ -57,7 +57,18 @@ pub const HOME: EnvVar = EnvVar {
     doc: "where ~ is",
 };
 
-/// Every variable, in the order people read them.
+/// Where an agent's tools find the coordinator. Set by Turno for an attempt, by nobody else.
+pub const TOOL_SOCKET: EnvVar = EnvVar {
+    name: "TURNO_SOCKET",
+    doc: "the coordinator's socket, for the tools of a running attempt",
+};
+/// What an agent's tools say who they are with. Set by Turno for an attempt, by nobody else.
+pub const TOOL_TOKEN: EnvVar = EnvVar {
+    name: "TURNO_TOKEN",
+    doc: "what opens the tools of a running attempt",
+};
+
+/// Every variable that people set, in the order they read them.
 pub const ALL: [EnvVar; 8] = [
     SLOTS,
     BUDGET,

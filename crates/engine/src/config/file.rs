@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 use turno_agents::DialectKind;
-use turno_core::ids::{AgentName, CheckName, PersonaName, PolicyName};
+use turno_core::ids::{AgentName, CheckName, PersonaName, PolicyName, RepoName};
 use turno_core::persona::Effort;
 use turno_core::units::{MicroUsd, Price, Span};
 
@@ -55,6 +55,9 @@ impl<'de> Deserialize<'de> for Whole {
                 let wrong = || E::custom(format!("a whole number from 0 to {} is expected", u16::MAX));
                 u16::try_from(v).map(Whole).map_err(|_| wrong())
             }
+            fn visit_u64<E: de::Error>(self, v: u64) -> Result<Whole, E> {
+                self.visit_i64(i64::try_from(v).unwrap_or(i64::MAX))
+            }
         }
         deserializer.deserialize_any(Number)
     }
@@ -64,6 +67,7 @@ impl<'de> Deserialize<'de> for Whole {
 #[serde(deny_unknown_fields)]
 pub(super) struct Settings {
     pub(super) slots: Whole,
+    pub(super) urgent_slots: Whole,
     pub(super) policy: PolicyName,
     pub(super) budget: BudgetFile,
     #[serde(default)]
@@ -71,6 +75,8 @@ pub(super) struct Settings {
     #[serde(default)]
     pub(super) agents: BTreeMap<AgentName, AgentFile>,
     pub(super) setup: SetupFile,
+    #[serde(default)]
+    pub(super) repos: BTreeMap<RepoName, RepoFile>,
     #[serde(default)]
     pub(super) personas: BTreeMap<PersonaName, PersonaPatch>,
     #[serde(default)]
@@ -91,7 +97,7 @@ pub(super) struct CheckFile {
     pub(super) timeout: Span,
 }
 
-/// The limit of a check that names none.
+/// The limit of a check or a setup that names none.
 pub(super) fn ten_minutes() -> Span {
     Span::seconds(600)
 }
@@ -115,8 +121,31 @@ pub(super) struct AgentFile {
 #[serde(deny_unknown_fields)]
 pub(super) struct SetupFile {
     pub(super) command: Option<String>,
+    #[serde(default = "ten_minutes")]
     pub(super) timeout: Span,
+    #[serde(default)]
     pub(super) copy: Vec<String>,
+}
+
+/// A repository that says nothing of its setup has none.
+impl Default for SetupFile {
+    fn default() -> Self {
+        Self {
+            command: None,
+            timeout: ten_minutes(),
+            copy: Vec::new(),
+        }
+    }
+}
+
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RepoFile {
+    pub(super) path: String,
+    #[serde(default)]
+    pub(super) checks: BTreeMap<CheckName, CheckFile>,
+    #[serde(default)]
+    pub(super) setup: SetupFile,
 }
 
 #[derive(Debug, serde::Deserialize)]
@@ -127,6 +156,7 @@ pub(super) struct PersonaPatch {
     pub(super) effort: Option<Effort>,
     pub(super) budget_usd: Option<Usd>,
     pub(super) wall_clock: Option<Span>,
+    pub(super) at_once: Option<Whole>,
 }
 
 #[derive(Debug, Clone, Copy, serde::Deserialize)]

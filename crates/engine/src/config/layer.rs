@@ -190,7 +190,9 @@ impl Layers {
                     Segment::Seq { .. } | Segment::Enum { .. } | Segment::Unknown => break,
                 }
             }
-            self.wrong(&path, e.inner().message().trim())
+            let words = e.inner().message().trim();
+            let why = unknown_word(words).unwrap_or_else(|| words.to_owned());
+            self.wrong(&path, why)
         })
     }
 
@@ -201,6 +203,19 @@ impl Layers {
             .map(|(path, source)| (shown(path), source.clone()))
             .collect()
     }
+}
+
+/// Says of a word that is none of those that may stand in a place which one was probably meant. The list of them is
+/// only in the reader's words; others are left as they are.
+fn unknown_word(words: &str) -> Option<String> {
+    let mut quoted = words
+        .strip_prefix("unknown variant ")?
+        .split('`')
+        .skip(1)
+        .step_by(2);
+    let given = quoted.next()?;
+    let meant = Meant::among(given, quoted);
+    Some(format!("`{given}` is not known here; {meant}"))
 }
 
 /// A path as it is written in TOML.

@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 
 use serde::de::{self, Deserializer, SeqAccess, Visitor};
 use turno_core::ids::{AgentName, PersonaName};
-use turno_core::persona::{Access, Effort, Model, Persona, Role, Tools};
+use turno_core::persona::{Access, AtOnce, Effort, Model, Persona, Role, Tools};
 use turno_core::units::{MicroUsd, Span};
 
 use crate::config::error::{Error, Meant, Place};
-use crate::config::file::Usd;
+use crate::config::file::{Usd, Whole};
 use crate::config::source::{Source, TextFile};
 
 /// The keys of a front matter, with one line of words each.
-pub const FRONT_KEYS: [(&str, &str); 12] = [
+pub const FRONT_KEYS: [(&str, &str); 13] = [
     ("name", "the persona's name; the file is called so too"),
     ("description", "one line for people"),
     ("role", "what it is for: author, engineer, reviewer or tester"),
@@ -31,6 +31,7 @@ pub const FRONT_KEYS: [(&str, &str); 12] = [
     ),
     ("budget_usd", "US dollars that one attempt may spend"),
     ("wall_clock", "time limit of one attempt"),
+    ("at_once", "how many of its attempts may run at once"),
     ("color", "accepted as other tools write it, and not used"),
 ];
 
@@ -88,6 +89,7 @@ struct Front {
     tools: Option<Words>,
     budget_usd: Option<Usd>,
     wall_clock: Option<Span>,
+    at_once: Option<Whole>,
     #[serde(rename = "color")]
     _color: Option<String>,
 }
@@ -279,6 +281,7 @@ fn persona(
         ));
     }
     Ok(Persona {
+        at_once: front.at_once.map_or(AtOnce::NoLimit, |n| AtOnce::Limit(n.0)),
         name,
         description,
         role,

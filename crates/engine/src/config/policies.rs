@@ -3,8 +3,12 @@
 use std::collections::BTreeMap;
 
 use turno_core::failure::Cause;
+use turno_core::globs;
 use turno_core::ids::PolicyName;
-use turno_core::policy::{Policy, ReviewRule, TryRow, UncheckedRule};
+use turno_core::policy::{
+    AcceptRule, DecisionRule, NewTestsRule, Nobody, OverlapRule, PlanCaps, PlanRule, Policy, ReviewRule,
+    TestRule, TrialRule, TryRow, UncheckedRule,
+};
 use turno_core::units::Span;
 
 use crate::config::error::{Error, Meant, Place};
@@ -26,7 +30,33 @@ struct PolicyFile {
     silence: Span,
     least_start_usd: Usd,
     longest_wait: Span,
+    plan: PlanRule,
+    caps: CapsFile,
+    tests: TestRule,
+    new_tests: NewTestsRule,
+    test_paths: Vec<String>,
+    protected: Vec<String>,
+    accept: AcceptRule,
+    overlap: OverlapRule,
+    decisions: DecisionsFile,
+    trial: TrialRule,
     rows: BTreeMap<String, RowFile>,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CapsFile {
+    tasks: Whole,
+    depth: Whole,
+    rounds: Whole,
+    repairs: Whole,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DecisionsFile {
+    nobody: Nobody,
+    deadline: Span,
 }
 
 #[derive(serde::Deserialize)]
@@ -36,8 +66,8 @@ struct RowFile {
     wait: Span,
 }
 
-/// Reads policies. Files of one name are laid over each other, and under each lies the embedded `feature-dev`, so
-/// a file need only say what is different.
+/// Reads policies. Files of one name are laid over each other, the embedded one of that name first where there is
+/// one, and under each lies the embedded `feature-dev`, so a file need only say what is different.
 pub(super) fn read(files: &[TextFile]) -> Result<BTreeMap<PolicyName, Policy>, Error> {
     let mut names: Vec<&str> = files.iter().map(TextFile::stem).collect();
     names.sort_unstable();
@@ -75,9 +105,10 @@ pub(super) fn read(files: &[TextFile]) -> Result<BTreeMap<PolicyName, Policy>, E
 
 fn policy(name: PolicyName, layers: &Layers) -> Result<Policy, Error> {
     let file: PolicyFile = layers.typed()?;
-    let small = |n: Whole, path: &[&str]| {
+    let small = |n: &Whole, path: &[&str]| {
         u8::try_from(n.0).map_err(|_| layers.wrong(path, "at most 255 is possible"))
     };
+    sense(&file, layers)?;
     let mut rows = BTreeMap::new();
     for (cause, row) in &file.rows {
         let path = ["rows", cause.as_str()];
@@ -88,7 +119,7 @@ fn policy(name: PolicyName, layers: &Layers) -> Result<Policy, Error> {
                 let meant = Meant::among(cause, Cause::ALL.map(cause_name));
                 layers.wrong(&path, format!("`{cause}` is not a cause; {meant}"))
             })?;
-        let tries = small(row.tries, &["rows", cause, "tries"])?;
+        let tries = small(&row.tries, &["rows", cause, "tries"])?;
         rows.insert(
             known,
             TryRow {
@@ -97,20 +128,59 @@ fn policy(name: PolicyName, layers: &Layers) -> Result<Policy, Error> {
             },
         );
     }
-    if file.silence == Span(0) {
-        return Err(layers.wrong(&["silence"], "an agent needs some time; set it to 15m"));
-    }
     Ok(Policy {
-        name,
         description: file.description,
         review: file.review,
         unchecked: file.unchecked,
-        check_reruns: small(file.check_reruns, &["check_reruns"])?,
+        check_reruns: small(&file.check_reruns, &["check_reruns"])?,
         silence: file.silence,
         least_start: file.least_start_usd.0,
         longest_wait: file.longest_wait,
+        plan: file.plan,
+        caps: PlanCaps {
+            tasks: file.caps.tasks.0,
+            depth: small(&file.caps.depth, &["caps", "depth"])?,
+            rounds: small(&file.caps.rounds, &["caps", "rounds"])?,
+            repairs: small(&file.caps.repairs, &["caps", "repairs"])?,
+        },
+        tests: file.tests,
+        new_tests: file.new_tests,
+        test_paths: file.test_paths,
+        protected: file.protected,
+        accept: file.accept,
+        overlap: file.overlap,
+        decisions: DecisionRule {
+            nobody: file.decisions.nobody,
+            deadline: file.decisions.deadline,
+        },
+        trial: file.trial,
         rows,
+        name,
     })
+}
+
+/// Whether the values make sense together.
+fn sense(file: &PolicyFile, layers: &Layers) -> Result<(), Error> {
+    if file.silence == Span(0) {
+        return Err(layers.wrong(&["silence"], "an agent needs some time; set it to 15m"));
+    }
+    if file.decisions.deadline == Span(0) {
+        let why = "an answer needs some time; set it to 10m, or set nobody = \"park\"";
+        return Err(layers.wrong(&["decisions", "deadline"], why));
+    }
+    if file.caps.tasks.0 == 0 {
+        return Err(layers.wrong(&["caps", "tasks"], "an issue needs at least 1 task; set it to 20"));
+    }
+    for (key, globs) in [("test_paths", &file.test_paths), ("protected", &file.protected)] {
+        for glob in globs {
+            globs::check(glob).map_err(|why| layers.wrong(&[key], why))?;
+        }
+    }
+    if file.tests != TestRule::Off && file.test_paths.is_empty() {
+        let why = "a tester writes only what test_paths names, and it names nothing; set test_paths = [\"tests/**\"]";
+        return Err(layers.wrong(&["tests"], why));
+    }
+    Ok(())
 }
 
 /// A cause's name in files: the one it has on disk and on the wire.

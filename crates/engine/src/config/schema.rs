@@ -35,6 +35,7 @@ pub const SETTINGS: Schema = Schema(&[
         "slots",
         "how many attempts may run at once, each in its own worktree",
     ),
+    key("urgent_slots", "how many of them are kept for urgent issues"),
     key("policy", "the policy that is used when none is asked for"),
     key(
         "budget.shift_usd",
@@ -50,7 +51,7 @@ pub const SETTINGS: Schema = Schema(&[
     ),
     key(
         "agents.*.dialect",
-        "how the agent is spoken to: claude, codex or script",
+        "how the agent is spoken to: claude, codex, opencode, gemini, acp, command or script",
     ),
     key("agents.*.program", "the program to run, by name or path"),
     key("agents.*.args", "arguments that are put before the dialect's own"),
@@ -77,6 +78,27 @@ pub const SETTINGS: Schema = Schema(&[
         "files that git ignores and that each slot needs, copied from your checkout",
     ),
     key(
+        "repos.*.path",
+        "the top of another repository of the workspace, from the directory of the turno.toml that names it",
+    ),
+    key(
+        "repos.*.checks.*.command",
+        "a check of that repository: the shell command, run at its top",
+    ),
+    key(
+        "repos.*.checks.*.timeout",
+        "limit for the command with everything it started",
+    ),
+    key(
+        "repos.*.setup.command",
+        "a shell command that is run once in each new slot of that repository",
+    ),
+    key("repos.*.setup.timeout", "limit for that setup command"),
+    key(
+        "repos.*.setup.copy",
+        "files that each slot of that repository needs, copied from your checkout of it",
+    ),
+    key(
         "personas.*.agents",
         "agents that may play the persona, best first",
     ),
@@ -84,6 +106,7 @@ pub const SETTINGS: Schema = Schema(&[
     key("personas.*.effort", "how hard it thinks: low, medium or high"),
     key("personas.*.budget_usd", "US dollars that one attempt may spend"),
     key("personas.*.wall_clock", "time limit of one attempt"),
+    key("personas.*.at_once", "how many of its attempts may run at once"),
     key("prices.*.input", "US dollars for a million prompt tokens"),
     key("prices.*.output", "US dollars for a million answer tokens"),
     key(
@@ -114,6 +137,44 @@ pub const POLICY: Schema = Schema(&[
         "an attempt is not started with less money than this",
     ),
     key("longest_wait", "the longest wait between two tries"),
+    key("plan", "who splits an issue into tasks: single, author or checks"),
+    key("caps.tasks", "how many tasks one issue may get in all"),
+    key(
+        "caps.depth",
+        "how far a proposed task may be from the plan: one proposed during a planned task has depth 1",
+    ),
+    key(
+        "caps.rounds",
+        "how often an issue that is not accepted is planned again",
+    ),
+    key("caps.repairs", "how often a plan that is not valid is sent back"),
+    key("tests", "when a tester has its turn: off, each-change or first"),
+    key(
+        "new_tests",
+        "what a tester's tests must show: pass, or fail-on-base where they must also fail without the change",
+    ),
+    key("test_paths", "globs of the paths that a tester may write"),
+    key(
+        "protected",
+        "globs of the paths whose change needs a reviewer's explicit approval",
+    ),
+    key("accept", "who says that an issue is done: off, author or team"),
+    key(
+        "overlap",
+        "what tasks that may write the same paths do: wait or start",
+    ),
+    key(
+        "decisions.nobody",
+        "what happens to a question that nobody answers: park, wait or recommended",
+    ),
+    key(
+        "decisions.deadline",
+        "how long an agent may wait for an answer in its slot",
+    ),
+    key(
+        "trial",
+        "who lets the rest of a batch follow its trial group: person or all-landed",
+    ),
     key(
         "rows.*.tries",
         "how often the cause may happen to a task before a person is asked",

@@ -122,6 +122,18 @@ pub struct Files {
     pub policies: Vec<TextFile>,
 }
 
+impl Places {
+    /// The directory of the `turno.toml` that a value came from; paths in it are meant from there.
+    pub(super) fn directory_of(&self, source: &Source) -> &Path {
+        match source {
+            Source::UserFile { .. } => self.user.as_deref().unwrap_or(&self.repo),
+            Source::Default | Source::RepoFile { .. } | Source::Env { .. } | Source::Flag { .. } => {
+                &self.repo
+            }
+        }
+    }
+}
+
 impl Files {
     /// Reads what is there. What is missing is no error.
     ///

@@ -3,10 +3,11 @@
 
 use std::collections::BTreeMap;
 
+use turno_core::check::Check;
 use turno_core::config::Config;
 use turno_core::ids::{AgentName, PolicyName};
-use turno_core::persona::{Access, Model, Persona, Role};
-use turno_core::policy::{Policy, ReviewRule};
+use turno_core::persona::{Access, AtOnce, Model, Persona, Role};
+use turno_core::policy::{AcceptRule, PlanRule, Policy, ReviewRule, TestRule};
 use turno_core::units::{MicroUsd, Span};
 
 use crate::config::error::{Error, Meant, Place};
@@ -14,7 +15,7 @@ use crate::config::file::Settings;
 use crate::config::layer::Layers;
 use crate::config::personas::{PersonaEntry, model};
 use crate::config::source::Source;
-use crate::config::{AgentDialect, Loaded};
+use crate::config::{AgentDialect, Loaded, Setup};
 use crate::prompt;
 
 /// Lays the `[personas]` of `turno.toml`, and the agents that flags or environment ask for, over the personas.
@@ -56,6 +57,9 @@ pub(super) fn patch(
         if let Some(wall_clock) = patch.wall_clock {
             persona.wall_clock = wall_clock;
         }
+        if let Some(at_once) = patch.at_once {
+            persona.at_once = AtOnce::Limit(at_once.0);
+        }
     }
     if let Some((agents, from)) = forced {
         for name in &agents {
@@ -96,6 +100,13 @@ pub(super) fn whole(loaded: &Loaded, layers: &Layers) -> Result<(), Error> {
     if core.slots == 0 {
         return Err(layers.wrong(&["slots"], "at least 1 slot is needed; set slots = 2"));
     }
+    if core.urgent_slots >= core.slots {
+        let why = format!(
+            "of {} slots at least 1 must be left for other issues; set urgent_slots to less, or slots to more",
+            core.slots
+        );
+        return Err(layers.wrong(&["urgent_slots"], why));
+    }
     let budget = ["budget", "shift_usd"];
     if loaded.budget.shift == MicroUsd::ZERO {
         return Err(layers.wrong(&budget, "a shift without money starts nothing; set shift_usd = 5"));
@@ -107,14 +118,9 @@ pub(super) fn whole(loaded: &Loaded, layers: &Layers) -> Result<(), Error> {
         );
         return Err(layers.wrong(&budget, why));
     }
-    for check in &core.checks {
-        let at = |key| ["checks", check.name.as_str(), key];
-        if check.command.trim().is_empty() {
-            return Err(layers.wrong(&at("command"), "a shell command is expected, like \"cargo test\""));
-        }
-        if check.timeout == Span(0) {
-            return Err(layers.wrong(&at("timeout"), "a check needs some time; set it to \"10m\""));
-        }
+    checks(&core.checks, &["checks"], layers)?;
+    for (name, repo) in &core.repos {
+        checks(&repo.checks, &["repos", name.as_str(), "checks"], layers)?;
     }
     for (name, limits) in &core.agents {
         if limits.at_once == 0 {
@@ -122,12 +128,9 @@ pub(super) fn whole(loaded: &Loaded, layers: &Layers) -> Result<(), Error> {
             return Err(layers.wrong(&path, "at least 1 is needed; set at_once = 1"));
         }
     }
-    for path in &loaded.setup.copy {
-        let odd = |part: &str| matches!(part, "" | "." | ".." | ".git");
-        if path.split('/').any(odd) {
-            let why = format!("`{path}` must be the path of a file below the top of the repository");
-            return Err(layers.wrong(&["setup", "copy"], why));
-        }
+    copied(&loaded.setup, &["setup", "copy"], layers)?;
+    for (name, repo) in &loaded.repos {
+        copied(&repo.setup, &["repos", name.as_str(), "setup", "copy"], layers)?;
     }
     for entry in &loaded.personas {
         persona(entry, loaded, layers)?;
@@ -136,6 +139,30 @@ pub(super) fn whole(loaded: &Loaded, layers: &Layers) -> Result<(), Error> {
         core,
         "add one in .turno/personas, or remove the file that changed its role",
     )
+}
+
+fn checks(checks: &[Check], table: &[&str], layers: &Layers) -> Result<(), Error> {
+    for check in checks {
+        let at = |key| [table, &[check.name.as_str(), key]].concat();
+        if check.command.trim().is_empty() {
+            return Err(layers.wrong(&at("command"), "a shell command is expected, like \"cargo test\""));
+        }
+        if check.timeout == Span(0) {
+            return Err(layers.wrong(&at("timeout"), "a check needs some time; set it to \"10m\""));
+        }
+    }
+    Ok(())
+}
+
+fn copied(setup: &Setup, key: &[&str], layers: &Layers) -> Result<(), Error> {
+    let odd = |part: &str| matches!(part, "" | "." | ".." | ".git");
+    match setup.copy.iter().find(|path| path.split('/').any(odd)) {
+        Some(path) => {
+            let why = format!("`{path}` must be the path of a file below the top of the repository");
+            Err(layers.wrong(key, why))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Whether every role that a shift cannot do without is played.
@@ -151,6 +178,34 @@ pub(super) fn staffed(core: &Config, what_to_do: &str) -> Result<(), Error> {
             "there is no reviewer, and the policy `{}` has review = \"required\": {what_to_do}",
             core.policy.name
         )));
+    }
+    let policy = &core.policy;
+    let author = match (policy.plan, policy.accept) {
+        (PlanRule::Author, _) => Some("plan = \"author\""),
+        (PlanRule::Single, AcceptRule::Author) => Some("accept = \"author\""),
+        (PlanRule::Single, AcceptRule::Team) => Some("accept = \"team\""),
+        (PlanRule::Single, AcceptRule::Off) | (PlanRule::Checks, _) => None,
+    };
+    let tester = match (policy.tests, policy.accept) {
+        (TestRule::EachChange, _) => Some("tests = \"each-change\""),
+        (TestRule::First, _) => Some("tests = \"first\""),
+        // Where the checks plan, they also say when it is done.
+        (TestRule::Off, AcceptRule::Team) if policy.plan != PlanRule::Checks => Some("accept = \"team\""),
+        (TestRule::Off, AcceptRule::Off | AcceptRule::Author | AcceptRule::Team) => None,
+    };
+    for (needed, role, none) in [
+        (author, Role::Author, "no author"),
+        (tester, Role::Tester, "no tester"),
+    ] {
+        if let Some(because) = needed
+            && !played(role)
+        {
+            return Err(Error::Whole(format!(
+                "there is {none}, and the policy `{}` has {because}: {what_to_do}; or choose the policy `single`, \
+                 which needs none",
+                policy.name
+            )));
+        }
     }
     Ok(())
 }
@@ -209,6 +264,12 @@ fn persona(entry: &PersonaEntry, loaded: &Loaded, layers: &Layers) -> Result<(),
         return Err(wrong(
             "wall_clock",
             "an attempt needs some time; set it to 45m".to_owned(),
+        ));
+    }
+    if persona.at_once == AtOnce::Limit(0) {
+        return Err(wrong(
+            "at_once",
+            "at least 1 is needed; set it to 1, or leave it out for no limit".to_owned(),
         ));
     }
     one_model(persona, loaded).map_err(|why| wrong("model", why))?;

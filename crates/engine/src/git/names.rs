@@ -30,6 +30,11 @@ impl TurnoRef {
         ))
     }
 
+    /// The note that says which workspace the branches below `turno/` belong to.
+    pub(crate) fn owner() -> Self {
+        Self("refs/turno/owner".to_owned())
+    }
+
     /// Work that was found somewhere and kept. `label` is a short word of Turno's own, e.g. a place.
     pub(crate) fn salvage(label: &str, at: DateTime<Utc>, n: u32) -> Self {
         Self(format!(

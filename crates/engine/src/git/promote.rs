@@ -3,10 +3,11 @@
 
 use std::path::{Path, PathBuf};
 
-use turno_core::ids::{CommitId, TreeId};
+use turno_core::ids::CommitId;
 
+use super::merge::MergedTree;
 use super::write::Identity;
-use super::{Checkout, End, Error, Expected, Found, HeadAt, Place, Repo, TurnoRef};
+use super::{Checkout, Error, Expected, Found, HeadAt, Place, Repo, TurnoRef};
 
 /// Which branch a promotion is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -184,41 +185,16 @@ impl Repo {
         tip: &CommitId,
         source: &CommitId,
     ) -> Result<CommitId, PromoteError> {
-        let args = [
-            "merge-tree",
-            "--write-tree",
-            "-z",
-            "--name-only",
-            "--no-messages",
-            tip.as_str(),
-            source.as_str(),
-        ];
-        let call = self.git(Place::Shared).args(args);
-        let finished = call.finish().await?;
-        let mut fields = finished.stdout.split(|&b| b == 0);
-        let tree = String::from_utf8_lossy(fields.next().unwrap_or_default())
-            .trim()
-            .to_owned();
-        match finished.end {
-            End::Exited(0) => {}
-            End::Exited(1) => {
-                let names = fields
-                    .filter(|f| !f.is_empty())
-                    .map(|f| String::from_utf8_lossy(f).into_owned());
-                let mut files: Vec<String> = names.collect();
-                files.dedup();
+        let tree = match self.merge_trees(tip, source).await? {
+            MergedTree::Clean(tree) => tree,
+            MergedTree::Conflict(files) => {
                 return Err(PromoteError::Conflict {
                     from: from.short().into(),
                     branch: branch.into(),
                     files,
                 });
             }
-            End::Exited(_) | End::Signalled(_) => return Err(call.failure(&finished).into()),
-        }
-        let tree: TreeId = tree.parse().map_err(|_| Error::Answer {
-            what: call.what(),
-            answer: tree.clone(),
-        })?;
+        };
         let message = format!("Merge branch '{from}' into {branch}\n");
         let parents = [tip.clone(), source.clone()];
         Ok(self

@@ -1,12 +1,13 @@
 //! Owns the reads: heads, refs, trees, ancestry and diffs through libgit2, checkouts through git. It must not
 //! change anything, not even refresh the user's index.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use git2::{Delta, DiffFormat, ErrorCode, Oid, Repository, Sort};
+use git2::{Delta, DiffFormat, ErrorCode, ObjectType, Oid, Repository, Sort, TreeWalkMode, TreeWalkResult};
 use turno_core::ids::{CommitId, IssueId, TreeId};
 
 use super::{Error, Found, Place, RawChange, Repo, TurnoRef, parse_raw, parse_status};
@@ -122,9 +123,22 @@ pub(crate) fn commit_id(oid: Oid) -> Result<CommitId, Error> {
     })
 }
 
+/// What is at a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FileAt {
+    /// Nothing.
+    Absent,
+    /// A file.
+    Plain(Vec<u8>),
+    /// A file that may be executed.
+    Executable(Vec<u8>),
+    /// A link, a submodule or a directory.
+    Other,
+}
+
 impl Repo {
     /// Opened for each read: another process may have changed anything since.
-    fn read(&self) -> Result<Repository, Error> {
+    pub(super) fn read(&self) -> Result<Repository, Error> {
         let path = &self.inner.git_dir;
         Repository::open(path).map_err(|source| Error::Unreadable {
             path: path.clone(),
@@ -203,6 +217,65 @@ impl Repo {
             what: "libgit2".into(),
             answer: text.clone(),
         })
+    }
+
+    /// A file as it is at a commit.
+    pub fn file_at(&self, commit: &CommitId, path: &str) -> Result<FileAt, Error> {
+        let repo = self.read()?;
+        let tree = reading("a tree", find(&repo, commit)?.tree())?;
+        let entry = match tree.get_path(Path::new(path)) {
+            Err(error) if error.code() == ErrorCode::NotFound => return Ok(FileAt::Absent),
+            other => reading("a tree", other)?,
+        };
+        let Ok(blob) = reading("a file", entry.to_object(&repo))?.into_blob() else {
+            return Ok(FileAt::Other);
+        };
+        Ok(match entry.filemode() {
+            0o100_644 => FileAt::Plain(blob.content().to_vec()),
+            0o100_755 => FileAt::Executable(blob.content().to_vec()),
+            _ => FileAt::Other,
+        })
+    }
+
+    /// The files of the commit that the user's checkout is at, in order. Submodules and links are left out.
+    pub fn files_at_head(&self) -> Result<Vec<String>, Error> {
+        let head = self.user_head()?.commit;
+        let repo = self.read()?;
+        let tree = reading("a tree", find(&repo, &head)?.tree())?;
+        let mut files = Vec::new();
+        let walked = tree.walk(TreeWalkMode::PreOrder, |dir, entry| {
+            if matches!(entry.filemode(), 0o100_644 | 0o100_755)
+                && let (Ok(dir), Ok(name)) = (std::str::from_utf8(dir.as_bytes()), entry.name())
+            {
+                files.push(format!("{dir}{name}"));
+            }
+            TreeWalkResult::Ok
+        });
+        reading("a tree", walked)?;
+        Ok(files)
+    }
+
+    /// Those of the paths that are a file or a link in a commit.
+    pub(crate) fn files_among(
+        &self,
+        commit: &CommitId,
+        paths: &BTreeSet<String>,
+    ) -> Result<BTreeSet<String>, Error> {
+        let repo = self.read()?;
+        let tree = reading("a tree", find(&repo, commit)?.tree())?;
+        let mut files = BTreeSet::new();
+        for path in paths {
+            match tree.get_path(Path::new(path)) {
+                Ok(entry) if entry.kind() == Some(ObjectType::Blob) => drop(files.insert(path.clone())),
+                Ok(_) => {}
+                Err(e) if e.code() == ErrorCode::NotFound => {}
+                Err(source) => {
+                    let what = format!("{path} in a tree");
+                    return Err(Error::Read { what, source });
+                }
+            }
+        }
+        Ok(files)
     }
 
     /// Whether `ancestor` is `commit` or comes before it.

@@ -1,117 +1,18 @@
-//! Owns the variables of templates: their names, their words, and how they come from a brief. All of them are
-//! always there; those that do not concern what is asked for are empty. So a template that renders once renders
-//! always. Text is bounded and rid of characters that people cannot see.
+//! Owns the values of the variables of templates: how they come from a brief. All of them are always there; those
+//! that do not concern what is asked for are empty. So a template that renders once renders always. Text is bounded
+//! and rid of characters that people cannot see. Their names are in `variables.rs`.
 
 use serde_json::{Value, json};
-use turno_core::brief::{Ask, Brief, proof_results};
+use turno_core::brief::{Ask, Brief, CandidateBrief, ProposalBrief, Standing, TaskLine, proof_results};
 use turno_core::check::{CheckResult, CheckVerdict};
-use turno_core::outcome::{Finding, Severity};
+use turno_core::outcome::{Finding, LessonDraft, Severity, Verdict};
 use turno_core::persona::{Access, Persona};
-use turno_core::task::{Because, ConflictHunk};
+use turno_core::policy::NewTestsRule;
+use turno_core::task::{Because, Bounds, ConflictHunk, Handoff, PlanBecause, Trial};
+use turno_core::view::park_phrase;
 
 use crate::config::cause_name;
 use crate::prompt::Extras;
-
-/// A variable that a template may use. `[]` in its path stands for one element of a list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Variable {
-    /// Its path, with dots.
-    pub path: &'static str,
-    /// What it is, in one line.
-    pub doc: &'static str,
-}
-
-const fn var(path: &'static str, doc: &'static str) -> Variable {
-    Variable { path, doc }
-}
-
-/// All variables, in the order people read them.
-pub const VARIABLES: &[Variable] = &[
-    var("persona.name", "the persona's name"),
-    var("persona.role", "author, engineer, reviewer or tester"),
-    var("persona.access", "what it may do to files: read, tests or write"),
-    var("persona.budget", "what one attempt may spend, like $2.00"),
-    var("persona.wall_clock", "how long one attempt may take, like 45m"),
-    var("issue.id", "the issue's id, like 7"),
-    var("issue.title", "one line, from outside"),
-    var("issue.body", "the issue in the person's words, from outside"),
-    var("task.id", "the task's id, like 7.2"),
-    var("task.title", "one line, from outside"),
-    var("task.brief", "what is to be done, from outside"),
-    var("task.acceptance", "a list: what must be true afterwards"),
-    var(
-        "task.touches",
-        "a list of path globs that may be written; empty means anywhere",
-    ),
-    var("round", "which attempt on this task it is, counted from 1"),
-    var(
-        "notes",
-        "a list: facts about the slot, like the ports that are its own",
-    ),
-    var(
-        "diff_stat",
-        "for a review: what changed, as `git diff --stat` shows it",
-    ),
-    var("ask.kind", "write or review"),
-    var(
-        "ask.checks",
-        "for writing: a list of the commands that will be run on the change",
-    ),
-    var(
-        "ask.because.kind",
-        "for writing, why: new, interrupted, checks-failed, findings or conflict",
-    ),
-    var("ask.because.cause", "interrupted: the cause, like wall-clock"),
-    var("ask.because.phrase", "interrupted: the cause in words"),
-    var("ask.because.detail", "interrupted: what exactly, from outside"),
-    var(
-        "ask.because.failing",
-        "checks-failed: a list of the checks that were not green",
-    ),
-    var("ask.because.failing[].name", "the check's name"),
-    var("ask.because.failing[].verdict", "failed or could-not-run"),
-    var(
-        "ask.because.failing[].output",
-        "the useful part of its output, or why it could not run",
-    ),
-    var("ask.because.by", "findings: the persona that sent it back"),
-    var("ask.because.findings", "findings: a list of what is to be mended"),
-    var("ask.because.findings[].file", "the file"),
-    var(
-        "ask.because.findings[].line",
-        "the line; 0 means the file as a whole",
-    ),
-    var("ask.because.findings[].place", "file and line, like src/lib.rs:7"),
-    var("ask.because.findings[].severity", "note, major or critical"),
-    var("ask.because.findings[].what", "what is wrong"),
-    var("ask.because.findings[].how_to_see", "how to see it; may be empty"),
-    var("ask.because.commit", "conflict: the commit that does not apply"),
-    var("ask.because.hunks", "conflict: a list of the places"),
-    var("ask.because.hunks[].file", "the file"),
-    var(
-        "ask.because.hunks[].text",
-        "the conflicting part with its markers",
-    ),
-    var("ask.commit", "for a review: the commit to judge"),
-    var("ask.base", "for a review: the commit to compare it with"),
-    var(
-        "ask.results",
-        "for a review: a list of what the checks showed; empty when there are none",
-    ),
-    var("ask.results[].name", "the check's name"),
-    var("ask.results[].verdict", "passed, flaky, failed or could-not-run"),
-    var("ask.results[].took", "how long it took, like 12s"),
-    var(
-        "ask.earlier",
-        "for a review: a list of findings of earlier rounds, with the same parts as above",
-    ),
-    var("ask.earlier[].file", "the file"),
-    var("ask.earlier[].line", "the line; 0 means the file as a whole"),
-    var("ask.earlier[].place", "file and line, like src/lib.rs:7"),
-    var("ask.earlier[].severity", "note, major or critical"),
-    var("ask.earlier[].what", "what was wrong"),
-    var("ask.earlier[].how_to_see", "how to see it; may be empty"),
-];
 
 const BODY: usize = 40_000;
 const EXTRACT: usize = 6_000;
@@ -147,6 +48,17 @@ pub(super) fn build(persona: &Persona, brief: &Brief, extras: &Extras) -> Value 
         },
         "round": brief.round,
         "notes": lines(&extras.notes),
+        "test_paths": lines(&extras.test_paths),
+        "handoffs": brief.handoffs.iter().take(MANY).map(|h| json!({
+            "task": h.task.to_string(),
+            "text": text(&handoff(&h.handoff), EXTRACT),
+        })).collect::<Value>(),
+        "others": brief.others.iter().take(MANY).map(line).collect::<Value>(),
+        "answers": brief.answers.iter().take(MANY).map(|a| json!({
+            "question": text(&a.question, LINE),
+            "answer": text(&a.answer, LINE),
+        })).collect::<Value>(),
+        "lessons": brief.lessons.iter().take(MANY).map(lesson).collect::<Value>(),
         "diff_stat": text(&extras.diff_stat, EXTRACT),
         "ask": ask(&brief.ask),
     })
@@ -154,35 +66,109 @@ pub(super) fn build(persona: &Persona, brief: &Brief, extras: &Extras) -> Value 
 
 fn ask(ask: &Ask) -> Value {
     let mut all = json!({
-        "kind": "", "checks": [], "because": because(&Because::New),
-        "commit": "", "base": "", "results": [], "earlier": [],
+        "kind": "", "checks": [], "because": because(&Because::New), "commit": "", "base": "", "results": [],
+        "earlier": [], "protected": [], "rule": "", "candidates": [], "room": 0, "tasks": [], "proposals": [],
+        "trial": { "kind": "untried", "by": "", "findings": [] },
     });
     match ask {
         Ask::Write { because: why, checks } => {
-            all["kind"] = json!("write");
+            all["kind"] = json!(if is_tests_first(why) {
+                "tests-first"
+            } else {
+                "write"
+            });
             all["because"] = because(why);
             all["checks"] = json!(lines(checks));
+        }
+        Ask::Test {
+            commit,
+            base,
+            proof,
+            test_paths: _,
+            rule,
+        } => {
+            all["kind"] = json!("test");
+            all["commit"] = json!(commit);
+            all["base"] = json!(base);
+            all["results"] = proof_results(proof).iter().map(result).collect();
+            all["rule"] = json!(match rule {
+                NewTestsRule::Pass => "pass",
+                NewTestsRule::FailOnBase => "fail-on-base",
+            });
+        }
+        Ask::Compare { base, candidates } => {
+            all["kind"] = json!("compare");
+            all["base"] = json!(base);
+            all["candidates"] = candidates.iter().map(candidate).collect();
+        }
+        Ask::Plan {
+            because,
+            checks,
+            room,
+            tasks,
+            proposals,
+        } => {
+            all["kind"] = json!("plan");
+            plan_because(&mut all["because"], because);
+            all["checks"] = json!(lines(checks));
+            all["room"] = json!(room);
+            all["tasks"] = tasks.iter().map(line).collect();
+            all["proposals"] = proposals.iter().map(proposal).collect();
+        }
+        Ask::Try { head, base } => {
+            all["kind"] = json!("try");
+            all["commit"] = json!(head);
+            all["base"] = json!(base);
+        }
+        Ask::Accept {
+            head,
+            base,
+            tasks,
+            trial: tried,
+        } => {
+            all["kind"] = json!("accept");
+            all["commit"] = json!(head);
+            all["base"] = json!(base);
+            all["tasks"] = tasks.iter().map(line).collect();
+            all["trial"] = trial(tried);
         }
         Ask::Review {
             commit,
             base,
             proof,
             earlier,
+            protected,
         } => {
             all["kind"] = json!("review");
             all["commit"] = json!(commit);
             all["base"] = json!(base);
             all["results"] = proof_results(proof).iter().map(result).collect();
             all["earlier"] = findings(earlier);
+            all["protected"] = json!(lines(protected));
         }
     }
     all
 }
 
+/// Whether tests are asked for before what they test.
+pub(super) fn is_tests_first(because: &Because) -> bool {
+    match because {
+        Because::TestsFirst | Because::TestsPassAlready => true,
+        Because::New
+        | Because::Interrupted { .. }
+        | Because::ChecksFailed { .. }
+        | Because::Findings { .. }
+        | Because::Conflict { .. }
+        | Because::MakePass { .. }
+        | Because::OutOfBounds { .. }
+        | Because::Answered { .. } => false,
+    }
+}
+
 fn because(because: &Because) -> Value {
     let mut all = json!({
         "kind": "new", "cause": "", "phrase": "", "detail": "", "failing": [], "by": "", "findings": [],
-        "commit": "", "hunks": [],
+        "commit": "", "hunks": [], "paths": [], "rule": "", "errors": [], "stuck": [], "missing": [],
     });
     match because {
         Because::New => {}
@@ -206,8 +192,151 @@ fn because(because: &Because) -> Value {
             all["commit"] = json!(commit);
             all["hunks"] = hunks.iter().take(MANY).map(hunk).collect();
         }
+        Because::TestsFirst => all["kind"] = json!("tests-first"),
+        Because::TestsPassAlready => all["kind"] = json!("tests-pass-already"),
+        Because::MakePass { frozen, failing } => {
+            all["kind"] = json!("make-pass");
+            all["paths"] = json!(lines(frozen));
+            all["failing"] = failing.iter().take(MANY).map(result).collect();
+        }
+        Because::OutOfBounds { paths, rule } => {
+            all["kind"] = json!("out-of-bounds");
+            all["paths"] = json!(lines(paths));
+            all["rule"] = json!(match rule {
+                Bounds::FrozenTests => "frozen-tests",
+                Bounds::TestsOnly => "tests-only",
+            });
+        }
+        // The answer is with the others, in `answers`.
+        Because::Answered { .. } => all["kind"] = json!("answered"),
     }
     all
+}
+
+fn plan_because(all: &mut Value, because: &PlanBecause) {
+    match because {
+        PlanBecause::New => {}
+        // What was wrong is said beside the reason why the plan was asked for in the first place.
+        PlanBecause::Invalid { errors, asked } => {
+            plan_because(all, asked);
+            all["errors"] = json!(lines(errors));
+        }
+        PlanBecause::Proposals => all["kind"] = json!("proposals"),
+        PlanBecause::Stuck { tasks } => {
+            all["kind"] = json!("stuck");
+            all["stuck"] = tasks.iter().map(ToString::to_string).collect();
+        }
+        PlanBecause::Missing { missing } => {
+            all["kind"] = json!("missing");
+            all["missing"] = json!(lines(missing));
+        }
+    }
+}
+
+fn candidate(candidate: &CandidateBrief) -> Value {
+    json!({
+        "task": candidate.task.to_string(),
+        "commit": candidate.commit,
+        "paths": lines(&candidate.paths),
+        "results": proof_results(&candidate.proof).iter().map(result).collect::<Value>(),
+    })
+}
+
+fn line(line: &TaskLine) -> Value {
+    let mut words = Words::default();
+    words.say(&line.title);
+    words.list("May write", &line.touches);
+    let standing = match &line.standing {
+        Standing::Waiting => "not begun",
+        Standing::AtWork => "at work",
+        Standing::Parked { why } => {
+            words.say(&park_phrase(why));
+            "parked"
+        }
+        Standing::Landed { handoff } => {
+            words.handoff(handoff);
+            "landed"
+        }
+        Standing::Dropped { why } => {
+            words.say(&format!("Dropped: {why}"));
+            "dropped"
+        }
+    };
+    json!({ "task": line.task.to_string(), "standing": standing, "text": text(&words.0, HUNK) })
+}
+
+fn proposal(proposal: &ProposalBrief) -> Value {
+    let mut words = Words::default();
+    words.say(&proposal.proposed.title);
+    words.say(&proposal.proposed.brief);
+    words.say(&format!("Why: {}", proposal.proposed.why));
+    words.list("Would write", &proposal.proposed.touches);
+    json!({
+        "id": proposal.id.to_string(),
+        "by": proposal.by,
+        "during": proposal.during.to_string(),
+        "text": text(&words.0, HUNK),
+    })
+}
+
+fn lesson(lesson: &LessonDraft) -> Value {
+    let mut words = Words::default();
+    words.say(&lesson.text);
+    words.list("Paths", &lesson.paths);
+    words.say(&format!("Seen: {}", lesson.evidence));
+    json!({ "text": text(&words.0, LINE) })
+}
+
+fn handoff(handoff: &Handoff) -> String {
+    let mut words = Words::default();
+    words.say(&format!("Goal: {}", handoff.goal));
+    words.handoff(handoff);
+    words.list("Evidence", &handoff.evidence);
+    words.0
+}
+
+/// Several pieces of text from outside, made one.
+#[derive(Default)]
+struct Words(String);
+
+impl Words {
+    /// A paragraph; nothing where there is nothing to say.
+    fn say(&mut self, words: &str) {
+        let words = words.trim();
+        if words.is_empty() {
+            return;
+        }
+        if !self.0.is_empty() {
+            self.0.push_str("\n\n");
+        }
+        self.0.push_str(words);
+    }
+
+    fn list<'a>(&mut self, what: &str, items: impl IntoIterator<Item = &'a String>) {
+        let items: Vec<String> = items.into_iter().map(|i| format!("- {}", one_line(i))).collect();
+        if !items.is_empty() {
+            self.say(&format!("{what}:\n{}", items.join("\n")));
+        }
+    }
+
+    /// What the next ones need of it: the evidence is for those who build on it.
+    fn handoff(&mut self, handoff: &Handoff) {
+        self.say(&handoff.summary);
+        self.list("Changed", &handoff.paths);
+        self.list("Left open", &handoff.open_questions);
+        self.list("Noted on the way", &handoff.notes);
+    }
+}
+
+fn trial(trial: &Trial) -> Value {
+    let (kind, by, found) = match trial {
+        Trial::Untried => ("untried", "", &[][..]),
+        Trial::Tried { by, verdict } => match verdict {
+            Verdict::Approve { notes } => ("approved", by.persona.as_str(), notes.as_slice()),
+            Verdict::Findings { findings } => ("findings", by.persona.as_str(), findings.as_slice()),
+        },
+    };
+    json!({ "kind": kind, "by": by, "findings": findings(found) })
 }
 
 fn result(result: &CheckResult) -> Value {
@@ -253,8 +382,8 @@ fn hunk(hunk: &ConflictHunk) -> Value {
     json!({ "file": one_line(&hunk.file), "text": text(&hunk.text, HUNK) })
 }
 
-fn lines(lines: &[String]) -> Vec<String> {
-    lines.iter().map(|l| one_line(l)).collect()
+fn lines<'a>(lines: impl IntoIterator<Item = &'a String>) -> Vec<String> {
+    lines.into_iter().map(|l| one_line(l)).collect()
 }
 
 fn one_line(line: &str) -> String {

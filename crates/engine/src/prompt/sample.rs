@@ -1,15 +1,21 @@
 //! Owns sample briefs: one for every reason that a persona can be asked for something. They prove templates before
 //! money is spent, and show a person what a persona would be told.
 
-use turno_core::brief::{Ask, Brief, IssueBrief, TaskBrief};
+use std::collections::BTreeSet;
+
+use turno_core::brief::{
+    AnswerBrief, Ask, Brief, CandidateBrief, HandoffBrief, IssueBrief, ProposalBrief, Standing, TaskBrief,
+    TaskLine,
+};
 use turno_core::check::{CheckReport, CheckResult, CheckVerdict, LogRef};
 use turno_core::failure::{Cause, Failure};
-use turno_core::ids::{AttemptId, IssueId, TaskId};
-use turno_core::outcome::{Finding, Severity};
-use turno_core::task::{Actor, Because, ConflictHunk, Proof};
+use turno_core::ids::{AttemptId, CommitId, DecisionId, IssueId, ProposalId, TaskId};
+use turno_core::outcome::{Finding, LessonDraft, Proposed, Severity, Verdict};
+use turno_core::policy::NewTestsRule;
+use turno_core::task::{Actor, Because, Bounds, ConflictHunk, Handoff, Park, PlanBecause, Proof, Trial};
 use turno_core::units::Span;
 
-/// One brief for every kind of ask, with a name for people.
+/// One brief for every kind of ask and every reason, with a name for people.
 pub fn samples() -> Vec<(&'static str, Brief)> {
     let mut samples = Vec::new();
     let mut add = |name, round, ask: Option<Ask>| {
@@ -30,18 +36,271 @@ pub fn samples() -> Vec<(&'static str, Brief)> {
         2,
         Some(write(Because::Interrupted { failure: nothing })),
     );
-    let failing = results().into_iter().flatten().collect();
     add(
         "write-checks-failed",
         2,
-        Some(write(Because::ChecksFailed { failing })),
+        Some(write(Because::ChecksFailed { failing: failing() })),
     );
     add("write-findings", 3, sent_back());
     add("write-conflict", 4, conflict());
-    add("review-first", 1, review(Vec::new()));
-    add("review-again", 2, review(vec![finding()]));
+    let frozen: BTreeSet<String> = ["tests/limit.rs".to_owned()].into();
+    let make_pass = Because::MakePass {
+        frozen: frozen.clone(),
+        failing: failing(),
+    };
+    add("write-make-pass", 1, Some(write(make_pass)));
+    for (name, rule, paths) in [
+        ("write-frozen-tests", Bounds::FrozenTests, frozen),
+        (
+            "write-tests-only",
+            Bounds::TestsOnly,
+            ["src/limit.rs".to_owned()].into(),
+        ),
+    ] {
+        add(name, 2, Some(write(Because::OutOfBounds { paths, rule })));
+    }
+    let decision = DecisionId(4);
+    add("write-answered", 2, Some(write(Because::Answered { decision })));
+    add("tests-first", 1, Some(write(Because::TestsFirst)));
+    add("tests-first-again", 2, Some(write(Because::TestsPassAlready)));
+    add("test", 1, test(NewTestsRule::Pass, proof()));
+    add(
+        "test-fail-on-base",
+        1,
+        test(NewTestsRule::FailOnBase, Some(Proof::NoChecks)),
+    );
+    add("review-first", 1, review(Vec::new(), BTreeSet::new()));
+    add("review-again", 2, review(vec![finding()], BTreeSet::new()));
+    let protected = [".github/workflows/ci.yml".to_owned(), "tests/limit.rs".to_owned()];
+    add("review-protected", 1, review(Vec::new(), protected.into()));
     add("review-without-checks", 1, unchecked());
+    add("compare", 1, compare());
+    samples.extend(leads());
+    for (name, brief) in &mut samples {
+        if matches!(*name, "write-answered" | "review-protected") {
+            surround(brief);
+        }
+    }
     samples
+}
+
+/// Those that are asked for an issue as a whole.
+fn leads() -> Vec<(&'static str, Brief)> {
+    let stuck: BTreeSet<TaskId> = [task(3)].into();
+    let missing = vec!["The limit does not hold over IPv6: `curl -6` is never refused.".to_owned()];
+    let invalid = PlanBecause::Invalid {
+        errors: vec!["the needs go round in a circle: limit -> page -> limit".to_owned()],
+        asked: Box::new(PlanBecause::New),
+    };
+    let tried = |verdict| {
+        let by = actor("tester")?;
+        Some(Trial::Tried { by, verdict })
+    };
+    let approved = Verdict::Approve {
+        notes: vec![Finding {
+            severity: Severity::Note,
+            ..finding()
+        }],
+    };
+    let found = Verdict::Findings {
+        findings: vec![finding()],
+    };
+    let all = [
+        ("plan-new", plan(PlanBecause::New)),
+        ("plan-invalid", plan(invalid)),
+        ("plan-proposals", plan(PlanBecause::Proposals)),
+        ("plan-stuck", plan(PlanBecause::Stuck { tasks: stuck })),
+        ("plan-missing", plan(PlanBecause::Missing { missing })),
+        ("plan-without-checks", unchecked_plan()),
+        ("try", tries()),
+        ("accept-untried", accept(Some(Trial::Untried))),
+        ("accept-approved", accept(tried(approved))),
+        ("accept-findings", accept(tried(found))),
+    ];
+    all.into_iter()
+        .filter_map(|(name, ask)| Some((name, ask?)))
+        .map(|(name, ask)| {
+            let mut brief = brief(1, ask);
+            brief.task.id = TaskId::lead(brief.issue.id);
+            brief.task.title.clone_from(&brief.issue.title);
+            brief.task.brief.clone_from(&brief.issue.body);
+            brief.task.touches.clear();
+            (name, brief)
+        })
+        .collect()
+}
+
+fn plan(because: PlanBecause) -> Option<Ask> {
+    let new = matches!(because, PlanBecause::New | PlanBecause::Invalid { .. });
+    let proposals = if because == PlanBecause::Proposals {
+        vec![ProposalBrief {
+            id: ProposalId(1),
+            by: "engineer".parse().ok()?,
+            during: task(2),
+            proposed: Proposed {
+                title: "Count tries by network, not by address".to_owned(),
+                brief: "Take the first 64 bits of an IPv6 address.".to_owned(),
+                why: "One machine has as many addresses as it likes.".to_owned(),
+                touches: vec!["src/limit.rs".to_owned()],
+            },
+        }]
+    } else {
+        Vec::new()
+    };
+    Some(Ask::Plan {
+        because,
+        checks: vec!["cargo test".to_owned()],
+        room: if new { 20 } else { 1 },
+        tasks: if new { Vec::new() } else { tasks() },
+        proposals,
+    })
+}
+
+fn unchecked_plan() -> Option<Ask> {
+    Some(Ask::Plan {
+        because: PlanBecause::Proposals,
+        checks: Vec::new(),
+        room: 0,
+        tasks: tasks(),
+        proposals: Vec::new(),
+    })
+}
+
+fn tries() -> Option<Ask> {
+    Some(Ask::Try {
+        head: commit('c')?,
+        base: commit('b')?,
+    })
+}
+
+fn accept(trial: Option<Trial>) -> Option<Ask> {
+    Some(Ask::Accept {
+        head: commit('c')?,
+        base: commit('b')?,
+        tasks: if trial == Some(Trial::Untried) {
+            Vec::new()
+        } else {
+            tasks()
+        },
+        trial: trial?,
+    })
+}
+
+/// One task for every standing.
+fn tasks() -> Vec<TaskLine> {
+    let failure = Failure::new(Cause::ChecksFailed, "test: 1 failed");
+    let standings = [
+        Standing::Landed { handoff: handoff() },
+        Standing::AtWork,
+        Standing::Parked {
+            why: Park::OutOfTries { failure },
+        },
+        Standing::Waiting,
+        Standing::Dropped {
+            why: "the page is there already".to_owned(),
+        },
+    ];
+    let titles = [
+        "Keep a count for each address",
+        "Refuse the sixth try in a minute",
+        "Forget counts after a minute",
+        "Say on the page how long to wait",
+        "Make a page for refused tries",
+    ];
+    (1..)
+        .zip(standings)
+        .zip(titles)
+        .map(|((number, standing), title)| TaskLine {
+            task: task(number),
+            title: title.to_owned(),
+            touches: vec!["src/limit.rs".to_owned()],
+            standing,
+        })
+        .collect()
+}
+
+fn handoff() -> Handoff {
+    Handoff {
+        goal: "Keep a count for each address".to_owned(),
+        summary: "`Limit::count` gives the number of tries of an address.".to_owned(),
+        paths: ["src/limit.rs".to_owned()].into(),
+        evidence: vec!["cargo test limit: 4 passed".to_owned()],
+        open_questions: vec!["Counts are kept for ever.".to_owned()],
+        notes: vec!["The clock is passed in.".to_owned()],
+    }
+}
+
+/// Everything that may be around a task.
+fn surround(brief: &mut Brief) {
+    brief.handoffs = vec![HandoffBrief {
+        task: task(1),
+        handoff: handoff(),
+    }];
+    brief.others = vec![TaskLine {
+        task: task(4),
+        title: "Say on the page how long to wait".to_owned(),
+        touches: vec!["web/**".to_owned()],
+        standing: Standing::AtWork,
+    }];
+    brief.answers = vec![AnswerBrief {
+        question: "Are tries with the right password counted too?".to_owned(),
+        answer: "No.".to_owned(),
+    }];
+    brief.lessons = vec![LessonDraft {
+        text: "Times in tests come from `FakeClock`; sleeping makes them flaky.".to_owned(),
+        paths: vec!["tests/**".to_owned()],
+        evidence: "the review of 3.1".to_owned(),
+    }];
+}
+
+fn test(rule: NewTestsRule, proof: Option<Proof>) -> Option<Ask> {
+    Some(Ask::Test {
+        commit: commit('c')?,
+        base: commit('b')?,
+        proof: proof?,
+        test_paths: vec!["tests/**".to_owned()],
+        rule,
+    })
+}
+
+fn compare() -> Option<Ask> {
+    let candidate = |number, digit, proof| {
+        Some(CandidateBrief {
+            task: task(number),
+            commit: commit(digit)?,
+            proof,
+            paths: ["src/limit.rs".to_owned(), "tests/limit.rs".to_owned()].into(),
+        })
+    };
+    Some(Ask::Compare {
+        base: commit('b')?,
+        candidates: vec![
+            candidate(2, 'c', proof()?)?,
+            CandidateBrief {
+                paths: BTreeSet::new(),
+                ..candidate(3, 'd', Proof::NoChecks)?
+            },
+        ],
+    })
+}
+
+fn task(number: u16) -> TaskId {
+    TaskId {
+        issue: IssueId(7),
+        number,
+    }
+}
+
+fn actor(persona: &str) -> Option<Actor> {
+    Some(Actor {
+        persona: persona.parse().ok()?,
+        agent: "codex".parse().ok()?,
+        attempt: AttemptId(12),
+    })
+}
+
+fn failing() -> Vec<CheckResult> {
+    results().into_iter().flatten().collect()
 }
 
 fn write(because: Because) -> Ask {
@@ -50,11 +309,7 @@ fn write(because: Because) -> Ask {
 }
 
 fn sent_back() -> Option<Ask> {
-    let by = Actor {
-        persona: "reviewer".parse().ok()?,
-        agent: "codex".parse().ok()?,
-        attempt: AttemptId(12),
-    };
+    let by = actor("reviewer")?;
     let findings = vec![finding()];
     Some(write(Because::Findings { by, findings }))
 }
@@ -68,24 +323,27 @@ fn conflict() -> Option<Ask> {
     Some(write(Because::Conflict { commit, hunks }))
 }
 
-fn review(earlier: Vec<Finding>) -> Option<Ask> {
-    let tree = "d".repeat(40).parse().ok()?;
-    let mut results: Vec<CheckResult> = results().into_iter().flatten().collect();
+fn review(earlier: Vec<Finding>, protected: BTreeSet<String>) -> Option<Ask> {
+    Some(Ask::Review {
+        commit: commit('c')?,
+        base: commit('b')?,
+        proof: proof()?,
+        earlier,
+        protected,
+    })
+}
+
+/// Every check passed.
+fn proof() -> Option<Proof> {
+    let mut results = failing();
     for result in &mut results {
         result.verdict = CheckVerdict::Pass;
     }
-    let commit = commit('c')?;
-    let report = CheckReport {
-        commit: commit.clone(),
-        tree,
+    Some(Proof::Checked(CheckReport {
+        commit: commit('c')?,
+        tree: "d".repeat(40).parse().ok()?,
         results,
-    };
-    Some(Ask::Review {
-        commit,
-        base: self::commit('b')?,
-        proof: Proof::Checked(report),
-        earlier,
-    })
+    }))
 }
 
 fn unchecked() -> Option<Ask> {
@@ -94,10 +352,11 @@ fn unchecked() -> Option<Ask> {
         base: commit('b')?,
         proof: Proof::NoChecks,
         earlier: Vec::new(),
+        protected: BTreeSet::new(),
     })
 }
 
-fn commit(digit: char) -> Option<turno_core::ids::CommitId> {
+fn commit(digit: char) -> Option<CommitId> {
     digit.to_string().repeat(40).parse().ok()
 }
 
@@ -140,10 +399,7 @@ fn brief(round: u32, ask: Ask) -> Brief {
             body: "Anyone can try passwords for ever.\n\nAllow 5 tries a minute per address.".to_owned(),
         },
         task: TaskBrief {
-            id: TaskId {
-                issue: IssueId(7),
-                number: 2,
-            },
+            id: task(2),
             title: "Refuse the sixth try in a minute".to_owned(),
             brief: "Count tries per address and answer 429 from the sixth on.".to_owned(),
             acceptance: vec![
@@ -154,5 +410,9 @@ fn brief(round: u32, ask: Ask) -> Brief {
         },
         round,
         ask,
+        handoffs: Vec::new(),
+        others: Vec::new(),
+        answers: Vec::new(),
+        lessons: Vec::new(),
     }
 }

@@ -2,7 +2,7 @@
 //! too. Tera itself only complains when such a variable is written out. It must not render.
 
 use crate::config::Meant;
-use crate::prompt::context::VARIABLES;
+use crate::prompt::variables::VARIABLES;
 
 /// A variable that does not exist.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,105 +1,22 @@
 //! Owns the attempts that run on this machine: one task for each, one ending for each, none left at the end.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::future::Future;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
-use tokio::sync::{Notify, watch};
 use tokio_util::task::TaskTracker;
+use turno_core::decision::Reply;
 use turno_core::event::Event;
 use turno_core::failure::{Cause, Failure};
-use turno_core::ids::{AttemptId, SessionId};
+use turno_core::ids::AttemptId;
 use turno_core::task::StopWhy;
-use turno_core::units::Spend;
 
-use super::{Observed, Runner, Submission, Submitted, Told};
+use super::mouth::Shared;
+use super::{Observed, Opening, Runner, Submission, Submitted, Told};
 use crate::attempt;
+use crate::open::{Opened, open};
 use crate::site::Site;
-
-/// Whether an attempt was told to stop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Asked {
-    /// It may go on.
-    GoOn,
-    /// It is to stop.
-    Stop(StopWhy),
-}
-
-/// What an attempt hears.
-pub(crate) type Ear = watch::Receiver<Asked>;
-
-#[derive(Debug, Default)]
-struct Facts {
-    kept: VecDeque<Told>,
-    last: u64,
-}
-
-#[derive(Debug, Default)]
-struct Shared {
-    facts: Mutex<Facts>,
-    told: Notify,
-    running: Mutex<BTreeMap<AttemptId, watch::Sender<Asked>>>,
-    known: Mutex<BTreeSet<AttemptId>>,
-}
-
-/// A poisoned lock holds data that was whole before the panic: each change here is one call.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Shared {
-    fn tell(&self, event: Event) {
-        {
-            let mut facts = locked(&self.facts);
-            facts.last += 1;
-            let number = facts.last;
-            facts.kept.push_back(Told { number, event });
-        }
-        self.told.notify_waiters();
-    }
-
-    /// Tells an attempt's ending, if it was not told before.
-    fn end(&self, attempt: AttemptId, event: Event) {
-        if locked(&self.running).remove(&attempt).is_some() {
-            self.tell(event);
-        }
-    }
-}
-
-/// The mouth of one attempt. Its ending is told once; whoever runs the attempt sees to it that it is told.
-pub(crate) struct Mouth {
-    attempt: AttemptId,
-    shared: Arc<Shared>,
-}
-
-impl Mouth {
-    pub(crate) fn attempt(&self) -> AttemptId {
-        self.attempt
-    }
-
-    pub(crate) fn session(&self, session: SessionId) {
-        self.shared.tell(Event::SessionOpened {
-            attempt: self.attempt,
-            session,
-        });
-    }
-
-    pub(crate) fn spent(&self, spend: Spend) {
-        self.shared.tell(Event::Metered {
-            attempt: self.attempt,
-            spend,
-        });
-    }
-
-    pub(crate) fn end(self, event: Event) {
-        self.shared.end(self.attempt, event);
-    }
-
-    pub(crate) fn fail(self, failure: Failure) {
-        let attempt = self.attempt;
-        self.end(Event::AttemptFailed { attempt, failure });
-    }
-}
+use crate::tools::Toolbox;
 
 /// Runs attempts on this machine.
 #[derive(Debug)]
@@ -118,21 +35,20 @@ impl Local {
             tasks: TaskTracker::new(),
         }
     }
+
+    /// The tools of the agents that run here.
+    pub fn toolbox(&self) -> Toolbox {
+        Toolbox::new(Arc::clone(&self.shared))
+    }
 }
 
 impl Runner for Local {
     fn submit(&self, work: Submission) -> Submitted {
         let attempt = work.attempt();
-        if !locked(&self.shared.known).insert(attempt) {
+        let Some((mouth, ear)) = self.shared.begin(attempt) else {
             return Submitted::Known;
-        }
-        let (stop, ear) = watch::channel(Asked::GoOn);
-        locked(&self.shared.running).insert(attempt, stop);
-        let shared = Arc::clone(&self.shared);
-        let mouth = Mouth {
-            attempt,
-            shared: Arc::clone(&shared),
         };
+        let shared = Arc::clone(&self.shared);
         let site = Arc::clone(&self.site);
         self.tasks.spawn(async move {
             let at = Arc::clone(&site);
@@ -144,7 +60,7 @@ impl Runner for Local {
                 }
             });
             let panicked = work.await.is_err();
-            let silent = locked(&shared.running).contains_key(&attempt);
+            let silent = shared.observe(attempt) == Observed::Running;
             if panicked || silent {
                 // Its slot is not free before nothing of it runs any more.
                 attempt::clear(&site, attempt).await;
@@ -155,54 +71,62 @@ impl Runner for Local {
         Submitted::Accepted
     }
 
+    fn open(&self, opening: Opening) {
+        let (site, shared) = (Arc::clone(&self.site), Arc::clone(&self.shared));
+        self.tasks.spawn(async move {
+            let issue = opening.issue;
+            let work = tokio::spawn(async move { begin(&site, &opening).await });
+            let event = work.await.unwrap_or_else(|_| Event::IssueNotOpened {
+                issue,
+                why: "its opening broke off; this is a bug in turno".to_owned(),
+            });
+            shared.tell(event);
+        });
+    }
+
     fn events(&self, after: u64) -> impl Future<Output = Vec<Told>> + Send {
         let shared = Arc::clone(&self.shared);
-        async move {
-            loop {
-                let told = shared.told.notified();
-                tokio::pin!(told);
-                told.as_mut().enable();
-                {
-                    let mut facts = locked(&shared.facts);
-                    while facts.kept.front().is_some_and(|t| t.number <= after) {
-                        facts.kept.pop_front();
-                    }
-                    if !facts.kept.is_empty() {
-                        return facts.kept.iter().cloned().collect();
-                    }
-                }
-                told.await;
-            }
-        }
+        async move { shared.events(after).await }
     }
 
     fn cancel(&self, attempt: AttemptId, why: StopWhy) {
-        if let Some(stop) = locked(&self.shared.running).get(&attempt) {
-            stop.send_replace(Asked::Stop(why));
-        }
+        self.shared.cancel(attempt, why);
+    }
+
+    fn reply(&self, attempt: AttemptId, key: &str, reply: &Reply) {
+        self.shared.reply(attempt, key, reply);
     }
 
     fn observe(&self, attempt: AttemptId) -> Observed {
-        if locked(&self.shared.running).contains_key(&attempt) {
-            Observed::Running
-        } else if locked(&self.shared.known).contains(&attempt) {
-            Observed::Ended
-        } else {
-            Observed::Unknown
-        }
+        self.shared.observe(attempt)
     }
 
     fn fence(&self, current: &BTreeSet<AttemptId>) {
-        for (attempt, stop) in locked(&self.shared.running).iter() {
-            if !current.contains(attempt) {
-                stop.send_replace(Asked::Stop(StopWhy::Asked));
-            }
-        }
+        self.shared.fence(current);
     }
 
     async fn shutdown(&self) {
         self.fence(&BTreeSet::new());
         self.tasks.close();
         self.tasks.wait().await;
+    }
+}
+
+/// Opens an issue, and says in the core's words what became of it.
+async fn begin(site: &Site, opening: &Opening) -> Event {
+    let issue = opening.issue;
+    let not = |why: String| Event::IssueNotOpened { issue, why };
+    let ground = match site.ground(&opening.repo) {
+        Ok(ground) => ground,
+        Err(error) => return not(error.to_string()),
+    };
+    match open(ground.repo(), issue, &opening.on).await {
+        Ok(Opened::At(base)) => Event::IssueOpened { issue, base },
+        Ok(Opened::Conflict { head, files }) => not(format!(
+            "what it needs does not merge: {} conflicts with the rest in {}; promote what it needs first",
+            head.short(),
+            files.join(", ")
+        )),
+        Err(error) => not(error.to_string()),
     }
 }

@@ -39,6 +39,7 @@ impl SlotPool {
         &self,
         place: SlotPlace,
         from: &CommitId,
+        since: Option<&CommitId>,
         branch: &TurnoRef,
         message: &CommitMessage,
     ) -> Result<Collected, Error> {
@@ -63,9 +64,11 @@ impl SlotPool {
             LeftBehind::Nothing
         } else {
             self.put_on(branch, &work).await?;
+            let paths = repo.changed_files(since.unwrap_or(from), &work)?;
             LeftBehind::Commit {
                 commit: work.clone(),
                 tree: snapshot.tree,
+                paths: paths.into_iter().collect(),
             }
         };
         let mut salvaged = Vec::new();

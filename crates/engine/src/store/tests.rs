@@ -14,6 +14,7 @@ fn event(n: u64) -> Event {
         acceptance: Vec::new(),
         priority: Priority::Normal,
         labels: Vec::new(),
+        ..IssueDraft::default()
     };
     Event::IssueAdded { draft }
 }

@@ -15,6 +15,8 @@ fn errors_of_turno_toml_say_where_and_what_to_do() {
         ("twice", "slots = 2\nslots = 3\n"),
         ("no slot", "\n\nslots = 0\n"),
         ("negative", "slots = -1\n"),
+        ("all kept for urgent issues", "slots = 2\nurgent_slots = 2\n"),
+        ("no persona at once", "[personas.engineer]\nat_once = 0\n"),
         ("wrong type", "slots = \"many\"\n"),
         ("not a table", "budget = 5\n"),
         ("no money", "[budget]\nshift_usd = 0\n"),
@@ -27,6 +29,11 @@ fn errors_of_turno_toml_say_where_and_what_to_do() {
         ("bad check name", "[checks.'Unit Tests']\ncommand = 'x'\n"),
         ("unknown dialect", "[agents.mine]\ndialect = 'cluade'\n"),
         ("no dialect", "[agents.mine]\nprogram = 'mine'\n"),
+        ("acp without a program", "[agents.mine]\ndialect = 'acp'\n"),
+        (
+            "command without a program",
+            "[agents.mine]\ndialect = 'command'\n",
+        ),
         ("script without a script", "[agents.mine]\ndialect = 'script'\n"),
         (
             "script of another dialect",

@@ -2,8 +2,13 @@
 
 use rstest::rstest;
 use turno_core::failure::Cause;
-use turno_core::persona::{Model, Tools};
-use turno_core::policy::TryRow;
+use turno_core::globs;
+use turno_core::ids::PolicyName;
+use turno_core::persona::{AtOnce, Model, Tools};
+use turno_core::policy::{
+    AcceptRule, DecisionRule, NewTestsRule, Nobody, OverlapRule, PlanRule, ReviewRule, TestRule, TrialRule,
+    TryRow,
+};
 use turno_core::units::{MicroUsd, Span};
 use turno_engine::config::{self, Inputs, Layer};
 
@@ -84,6 +89,8 @@ fn errors_of_persona_files_say_where_and_what_to_do() {
         ),
         ("nobody", format!("{head}agents: []\n---\nx\n")),
         ("unknown agent", format!("{head}agents: [claud]\n---\nx\n")),
+        ("none at once", format!("{head}at_once: 0\n---\nx\n")),
+        ("at once in words", format!("{head}at_once: two\n---\nx\n")),
         ("no prompt", format!("{head}---\n\n\n")),
         ("may not write", format!("{head}access: write\n---\nx\n")),
         ("too little money", format!("{head}budget_usd: 0.01\n---\nx\n")),
@@ -182,6 +189,34 @@ fn errors_of_policy_files_say_where_and_what_to_do() {
             with_policy("brave", "[rows.findings]\ntries = 300\n"),
         ),
         ("no silence", with_policy("brave", "silence = '0s'\n")),
+        ("nearest value", with_policy("brave", "plan = 'auhtor'\n")),
+        (
+            "nearest value of tests",
+            with_policy("brave", "tests = 'every-change'\n"),
+        ),
+        (
+            "nearest key in a table",
+            with_policy("brave", "[caps]\ndeph = 1\n"),
+        ),
+        (
+            "nearest value in a table",
+            with_policy("brave", "[decisions]\nnobody = 'parked'\n"),
+        ),
+        (
+            "no time to answer",
+            with_policy("brave", "[decisions]\ndeadline = '0s'\n"),
+        ),
+        ("no tasks", with_policy("brave", "[caps]\ntasks = 0\n")),
+        ("too deep", with_policy("brave", "[caps]\ndepth = 256\n")),
+        (
+            "glob that leads out",
+            with_policy("brave", "protected = ['ci/**', '../x']\n"),
+        ),
+        ("broken glob", with_policy("brave", "test_paths = ['tests/[']\n")),
+        (
+            "nowhere to test",
+            with_policy("brave", "tests = 'first'\ntest_paths = []\n"),
+        ),
         ("bad name", with_policy("Brave New", "review = 'off'\n")),
         ("prices", with_policy("prices", "")),
     ];
@@ -193,13 +228,138 @@ fn errors_of_policy_files_say_where_and_what_to_do() {
 }
 
 #[test]
-fn feature_dev_has_a_row_for_every_cause() {
+fn every_built_in_policy_has_a_row_for_every_cause() {
     let loaded = config::build(&inputs()).unwrap();
-    let missing: Vec<Cause> = Cause::ALL
-        .into_iter()
-        .filter(|c| !loaded.core.policy.rows.contains_key(c))
-        .collect();
-    assert_eq!(missing, []);
+    for (name, policy) in &loaded.policies {
+        let missing: Vec<Cause> = Cause::ALL
+            .into_iter()
+            .filter(|c| !policy.rows.contains_key(c))
+            .collect();
+        assert_eq!(missing, [], "{name}");
+    }
+}
+
+#[test]
+fn built_in_policies_are_what_their_names_say() {
+    let loaded = config::build(&inputs()).unwrap();
+    let policy = |name: &str| loaded.policies[&name.parse().unwrap()].clone();
+    let all: Vec<&str> = loaded.policies.keys().map(PolicyName::as_str).collect();
+    assert_eq!(
+        all,
+        ["batch", "drain", "feature-dev", "pair", "qa-repair", "single"]
+    );
+    for policy in loaded.policies.values() {
+        assert_eq!(policy.review, ReviewRule::Required, "{}", policy.name);
+    }
+    let team = policy("feature-dev");
+    assert_eq!((team.plan, team.accept), (PlanRule::Author, AcceptRule::Team));
+    let single = policy("single");
+    assert_eq!((single.plan, single.accept), (PlanRule::Single, AcceptRule::Off));
+    assert_eq!((single.tests, single.rows), (TestRule::Off, team.rows.clone()));
+    assert_eq!(policy("drain").decisions.nobody, Nobody::Park);
+    assert_eq!(policy("pair").row(Cause::Findings).tries, 2);
+    assert_eq!(
+        (policy("batch").trial, policy("batch").decisions.nobody),
+        (TrialRule::Person, Nobody::Wait)
+    );
+    assert_eq!(policy("qa-repair").plan, PlanRule::Checks);
+}
+
+#[rstest]
+#[case("crates/core/tests/flow.rs", true, true)]
+#[case("web/src/button.test.tsx", true, true)]
+#[case("pkg/limit_test.go", true, true)]
+#[case("test_limit.py", true, true)]
+#[case(".github/workflows/ci.yml", false, true)]
+#[case("packages/a/tsconfig.base.json", false, true)]
+#[case("turno.toml", false, true)]
+#[case(".golangci.yaml", false, true)]
+#[case("src/limit.rs", false, false)]
+#[case("src/latest.rs", false, false)]
+fn tests_and_checks_are_known_by_their_paths(
+    #[case] path: &str,
+    #[case] test: bool,
+    #[case] protected: bool,
+) {
+    let policies = config::build(&inputs()).unwrap().policies;
+    let repair = &policies[&"qa-repair".parse().unwrap()];
+    assert_eq!(globs::matches(&repair.test_paths, path), test);
+    assert_eq!(globs::matches(&repair.protected, path), protected);
+}
+
+#[test]
+fn a_policy_file_may_say_everything() {
+    let text = "plan = 'single'\ntests = 'first'\nnew_tests = 'fail-on-base'\ntest_paths = ['t/**']\n\
+                protected = ['ci/**']\naccept = 'author'\noverlap = 'start'\ntrial = 'all-landed'\n\
+                [caps]\ntasks = 7\nrounds = 1\n[decisions]\nnobody = 'recommended'\ndeadline = '1m'\n";
+    let policy =
+        config::build(&with_policy("brave", text)).unwrap().policies[&"brave".parse().unwrap()].clone();
+    assert_eq!(
+        (policy.plan, policy.tests, policy.new_tests),
+        (PlanRule::Single, TestRule::First, NewTestsRule::FailOnBase)
+    );
+    assert_eq!(
+        (policy.test_paths, policy.protected),
+        (vec!["t/**".to_owned()], vec!["ci/**".to_owned()])
+    );
+    assert_eq!(
+        (policy.accept, policy.overlap, policy.trial),
+        (AcceptRule::Author, OverlapRule::Start, TrialRule::AllLanded)
+    );
+    assert_eq!(
+        (policy.caps.tasks, policy.caps.rounds, policy.caps.depth),
+        (7, 1, 2),
+        "what is not written is as in feature-dev"
+    );
+    let rule = DecisionRule {
+        nobody: Nobody::Recommended,
+        deadline: Span::seconds(60),
+    };
+    assert_eq!(policy.decisions, rule);
+}
+
+#[test]
+fn a_file_of_a_built_in_name_lies_over_that_one() {
+    let policies = config::build(&with_policy("pair", "silence = '2m'\n"))
+        .unwrap()
+        .policies;
+    let pair = &policies[&"pair".parse().unwrap()];
+    assert_eq!((pair.silence, pair.plan), (Span::seconds(120), PlanRule::Single));
+    assert_eq!(pair.row(Cause::Findings).tries, 2);
+}
+
+#[test]
+fn somebody_must_plan_and_try() {
+    let not = |name: &str, policy: &str| {
+        let text = format!("---\nname: {name}\ndescription: x\nrole: engineer\n---\nx\n");
+        let mut all = inputs();
+        all.files
+            .personas
+            .push(file(Layer::Repo, &format!(".turno/personas/{name}.md"), &text));
+        all.flags.policy = Some(policy.parse().unwrap());
+        all
+    };
+    insta::assert_snapshot!(error(&not("author", "feature-dev")), @r#"there is no author, and the policy `feature-dev` has plan = "author": add one in .turno/personas, or remove the file that changed its role; or choose the policy `single`, which needs none"#);
+    insta::assert_snapshot!(error(&not("tester", "drain")), @r#"there is no tester, and the policy `drain` has accept = "team": add one in .turno/personas, or remove the file that changed its role; or choose the policy `single`, which needs none"#);
+    for policy in ["single", "pair", "batch", "qa-repair"] {
+        assert!(config::build(&not("author", policy)).is_ok(), "{policy}");
+        assert!(config::build(&not("tester", policy)).is_ok(), "{policy}");
+    }
+}
+
+#[test]
+fn a_persona_may_be_at_work_only_so_often() {
+    let limited = CRITIC.replace("role: reviewer\n", "role: reviewer\nat_once: 1\n");
+    let mut all = persona(&limited);
+    let at_once = |inputs: &Inputs, name: &str| {
+        let loaded = config::build(inputs).unwrap();
+        loaded.persona(name).unwrap().persona.at_once
+    };
+    assert_eq!(at_once(&all, "critic"), AtOnce::Limit(1));
+    assert_eq!(at_once(&all, "engineer"), AtOnce::NoLimit);
+    let text = "[personas.critic]\nat_once = 3\n";
+    all.files.settings.push(file(Layer::Repo, "turno.toml", text));
+    assert_eq!(at_once(&all, "critic"), AtOnce::Limit(3));
 }
 
 #[rstest]

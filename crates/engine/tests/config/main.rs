@@ -7,6 +7,7 @@ mod detection;
 mod errors;
 mod files;
 mod prompts;
+mod repos;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -240,7 +241,19 @@ fn no_file_of_ours_is_forgotten() {
     assert_eq!(stems("policies", "toml"), policies);
     assert_eq!(
         stems("personas/prompts", "md"),
-        ["review", "write"].map(str::to_owned).into()
+        [
+            "accept",
+            "around",
+            "compare",
+            "plan",
+            "review",
+            "test",
+            "tests-first",
+            "try",
+            "write",
+        ]
+        .map(str::to_owned)
+        .into()
     );
 }
 

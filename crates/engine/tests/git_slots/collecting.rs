@@ -13,7 +13,7 @@ use crate::world::{S1, World, assert_same, message, task};
 async fn collect(world: &World, from: &CommitId) -> Collected {
     world
         .pool
-        .collect(S1, from, &TurnoRef::task(task(), 1), &message(5))
+        .collect(S1, from, None, &TurnoRef::task(task(), 1), &message(5))
         .await
         .unwrap()
 }

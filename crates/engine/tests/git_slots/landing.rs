@@ -1,6 +1,7 @@
 //! Landing: forward, rebased, refused, raced, and found done after a crash.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -61,6 +62,7 @@ fn request(world: &World, change: &CommitId, change_base: &CommitId, attempt: u6
         change: change.clone(),
         change_base: change_base.clone(),
         needs: Needs::PassUnless(world.repo().tree_of(change).unwrap()),
+        known_red: BTreeSet::new(),
         base: world.id("main"),
         trailers: trailers(attempt),
     }
@@ -280,6 +282,40 @@ async fn a_red_integrated_tree_does_not_land_and_is_kept() {
         .0,
     );
     assert_eq!(world.at(&integration()), Some(commit));
+}
+
+#[tokio::test]
+async fn a_check_that_is_known_to_be_red_does_not_hold_a_landing_back() {
+    let world = World::new();
+    let first = world.id("main");
+    let one = world.commit_on(&first, "one", &[("one.txt", "1")]);
+    let two = world.commit_on(&first, "two", &[("two.txt", "2")]);
+    let head = landed(
+        run(
+            &world,
+            &request(&world, &one, &first, 5),
+            CheckVerdict::Pass,
+            |_| {},
+        )
+        .await
+        .0,
+    );
+    let red = CheckVerdict::Fail { extract: "no".into() };
+    let mut wanted = request(&world, &two, &first, 6);
+    wanted.known_red = BTreeSet::from(["lint".parse().unwrap()]);
+    let (end, _) = run(&world, &wanted, red.clone(), |_| {}).await;
+    assert!(
+        matches!(end, Ok(LandingEnd::NotGreen { .. })),
+        "another one: {end:?}"
+    );
+    assert_eq!(world.at(&integration()), Some(head.clone()));
+
+    wanted.known_red = BTreeSet::from(["test".parse().unwrap()]);
+    let (end, ran) = run(&world, &wanted, red, |_| {}).await;
+    let commit = landed(end);
+    assert_eq!(ran, std::slice::from_ref(&commit), "it is run all the same");
+    assert_eq!(world.at(&integration()), Some(commit.clone()));
+    assert_eq!(world.id(&format!("{commit}^")), head);
 }
 
 #[tokio::test]

@@ -3,8 +3,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test may fail the test")]
 
+mod claiming;
 mod collecting;
 mod landing;
+mod opening;
+mod overlay;
 mod preparing;
 mod promoting;
 mod world;

@@ -1,14 +1,6 @@
-//! Given a state and an event, expect commands and stages: the flow of one task, told case by case.
+//! The flow of one task, from ready to landed, told case by case.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::wildcard_enum_match_arm,
-    reason = "a test may panic"
-)]
-
-mod flow_world;
-
-use flow_world::{World, approve, checks_green, checks_red, finding, wrote};
+use crate::world::{World, approve, checks_green, checks_red, finding, wrote};
 use rstest::rstest;
 use turno_core::command::{Command, Session};
 use turno_core::event::{AgentEnd, Discard, Event, LandingEnd, LeftBehind, StopHow};
@@ -39,7 +31,7 @@ fn an_issue_goes_from_ready_to_landed() {
     world.end_reviewer(approve());
     assert_eq!(world.stage(task()), StageName::Landing);
     let commands = world.end_landing(LandingEnd::Landed {
-        commit: flow_world::commit("b"),
+        commit: crate::world::commit("b"),
     });
     assert_eq!(world.stage(task()), StageName::Landed);
     assert!(
@@ -77,7 +69,7 @@ fn a_red_check_goes_back_to_the_same_session_with_its_output() {
         panic!("{commands:?}")
     };
     assert_eq!(start.session, Session::Resume("conversation".parse().unwrap()));
-    assert_eq!(start.from, flow_world::commit("a"));
+    assert_eq!(start.from, crate::world::commit("a"));
     assert!(format!("{:?}", start.brief.ask).contains("assertion failed: 1 == 2"));
 }
 
@@ -123,8 +115,8 @@ fn findings_go_back_and_the_next_reviewer_is_told_of_them() {
 }
 
 #[rstest]
-#[case::a_change_is_no_verdict(AgentEnd::Finished(Outcome::Change { summary: String::new(), evidence: vec![], open_questions: vec![] }))]
-#[case::no_findings_are_no_verdict(AgentEnd::Finished(Outcome::Verdict { verdict: Verdict::Findings { findings: vec![] }, read: vec![] }))]
+#[case::a_change_is_no_verdict(AgentEnd::Finished(Outcome::change("")))]
+#[case::no_findings_are_no_verdict(AgentEnd::Finished(Outcome::verdict(Verdict::Findings { findings: vec![] })))]
 #[case::a_failure_is_no_verdict(AgentEnd::Failed(Failure::new(Cause::Agent, "gone")))]
 fn what_is_no_approval_does_not_land(#[case] end: AgentEnd) {
     let mut world = World::new();
@@ -144,7 +136,7 @@ fn a_reviewer_that_wrote_has_no_vote() {
     world.start_shift(1);
     world.end_writer(wrote("a"));
     world.end_checks(checks_green());
-    let commands = world.end_agent(approve(), flow_world::left("c"));
+    let commands = world.end_agent(approve(), crate::world::left("c"));
     assert!(
         !commands.iter().any(|c| matches!(c, Command::Land(_))),
         "{commands:?}"
@@ -158,7 +150,7 @@ fn a_report_on_another_tree_proves_nothing() {
     world.start_shift(1);
     world.end_writer(wrote("a"));
     let mut report = checks_green();
-    report.tree = flow_world::tree("f");
+    report.tree = crate::world::tree("f");
     world.end_checks_exactly(report);
     assert_ne!(world.stage(task()), StageName::Reviewing);
 }
@@ -227,7 +219,7 @@ fn a_conflict_goes_back_to_the_head_with_the_hunks() {
     let mut world = World::new();
     world.start_shift(1);
     world.bring_to_landing(task(), "a");
-    let head = flow_world::commit("e");
+    let head = crate::world::commit("e");
     let hunks = vec![turno_core::task::ConflictHunk {
         file: "x.rs".to_owned(),
         text: "<<<<".to_owned(),
@@ -295,7 +287,7 @@ fn at_the_budget_everything_is_stopped_and_the_shift_ends_as_budget() {
     );
     let commands = world.end_agent(
         AgentEnd::Failed(Failure::new(Cause::Stopped, "")),
-        flow_world::left("a"),
+        crate::world::left("a"),
     );
     assert!(
         matches!(
@@ -311,7 +303,7 @@ fn at_the_budget_everything_is_stopped_and_the_shift_ends_as_budget() {
         panic!("no work")
     };
     assert!(
-        format!("{job:?}").contains(flow_world::commit("a").as_str()),
+        format!("{job:?}").contains(crate::world::commit("a").as_str()),
         "its work is gone on from"
     );
 }
@@ -407,15 +399,15 @@ fn after_a_restart_what_ran_is_tried_again_from_what_it_left() {
     let attempt = world.last_attempt();
     let lost = turno_core::event::LostAttempt {
         attempt,
-        spend: flow_world::spend(4_000),
-        left: flow_world::left("d"),
+        spend: crate::world::spend(4_000),
+        left: crate::world::left("d"),
     };
     let commands = world.take(Event::Restarted { lost: vec![lost] });
     let [Command::StartAgent(start)] = &commands[..] else {
         panic!("{commands:?}")
     };
     assert!(start.attempt > attempt, "an attempt id is never used again");
-    assert_eq!(start.from, flow_world::commit("d"));
+    assert_eq!(start.from, crate::world::commit("d"));
     assert_eq!(world.task(task()).spent, MicroUsd(4_000));
 }
 
@@ -455,7 +447,7 @@ fn two_landings_never_run_at_once() {
     world.bring_to_landing(second, "b");
     assert_eq!(world.stage(task()), StageName::Landing);
     assert_eq!(world.stage(second), StageName::Ready);
-    let commit: CommitId = flow_world::commit("c");
+    let commit: CommitId = crate::world::commit("c");
     let commands = world.end_landing(LandingEnd::Landed { commit });
     assert!(
         matches!(&commands[..], [Command::Land(start)] if start.task == second),
@@ -561,6 +553,7 @@ fn only_turno_itself_states_what_an_attempt_came_to() {
     let forged = Event::ChecksEnded {
         attempt,
         report: checks_green(),
+        without: None,
     };
     let refused = turno_core::admit::admit(&world.state, &forged);
     assert_eq!(refused, Err(turno_core::admit::Refused::NotAsked));

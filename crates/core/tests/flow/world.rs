@@ -36,6 +36,7 @@ pub(crate) fn left(digit: &str) -> LeftBehind {
     LeftBehind::Commit {
         commit: commit(digit),
         tree: tree(digit),
+        paths: ["src/lib.rs".to_owned()].into(),
     }
 }
 
@@ -44,6 +45,8 @@ pub(crate) fn wrote(digit: &str) -> (AgentEnd, LeftBehind) {
         summary: "did it".to_owned(),
         evidence: vec![],
         open_questions: vec![],
+        proposals: vec![],
+        lessons: vec![],
     };
     (AgentEnd::Finished(outcome), left(digit))
 }
@@ -52,6 +55,9 @@ pub(crate) fn approve() -> AgentEnd {
     AgentEnd::Finished(Outcome::Verdict {
         verdict: Verdict::Approve { notes: vec![] },
         read: vec![],
+        protected: vec![],
+        proposals: vec![],
+        lessons: vec![],
     })
 }
 
@@ -68,6 +74,9 @@ pub(crate) fn finding(what: &str) -> AgentEnd {
             findings: vec![finding],
         },
         read: vec![],
+        protected: vec![],
+        proposals: vec![],
+        lessons: vec![],
     })
 }
 
@@ -108,7 +117,7 @@ pub(crate) fn spend(micros: u64) -> Spend {
     }
 }
 
-fn persona(name: &str, role: Role, agents: &[&str]) -> Persona {
+pub(crate) fn persona(name: &str, role: Role, agents: &[&str]) -> Persona {
     Persona {
         name: name.parse().unwrap(),
         description: String::new(),
@@ -124,6 +133,7 @@ fn persona(name: &str, role: Role, agents: &[&str]) -> Persona {
         tools: Tools::ByAccess,
         budget: MicroUsd(2_000_000),
         wall_clock: Span(600_000),
+        at_once: turno_core::persona::AtOnce::NoLimit,
         prompt: String::new(),
     }
 }
@@ -147,6 +157,7 @@ fn config() -> Config {
             least_start: MicroUsd(20_000),
             longest_wait: Span(60_000),
             rows,
+            ..Policy::new("feature-dev".parse().unwrap())
         },
         personas: vec![
             persona("engineer", Role::Engineer, &["claude", "codex"]),
@@ -162,6 +173,8 @@ fn config() -> Config {
             timeout: Span(1000),
         }],
         slots: 2,
+        repos: std::collections::BTreeMap::new(),
+        urgent_slots: 0,
     }
 }
 
@@ -198,6 +211,7 @@ impl World {
                 acceptance: vec![],
                 priority: Priority::Normal,
                 labels: vec![],
+                ..IssueDraft::default()
             };
             self.take(Event::IssueAdded { draft });
         }
@@ -215,6 +229,7 @@ impl World {
             mode: "feature-dev".parse().unwrap(),
             issues,
             budget,
+            scope: turno_core::shift::Scope::Listed,
         })
     }
 
@@ -300,7 +315,11 @@ impl World {
 
     pub(crate) fn end_checks_exactly(&mut self, report: CheckReport) -> Vec<Command> {
         let attempt = self.last_attempt();
-        self.take(Event::ChecksEnded { attempt, report })
+        self.take(Event::ChecksEnded {
+            attempt,
+            report,
+            without: None,
+        })
     }
 
     pub(crate) fn end_landing(&mut self, end: LandingEnd) -> Vec<Command> {
@@ -316,7 +335,11 @@ impl World {
         let attempt = running(self);
         let mut report = checks_green();
         report.tree = tree(digit);
-        self.take(Event::ChecksEnded { attempt, report });
+        self.take(Event::ChecksEnded {
+            attempt,
+            report,
+            without: None,
+        });
         self.end_attempt(running(self), approve(), LeftBehind::Nothing);
     }
 }

@@ -1,0 +1,600 @@
+//! Owns listening to opencode: the order of our requests, its events as the bridge gives them, its end. What it may
+//! do is in `permission`, what its errors mean in `failure`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+use turno_core::command::Session;
+use turno_core::decision::{Question, Reply};
+use turno_core::event::AgentEnd;
+use turno_core::failure::{Cause, Failure};
+use turno_core::ids::SessionId;
+use turno_core::units::Timestamp;
+
+use super::failure::{self, Retrying};
+use super::permission;
+use super::usage::Usage;
+use super::{
+    FIRST, Request, abort_request, move_request, new_session_request, old_session_request, prompt_request,
+};
+use crate::dialect::{Conversation, Exit, Job, Line, Signal};
+use crate::phase::{AskedToStop, Phase};
+use crate::schema::{self, OutcomeError};
+use crate::text;
+use crate::value::{list, number, text as text_at};
+
+/// How many of the server's last lines are kept to explain its end.
+const LAST_LINES: usize = 3;
+
+/// One run of opencode.
+#[derive(Debug)]
+pub(super) struct Talk {
+    job: Job,
+    phase: Phase,
+    asked_to_stop: AskedToStop,
+    last_id: u64,
+    asked: BTreeMap<u64, Asked>,
+    session: Option<String>,
+    /// Where the server works, once that is asked.
+    here: Option<String>,
+    turn: Turn,
+    usage: Usage,
+    /// The model of each answer, of all sessions.
+    models: BTreeMap<String, String>,
+    /// Our session's last answer, and its words, part by part.
+    answer: String,
+    words: Vec<(String, String)>,
+    /// Parts that people have been told of.
+    told: BTreeSet<String>,
+    /// Why the turn ends, if it does not end well.
+    error: Option<Value>,
+    /// It was told to end its turn because of this.
+    given_up: Option<Failure>,
+    questions: BTreeMap<String, (Question, usize)>,
+    /// The question that it was told nobody answers now.
+    parked: Option<Question>,
+    /// About now, by the server's clock.
+    now: Option<Timestamp>,
+    over: Option<Failure>,
+    last_lines: Vec<String>,
+    unknown: BTreeSet<String>,
+}
+
+/// A request of ours that has no answer yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    /// In which directory the server works.
+    Where,
+    Session,
+    /// That the session works there too.
+    Move,
+    Turn,
+    /// Its end is heard as an event.
+    Other,
+}
+
+/// Where our turn stands. The server says more than once that a session is idle, and the first time before it works.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    Waiting,
+    Working,
+}
+
+impl Talk {
+    pub(super) fn new(job: &Job) -> Self {
+        let first = match job.session {
+            Session::Fresh => Asked::Session,
+            Session::Resume(_) => Asked::Where,
+        };
+        Self {
+            job: job.clone(),
+            phase: Phase::Working,
+            asked_to_stop: AskedToStop::No,
+            last_id: FIRST,
+            asked: BTreeMap::from([(FIRST, first)]),
+            session: None,
+            here: None,
+            turn: Turn::Waiting,
+            usage: Usage::new(job),
+            models: BTreeMap::new(),
+            answer: String::new(),
+            words: Vec::new(),
+            told: BTreeSet::new(),
+            error: None,
+            given_up: None,
+            questions: BTreeMap::new(),
+            parked: None,
+            now: None,
+            over: None,
+            last_lines: Vec::new(),
+            unknown: BTreeSet::new(),
+        }
+    }
+
+    fn whole(&mut self, line: &str) -> Vec<Signal> {
+        if line.trim().is_empty() {
+            return Vec::new();
+        }
+        let Ok(message) = serde_json::from_str::<Value>(line) else {
+            return self.logged(line);
+        };
+        if let Some(event) = message.get("event") {
+            let kind = text_at(event, "/type").unwrap_or_default();
+            self.event(kind, &event["properties"])
+        } else if let Some(response) = message.get("response") {
+            self.answered(response)
+        } else if let Some(words) = text_at(&message, "/over") {
+            self.over = Some(Failure::new(Cause::Agent, self.with_last_lines(words)));
+            vec![Signal::Notice(text::line(words))]
+        } else if let Some(words) = text_at(&message, "/unstarted") {
+            self.over = Some(Failure::new(Cause::Spawn, self.with_last_lines(words)));
+            vec![Signal::Notice(text::line(words))]
+        } else {
+            let words = text_at(&message, "/log").unwrap_or(line).to_owned();
+            self.logged(&words)
+        }
+    }
+
+    fn logged(&mut self, words: &str) -> Vec<Signal> {
+        if words.trim().is_empty() {
+            return Vec::new();
+        }
+        if self.last_lines.len() == LAST_LINES {
+            self.last_lines.remove(0);
+        }
+        self.last_lines.push(text::line(words));
+        vec![Signal::Notice(text::line(words))]
+    }
+
+    fn with_last_lines(&self, words: &str) -> String {
+        let mut parts = vec![words.to_owned()];
+        parts.extend(self.last_lines.iter().cloned());
+        text::line_of(&parts.join(" / "), 400)
+    }
+
+    fn ask(&mut self, asked: Asked, request: &Request) -> String {
+        self.last_id += 1;
+        self.asked.insert(self.last_id, asked);
+        request.line(self.last_id)
+    }
+
+    fn send(&mut self, asked: Asked, request: &Request) -> Signal {
+        Signal::Send(self.ask(asked, request))
+    }
+
+    fn ask_turn(&mut self, words: &str) -> Signal {
+        let session = self.session.clone().unwrap_or_default();
+        self.turn = Turn::Waiting;
+        self.error = None;
+        self.words.clear();
+        self.send(Asked::Turn, &prompt_request(&self.job, &session, words))
+    }
+
+    fn answered(&mut self, response: &Value) -> Vec<Signal> {
+        let asked = number(response, "/id").and_then(|id| self.asked.remove(&id));
+        let Some(asked) = asked else {
+            return vec![Signal::Notice(text::line(&format!(
+                "an answer to no question: {}",
+                response["id"]
+            )))];
+        };
+        let status = number(response, "/status");
+        if !status.is_some_and(|status| (200..300).contains(&status)) {
+            return self.refused(asked, response);
+        }
+        match asked {
+            Asked::Where => match (text_at(response, "/body/directory"), &self.job.session) {
+                (Some(here), Session::Resume(id)) => {
+                    self.here = Some(here.to_owned());
+                    let request = old_session_request(&self.job, id.as_str());
+                    vec![self.send(Asked::Session, &request)]
+                }
+                _ => self.failed(Failure::new(Cause::Agent, "it does not say where it works")),
+            },
+            Asked::Session => self.has_session(&response["body"]),
+            Asked::Move => self.begin(),
+            Asked::Turn | Asked::Other => Vec::new(),
+        }
+    }
+
+    fn has_session(&mut self, session: &Value) -> Vec<Signal> {
+        let Some(id) = text_at(session, "/id") else {
+            return self.failed(Failure::new(Cause::Agent, "it began no session"));
+        };
+        self.session = Some(id.to_owned());
+        match &self.here {
+            Some(here) if text_at(session, "/directory") != Some(here) => {
+                let request = move_request(id, here);
+                vec![self.send(Asked::Move, &request)]
+            }
+            Some(_) | None => self.begin(),
+        }
+    }
+
+    /// The session works where it should: it is named, and prompted.
+    fn begin(&mut self) -> Vec<Signal> {
+        let mut signals = Vec::new();
+        if let Some(Ok(id)) = self.session.as_deref().map(str::parse::<SessionId>) {
+            signals.push(Signal::Session(id));
+        }
+        let prompt = self.job.prompt.clone();
+        signals.push(self.ask_turn(&prompt));
+        signals
+    }
+
+    fn refused(&mut self, asked: Asked, response: &Value) -> Vec<Signal> {
+        let why = text_at(response, "/body/data/message")
+            .or_else(|| text_at(response, "/error"))
+            .map_or_else(|| response["body"].to_string(), str::to_owned);
+        let status = number(response, "/status").map_or(String::new(), |status| format!(" ({status})"));
+        let what = match asked {
+            Asked::Where => "it refused to say where it works",
+            Asked::Session => "it refused the session",
+            Asked::Move => {
+                // It would work in another slot. The prompt tells the whole task, so a new session can do it.
+                let notice = format!("begun anew, because the session cannot be moved here{status}: {why}");
+                self.here = None;
+                self.session = None;
+                let request = new_session_request(&self.job);
+                return vec![
+                    Signal::Notice(text::line(&notice)),
+                    self.send(Asked::Session, &request),
+                ];
+            }
+            Asked::Turn => "it refused the turn",
+            Asked::Other => {
+                let notice = format!("it refused a request{status}: {why}");
+                return vec![Signal::Notice(text::line(&notice))];
+            }
+        };
+        let detail = text::line_of(&format!("{what}{status}: {why}"), 400);
+        self.failed(Failure::new(Cause::Agent, detail))
+    }
+
+    /// Whether an event is about our session; subagents have sessions of their own.
+    fn is_ours(&self, properties: &Value) -> bool {
+        self.session.is_some() && text_at(properties, "/sessionID") == self.session.as_deref()
+    }
+
+    fn event(&mut self, kind: &str, properties: &Value) -> Vec<Signal> {
+        match kind {
+            "message.updated" => self.message(properties),
+            "message.part.updated" => self.part(properties),
+            "session.status" if self.is_ours(properties) => self.status(&properties["status"]),
+            "session.idle" if self.is_ours(properties) => self.idle(),
+            "session.error" if self.is_ours(properties) => self.erred(properties["error"].clone()),
+            // Of no session is, for example, a plugin of the user that cannot be loaded: it works without it.
+            "session.error" if properties.get("sessionID").is_none() => {
+                let failure = failure::failure(&properties["error"]);
+                self.logged(&failure.detail)
+            }
+            "permission.asked" => {
+                let id = text_at(properties, "/id").unwrap_or_default();
+                let (request, word) = permission::reply(id, self.job.access, properties);
+                let what = text_at(properties, "/permission").unwrap_or("something");
+                let patterns: Vec<&str> = list(properties, "/patterns")
+                    .iter()
+                    .filter_map(Value::as_str)
+                    .collect();
+                let notice = format!("{word}: {what} {}", patterns.join(", "));
+                vec![
+                    Signal::Notice(text::line(&notice)),
+                    self.send(Asked::Other, &request),
+                ]
+            }
+            "question.asked" => self.question(properties),
+            _ if is_quiet(kind) => Vec::new(),
+            _ if self.unknown.insert(kind.to_owned()) => {
+                vec![Signal::Notice(text::line(&format!(
+                    "an unknown kind of event: {kind}"
+                )))]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn question(&mut self, properties: &Value) -> Vec<Signal> {
+        let key = text_at(properties, "/id").unwrap_or_default().to_owned();
+        match permission::question(properties) {
+            Some(question) => {
+                let count = list(properties, "/questions").len();
+                self.questions.insert(key.clone(), (question.clone(), count));
+                vec![Signal::Asked { key, question }]
+            }
+            // It waits for an answer to nothing.
+            None => vec![self.send(Asked::Other, &permission::answer(&key, 0, &Reply::Parked))],
+        }
+    }
+
+    fn message(&mut self, properties: &Value) -> Vec<Signal> {
+        let info = &properties["info"];
+        if let Some(created) = number(info, "/time/created") {
+            self.saw(created);
+        }
+        if text_at(info, "/role") != Some("assistant") {
+            return Vec::new();
+        }
+        let Some(id) = text_at(info, "/id") else {
+            return Vec::new();
+        };
+        if let Some(model) = text_at(info, "/modelID") {
+            self.models.insert(id.to_owned(), model.to_owned());
+        }
+        // Ids grow with time; an older message is told of again after a newer one has begun.
+        if self.is_ours(properties) && id > self.answer.as_str() {
+            id.clone_into(&mut self.answer);
+            self.words.clear();
+        }
+        Vec::new()
+    }
+
+    fn part(&mut self, properties: &Value) -> Vec<Signal> {
+        if let Some(time) = number(properties, "/time") {
+            self.saw(time);
+        }
+        let part = &properties["part"];
+        let message = text_at(part, "/messageID").unwrap_or_default();
+        let Some(id) = text_at(part, "/id") else {
+            return Vec::new();
+        };
+        match text_at(part, "/type") {
+            Some("text") if self.is_ours(properties) && message == self.answer => self.text(id, part),
+            Some("tool") => self.tool(id, part),
+            Some("step-start") if self.is_ours(properties) => {
+                // What it could go on after was no end.
+                self.error = None;
+                Vec::new()
+            }
+            Some("step-finish") => {
+                let model = self.models.get(message).map_or("", String::as_str);
+                let spend = self.usage.step(part, model);
+                spend.map(Signal::Spent).into_iter().collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn text(&mut self, id: &str, part: &Value) -> Vec<Signal> {
+        let words = text_at(part, "/text").unwrap_or_default();
+        match self.words.iter_mut().find(|(known, _)| known == id) {
+            Some((_, known)) => words.clone_into(known),
+            None => self.words.push((id.to_owned(), words.to_owned())),
+        }
+        let whole = part.pointer("/time/end").is_some();
+        if whole && !words.trim().is_empty() && self.told.insert(id.to_owned()) {
+            return vec![Signal::Text(words.to_owned())];
+        }
+        Vec::new()
+    }
+
+    fn tool(&mut self, id: &str, part: &Value) -> Vec<Signal> {
+        let status = text_at(part, "/state/status").unwrap_or_default();
+        let line = tool_line(part);
+        match status {
+            "running" if self.told.insert(id.to_owned()) => {
+                vec![Signal::ToolStarted(text::line(&line))]
+            }
+            "completed" | "error" if self.told.insert(format!("{id} ended")) => {
+                vec![Signal::ToolEnded(text::line(&format!("{status}: {line}")))]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn saw(&mut self, millis: u64) {
+        let time = i64::try_from(millis).ok().map(Timestamp);
+        self.now = self.now.max(time);
+    }
+
+    fn status(&mut self, status: &Value) -> Vec<Signal> {
+        match text_at(status, "/type") {
+            Some("busy") => {
+                self.turn = Turn::Working;
+                Vec::new()
+            }
+            Some("retry") => {
+                self.turn = Turn::Working;
+                self.retry(status)
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn retry(&mut self, status: &Value) -> Vec<Signal> {
+        let attempt = number(status, "/attempt").unwrap_or_default();
+        let message = text_at(status, "/message").unwrap_or("no reason given");
+        let mut signals = vec![Signal::Notice(text::line(&format!("retry {attempt}: {message}")))];
+        let judged = failure::retrying(status, self.now);
+        // It goes on then, so the next wait is measured from there.
+        if let Some(next) = number(status, "/next") {
+            self.saw(next);
+        }
+        match judged {
+            Retrying::Enough(failure) if self.given_up.is_none() => {
+                if failure.cause == Cause::Quota {
+                    signals.push(Signal::Quota(text::line(&failure.detail)));
+                }
+                self.given_up = Some(failure);
+                let session = self.session.clone().unwrap_or_default();
+                signals.push(self.send(Asked::Other, &abort_request(&session)));
+            }
+            Retrying::Enough(_) | Retrying::GoesOn => {}
+        }
+        signals
+    }
+
+    fn erred(&mut self, error: Value) -> Vec<Signal> {
+        let failure = failure::failure(&error);
+        if self.session.is_some() && self.turn == Turn::Waiting {
+            // It has not begun to work, so it will not come to an end either.
+            return self.failed(failure);
+        }
+        let notice = Signal::Notice(text::line(&failure.detail));
+        self.error = Some(error);
+        vec![notice]
+    }
+
+    /// Its turn is over.
+    fn idle(&mut self) -> Vec<Signal> {
+        if self.turn == Turn::Waiting {
+            return Vec::new();
+        }
+        self.turn = Turn::Waiting;
+        if let Some(question) = self.parked.take() {
+            return self.ended(AgentEnd::Asked(question));
+        }
+        if let Some(failure) = self.given_up.take() {
+            return self.failed(failure);
+        }
+        if let Some(error) = self.error.take() {
+            return match self.asked_to_stop {
+                AskedToStop::Yes => self.failed(Failure::new(Cause::Stopped, "its turn was interrupted")),
+                AskedToStop::No => self.failed(failure::failure(&error)),
+            };
+        }
+        let words: Vec<&str> = self.words.iter().map(|(_, words)| words.as_str()).collect();
+        match schema::parse_text(self.job.outcome, &words.join("\n\n")) {
+            Ok(outcome) => self.ended(AgentEnd::Finished(outcome)),
+            Err(error) => self.no_outcome(&error),
+        }
+    }
+
+    /// It gets one turn to mend its outcome.
+    fn no_outcome(&mut self, error: &OutcomeError) -> Vec<Signal> {
+        match (&self.phase, &self.asked_to_stop) {
+            (Phase::Working, AskedToStop::No) => {
+                self.phase = Phase::Repairing;
+                let notice = format!("asked to mend its outcome: {error}");
+                let request = schema::repair_request(self.job.outcome, error);
+                vec![Signal::Notice(text::line(&notice)), self.ask_turn(&request)]
+            }
+            (_, AskedToStop::Yes) => self.failed(Failure::new(Cause::Stopped, "its turn was interrupted")),
+            (_, AskedToStop::No) => self.failed(Failure::new(Cause::NoOutcome, error.to_string())),
+        }
+    }
+
+    fn failed(&mut self, failure: Failure) -> Vec<Signal> {
+        self.ended(AgentEnd::Failed(failure))
+    }
+
+    fn ended(&mut self, end: AgentEnd) -> Vec<Signal> {
+        if let Phase::Ended(_) = self.phase {
+            return vec![Signal::Notice("a further end after the end".to_owned())];
+        }
+        self.phase = Phase::Ended(end);
+        vec![Signal::CloseInput]
+    }
+
+    /// Only the beginning of a line is there. What waits for an answer must get one all the same.
+    fn cut(&mut self, line: &str) -> Vec<Signal> {
+        let mut signals = vec![Signal::Notice(text::line(&format!(
+            "a line too long to read: {line}"
+        )))];
+        let properties = line.split_once("\"properties\":").map_or("", |(_, rest)| rest);
+        let id = text::property_of_cut(properties, "id").unwrap_or_default();
+        match text::property_of_cut(line, "type") {
+            Some("permission.asked") => {
+                signals.push(self.send(Asked::Other, &permission::refuse_unread(id)));
+            }
+            Some("question.asked") => {
+                signals.push(self.send(Asked::Other, &permission::answer(id, 0, &Reply::Parked)));
+            }
+            Some("session.error") => {
+                let error = json!({ "name": "an error", "data": { "message": "too long to be read" } });
+                signals.extend(self.erred(error));
+            }
+            _ => {}
+        }
+        signals
+    }
+}
+
+/// What a tool is used for, in words of its input.
+fn tool_line(part: &Value) -> String {
+    let tool = text_at(part, "/tool").unwrap_or("a tool");
+    let about = ["command", "filePath", "pattern", "url", "description"]
+        .iter()
+        .find_map(|name| text_at(part, &format!("/state/input/{name}")));
+    match about {
+        Some(about) => format!("{tool}: {about}"),
+        None => tool.to_owned(),
+    }
+}
+
+/// Events that say nothing to people, or say it again.
+fn is_quiet(kind: &str) -> bool {
+    let known = [
+        "catalog.",
+        "command.",
+        "file.",
+        "installation.",
+        "integration.",
+        "lsp.",
+        "mcp.",
+        "message.",
+        "permission.",
+        "plugin.",
+        "project.",
+        "question.",
+        "reference.",
+        "server.",
+        "session.",
+        "todo.",
+        "vcs.",
+    ];
+    known.iter().any(|start| kind.starts_with(start))
+}
+
+impl Conversation for Talk {
+    fn line(&mut self, line: Line<'_>) -> Vec<Signal> {
+        match line {
+            Line::Whole(line) => self.whole(line),
+            Line::Cut(line) => self.cut(line),
+        }
+    }
+
+    fn interrupt(&mut self) -> Vec<String> {
+        self.asked_to_stop = AskedToStop::Yes;
+        match self.session.clone() {
+            Some(session) => vec![self.ask(Asked::Other, &abort_request(&session))],
+            None => Vec::new(),
+        }
+    }
+
+    fn answer(&mut self, key: &str, reply: &Reply) -> Vec<String> {
+        let Some((question, count)) = self.questions.remove(key) else {
+            return Vec::new();
+        };
+        if *reply == Reply::Parked {
+            self.parked = Some(question);
+        }
+        vec![self.ask(Asked::Other, &permission::answer(key, count, reply))]
+    }
+
+    fn end(self: Box<Self>, exit: Exit, stderr: &str) -> AgentEnd {
+        if let Phase::Ended(end) = self.phase {
+            return end;
+        }
+        if let Some(question) = self.parked {
+            return AgentEnd::Asked(question);
+        }
+        if let Some(failure) = self.given_up {
+            return AgentEnd::Failed(failure);
+        }
+        if self.asked_to_stop == AskedToStop::Yes {
+            return AgentEnd::Failed(Failure::new(
+                Cause::Stopped,
+                format!("it was asked to stop and ended with {exit}"),
+            ));
+        }
+        if let Some(over) = self.over {
+            return AgentEnd::Failed(over);
+        }
+        let mut detail = format!("it ended with {exit} before its turn was over");
+        let last = text::last_words(stderr);
+        if !last.is_empty() {
+            detail = format!("{detail}: {last}");
+        }
+        AgentEnd::Failed(Failure::new(Cause::Agent, detail))
+    }
+}

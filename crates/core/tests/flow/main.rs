@@ -1,0 +1,20 @@
+//! Given a state and an event, expect commands and stages, told case by case. One file for each part of the flow.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test may panic"
+)]
+
+mod batches;
+mod contests;
+mod draining;
+mod planning;
+mod questions;
+mod repairs;
+mod soundness;
+mod task;
+mod team;
+mod testing;
+mod turns;
+mod world;

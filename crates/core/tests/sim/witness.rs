@@ -1,0 +1,343 @@
+//! Owns what the world itself has seen, kept apart from the state under test: which trees were proven, what was
+//! approved by whom, what has landed. Each command is held against it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use turno_core::State;
+use turno_core::brief::Ask;
+use turno_core::check::{CheckReport, CheckVerdict};
+use turno_core::command::{AgentStart, Command, LandStart, Session};
+use turno_core::event::{AgentEnd, Event, LandingEnd, LeftBehind};
+use turno_core::globs;
+use turno_core::ids::{AttemptId, CommitId, IssueId, SessionId, TaskId, TreeId};
+use turno_core::issue::IssueStage;
+use turno_core::outcome::{Outcome, Severity, Verdict};
+use turno_core::policy::{OverlapRule, ReviewRule};
+use turno_core::shift::Scope;
+use turno_core::task::{Because, Consent, Proof, Stage, StartFrom, Task, Work, WriteJob};
+use turno_core::units::Timestamp;
+
+#[derive(Debug, Default)]
+pub(crate) struct Witness {
+    green: BTreeSet<TreeId>,
+    approvals: BTreeSet<(AttemptId, CommitId)>,
+    /// Check runs whose new tests must fail without the change.
+    must_fail: BTreeSet<AttemptId>,
+    landed: BTreeSet<TaskId>,
+    pub(crate) frozen: BTreeMap<TaskId, BTreeSet<String>>,
+    paths: BTreeMap<CommitId, BTreeSet<String>>,
+    writers: BTreeSet<SessionId>,
+    findings: BTreeSet<IssueId>,
+    /// Plans given for an issue since its shift began.
+    pub(crate) plans: BTreeMap<IssueId, usize>,
+}
+
+impl Witness {
+    /// Takes note of a fact, as the state was before it.
+    pub(crate) fn saw(&mut self, state: &State, event: &Event) {
+        if matches!(event, Event::ShiftStarted { .. }) {
+            self.plans.clear();
+        }
+        let Some(task) = event
+            .attempt()
+            .and_then(|a| state.task_of(a))
+            .map(|t| &state.tasks[&t])
+        else {
+            return;
+        };
+        match event {
+            Event::ChecksEnded {
+                attempt,
+                report,
+                without,
+            } => {
+                if let Stage::Checking { change, .. } = &task.stage
+                    && change.tree == report.tree
+                    && passes(state, task, report)
+                    && (!self.must_fail.contains(attempt) || without.as_ref().is_some_and(fails))
+                {
+                    self.green.insert(report.tree.clone());
+                }
+            }
+            Event::AgentEnded {
+                attempt, end, left, ..
+            } => self.saw_end(state, task, *attempt, end, left),
+            Event::LandingEnded {
+                end: LandingEnd::Landed { .. },
+                ..
+            } => {
+                self.landed.insert(task.id);
+            }
+            Event::SessionOpened { session, .. } if matches!(task.stage, Stage::Writing { .. }) => {
+                self.writers.insert(session.clone());
+            }
+            _ => {}
+        }
+    }
+
+    fn saw_end(&mut self, state: &State, task: &Task, attempt: AttemptId, end: &AgentEnd, left: &LeftBehind) {
+        let protected = &state.config.as_ref().unwrap().policy.protected;
+        match (&task.stage, end) {
+            (Stage::Writing { .. }, _) => {
+                if let LeftBehind::Commit { commit, paths, .. } = left {
+                    self.paths.insert(commit.clone(), paths.clone());
+                }
+            }
+            (
+                Stage::Reviewing { proven, .. },
+                AgentEnd::Finished(Outcome::Verdict {
+                    verdict: Verdict::Approve { .. },
+                    protected: named,
+                    ..
+                }),
+            ) if *left == LeftBehind::Nothing => {
+                let mut paths = proven.change.paths.iter();
+                if paths.all(|p| !globs::matches(protected, p) || named.contains(p)) {
+                    self.approvals.insert((attempt, proven.change.commit.clone()));
+                }
+            }
+            (
+                Stage::Comparing { proven, .. },
+                AgentEnd::Finished(Outcome::Choice {
+                    winner: Some(winner), ..
+                }),
+            ) if *left == LeftBehind::Nothing => {
+                let chosen = match state.tasks.get(winner).map(|t| &t.stage) {
+                    _ if *winner == task.id => Some(proven),
+                    Some(Stage::Entered { proven }) => Some(proven),
+                    _ => None,
+                };
+                if let Some(chosen) = chosen
+                    && !chosen.change.paths.iter().any(|p| globs::matches(protected, p))
+                {
+                    self.approvals.insert((attempt, chosen.change.commit.clone()));
+                }
+            }
+            (Stage::Trying { .. }, AgentEnd::Finished(Outcome::Verdict { verdict, .. })) => {
+                let bad = matches!(verdict, Verdict::Findings { findings }
+                    if findings.iter().any(|f| f.severity > Severity::Note));
+                if bad {
+                    self.findings.insert(task.id.issue);
+                } else {
+                    self.findings.remove(&task.id.issue);
+                }
+            }
+            (Stage::Planning { .. }, AgentEnd::Finished(Outcome::Plan { .. })) => {
+                *self.plans.entry(task.id.issue).or_default() += 1;
+            }
+            _ => {}
+        }
+    }
+
+    /// Holds a command against what is known, with the state as it is after the step.
+    pub(crate) fn allows(&mut self, state: &State, now: Timestamp, command: &Command) -> Result<(), String> {
+        match command {
+            Command::StartAgent(start) => self.allows_agent(state, now, start),
+            Command::RunChecks(start) => {
+                let issue = &state.issues[&start.task.issue];
+                if start.repo != issue.draft.repo
+                    || start.checks != state.config.as_ref().unwrap().checks_of(&start.repo)
+                {
+                    return Err(format!("{} runs the checks of another repository", start.attempt));
+                }
+                if start.new_tests.is_some() {
+                    self.must_fail.insert(start.attempt);
+                }
+                Ok(())
+            }
+            Command::Land(start) => self.allows_landing(state, start),
+            Command::OpenIssue { issue, .. } => {
+                let issue = &state.issues[issue];
+                let done = |id: &IssueId| {
+                    let stage = &state.issues[id].stage;
+                    matches!(stage, IssueStage::Review { .. } | IssueStage::Done { .. })
+                };
+                // After a restart it is asked for again; what it stands on may be gone by then, not undone.
+                if issue.draft.needs.iter().all(done) {
+                    Ok(())
+                } else {
+                    Err(format!("issue {} is begun before what it needs", issue.id))
+                }
+            }
+            Command::StopAttempt { .. } | Command::Reply { .. } | Command::EndShift { .. } => Ok(()),
+        }
+    }
+
+    fn allows_agent(&mut self, state: &State, now: Timestamp, start: &AgentStart) -> Result<(), String> {
+        let task = &state.tasks[&start.task];
+        let shift = state.shift().ok_or("an agent starts without a shift")?;
+        if let Scope::Backlog {
+            until: Some(until), ..
+        } = shift.scope
+            && now >= until
+        {
+            return Err(format!("{} starts after the shift's time", start.attempt));
+        }
+        match &start.brief.ask {
+            Ask::Write { because, .. } => {
+                // After a conflict the tester brings its tests onto the new head.
+                if *because == Because::TestsFirst {
+                    self.frozen.remove(&task.id);
+                }
+                if let Because::MakePass { frozen, .. } = because {
+                    let before = self.frozen.insert(task.id, frozen.clone());
+                    if before.is_some_and(|b| b != *frozen) {
+                        return Err(format!("the frozen tests of {} changed", task.id));
+                    }
+                }
+                self.allows_begin(state, task)
+            }
+            Ask::Test { .. } | Ask::Review { .. } | Ask::Compare { .. } | Ask::Try { .. } => {
+                match &start.session {
+                    Session::Resume(session) if self.writers.contains(session) => {
+                        Err(format!("{} judges in a writer's session", start.attempt))
+                    }
+                    Session::Resume(_) | Session::Fresh => Ok(()),
+                }
+            }
+            Ask::Plan { .. } | Ask::Accept { .. } => Ok(()),
+        }
+    }
+
+    fn allows_begin(&self, state: &State, task: &Task) -> Result<(), String> {
+        let rival = |a: &Task, b: &Task| a.spec.contest.is_some() && a.spec.contest == b.spec.contest;
+        for need in &task.spec.needs {
+            let landed = state
+                .tasks
+                .values()
+                .any(|t| self.landed.contains(&t.id) && (t.id == *need || rival(t, &state.tasks[need])));
+            if !landed {
+                return Err(format!("{} begins before {need} has landed", task.id));
+            }
+        }
+        let Stage::Writing {
+            job: WriteJob {
+                from: StartFrom::Head,
+                ..
+            },
+            ..
+        } = &task.stage
+        else {
+            return Ok(());
+        };
+        if state.config.as_ref().unwrap().policy.overlap == OverlapRule::Start {
+            return Ok(());
+        }
+        let other = state.pieces_of(task.id.issue).find(|t| {
+            t.id != task.id
+                && !rival(t, task)
+                && globs::overlap(&t.spec.touches, &task.spec.touches)
+                && has_files_open(t)
+        });
+        match other {
+            Some(other) => Err(format!("{} begins on paths that {} writes", task.id, other.id)),
+            None => Ok(()),
+        }
+    }
+
+    fn allows_landing(&self, state: &State, start: &LandStart) -> Result<(), String> {
+        let change = &start.approved.proven.change;
+        let policy = &state.config.as_ref().unwrap().policy;
+        let Proof::Checked(report) = &start.approved.proven.proof else {
+            return Err("a change without a check run is landed".to_owned());
+        };
+        let red_now = &state.issues[&start.task.issue].plan.red;
+        let own = &state.tasks[&start.task].spec.repairs;
+        if start
+            .known_red
+            .iter()
+            .any(|c| !red_now.contains(c) || own.contains(c))
+        {
+            return Err(format!(
+                "{} may land past checks that are green or its own",
+                start.task
+            ));
+        }
+        if report.tree != change.tree || !self.green.contains(&change.tree) {
+            return Err(format!("{} is landed without a pass of its tree", change.commit));
+        }
+        if self.landed.contains(&start.task) {
+            return Err(format!("{} is landed twice", start.task));
+        }
+        let contest = state.tasks[&start.task].spec.contest;
+        if let Some(other) = self
+            .landed
+            .iter()
+            .find(|t| contest.is_some() && state.tasks[*t].spec.contest == contest)
+        {
+            return Err(format!("{} is landed although {other} has won", start.task));
+        }
+        if let (Some(frozen), Some(paths)) = (self.frozen.get(&start.task), self.paths.get(&change.commit))
+            && paths.intersection(frozen).next().is_some()
+        {
+            return Err(format!(
+                "{} is landed with other tests than were frozen",
+                start.task
+            ));
+        }
+        match &start.approved.consent {
+            Consent::Approved { by, .. } => {
+                if !self.approvals.contains(&(by.attempt, change.commit.clone())) {
+                    return Err(format!("{} is landed without an approval of it", change.commit));
+                }
+                if by.attempt == change.writer.attempt || by.persona == change.writer.persona {
+                    return Err("the writer approved its own change".to_owned());
+                }
+                Ok(())
+            }
+            Consent::Waived if policy.review == ReviewRule::Required => {
+                Err("a change without a review is landed".to_owned())
+            }
+            Consent::Waived if change.paths.iter().any(|p| globs::matches(&policy.protected, p)) => {
+                Err("a protected path is landed on nobody's word".to_owned())
+            }
+            Consent::Waived => Ok(()),
+        }
+    }
+
+    /// An issue that is accepted over a tester's findings.
+    pub(crate) fn accepted_over_findings(&self, issue: IssueId) -> bool {
+        self.findings.contains(&issue)
+    }
+}
+
+/// Whether a task's files are with somebody: a run of a writer, or a change on its way.
+fn has_files_open(task: &Task) -> bool {
+    match &task.stage {
+        Stage::Writing { .. }
+        | Stage::Checking { .. }
+        | Stage::Testing { .. }
+        | Stage::Reviewing { .. }
+        | Stage::Comparing { .. }
+        | Stage::Entered { .. }
+        | Stage::Landing { .. } => true,
+        Stage::Ready { work, .. } | Stage::Backoff { work, .. } => match work {
+            Work::Write(job) => job.from != StartFrom::Head,
+            other => other.change().is_some(),
+        },
+        _ => false,
+    }
+}
+
+/// Whether every check of the task's repository passed, but for those that are known to be red for other reasons.
+fn passes(state: &State, task: &Task, report: &CheckReport) -> bool {
+    let issue = &state.issues[&task.id.issue];
+    // A change may have been begun before the repair of others landed; its landing is held to what is red now.
+    let known = |name| issue.plan.surveyed.contains(name) && !task.spec.repairs.contains(name);
+    let checks = state.config.as_ref().unwrap().checks_of(&issue.draft.repo);
+    !checks.is_empty()
+        && checks.iter().all(|c| {
+            report.results.iter().any(|r| {
+                r.check == c.name
+                    && r.command == c.command
+                    && (known(&c.name) || matches!(r.verdict, CheckVerdict::Pass | CheckVerdict::Flaky))
+            })
+        })
+}
+
+fn fails(report: &CheckReport) -> bool {
+    report
+        .results
+        .iter()
+        .any(|r| matches!(r.verdict, CheckVerdict::Fail { .. }))
+}

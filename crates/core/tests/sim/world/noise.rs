@@ -1,0 +1,140 @@
+//! Owns what comes from outside the attempts: people, crashes, events that are delivered again.
+
+use turno_core::decision::{Asker, DecisionStage};
+use turno_core::event::{Discard, Event, LeftBehind, LostAttempt, StopHow};
+use turno_core::ids::AttemptId;
+use turno_core::units::MicroUsd;
+
+use super::super::cast::spend;
+use super::super::plan::Fault;
+use super::{Fate, NOBODY, World};
+
+impl World {
+    /// A person hears of each new question, and answers soon, late or never.
+    pub(super) fn consider_questions(&mut self) {
+        let new: Vec<_> = self
+            .state
+            .decisions
+            .values()
+            .filter(|d| d.is_open() && !self.judged.contains(&d.id))
+            .cloned()
+            .collect();
+        for decision in new {
+            self.judged.insert(decision.id);
+            self.tally.count(match (&decision.asker, &decision.stage) {
+                (Asker::Trial, _) => "questions: trial",
+                (_, DecisionStage::Waiting { .. }) => "questions: waiting",
+                _ => "questions: parked",
+            });
+            if self.strikes(Fault::NeverAnswers, 50) {
+                continue;
+            }
+            let answer = match decision.asker {
+                Asker::Trial if self.rng.chance(30) => "stop",
+                _ => "go on",
+            };
+            let at = if self.rng.chance(40) {
+                self.rng.between(1, 60)
+            } else {
+                self.rng.between(500, 6000)
+            };
+            let event = Event::DecisionAnswered {
+                decision: decision.id,
+                answer: answer.to_owned(),
+            };
+            self.later(at, NOBODY, Fate::Person(event));
+        }
+    }
+
+    /// Between two shifts everything that people had in mind is done.
+    pub(super) fn people_come_back(&mut self) -> Result<(), String> {
+        let kept = std::mem::take(&mut self.fates);
+        for ((at, _), (_, fate)) in kept {
+            if let Fate::Person(event) = fate {
+                self.now = self.now.max(at);
+                self.take(event)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The coordinator dies and begins again: state from the journal alone.
+    fn crash(&mut self) -> Result<(), String> {
+        self.tally.count("restarts");
+        let mut redone = self.first.clone();
+        for record in &self.journal {
+            record.redo(&mut redone);
+        }
+        if redone != self.state {
+            return Err("the journal does not give the state".to_owned());
+        }
+        self.state = redone;
+        let mut lost = Vec::new();
+        for attempt in self.hands.live.keys().copied().collect::<Vec<_>>() {
+            if self.rng.chance(70) {
+                let cost = self.spent.get(&attempt).copied().unwrap_or(0);
+                let left = if self.rng.chance(50) {
+                    LeftBehind::Nothing
+                } else {
+                    self.left(["src/lib.rs".to_owned()].into())
+                };
+                lost.push(LostAttempt {
+                    attempt,
+                    spend: spend(cost),
+                    left,
+                });
+            }
+        }
+        let opening = self
+            .fates
+            .values()
+            .any(|(_, f)| matches!(f, Fate::Done(Event::IssueOpened { .. })));
+        if opening {
+            self.tally.count("openings lost");
+        }
+        self.fates.retain(|_, (_, f)| matches!(f, Fate::Person(_)));
+        self.take(Event::Restarted { lost })
+    }
+
+    pub(super) fn noise(&mut self) -> Result<(), String> {
+        if self.strikes(Fault::Stale, 10) && !self.old.is_empty() {
+            let old = self.rng.pick(&self.old.clone());
+            // An ending that was delivered once may come again; a fact about a live attempt may not be invented.
+            let settled = old.attempt().is_some_and(|a| !self.hands.live.contains_key(&a));
+            if settled {
+                self.take(old)?;
+            }
+        }
+        if self.strikes(Fault::Stale, 3) {
+            let attempt = AttemptId(self.rng.below(1_000_000) + 500_000);
+            self.take(Event::Metered {
+                attempt,
+                spend: turno_core::units::Spend {
+                    cost: MicroUsd(1_000_000_000),
+                    ..spend(0)
+                },
+            })?;
+        }
+        if self.strikes(Fault::Crashes, 3) {
+            self.crash()?;
+        }
+        if self.strikes(Fault::Stops, 1) {
+            let how = self.rng.pick(&[StopHow::Drain, StopHow::Now]);
+            self.take(Event::StopAsked { how })?;
+        }
+        if self.strikes(Fault::Discards, 1) {
+            let ids: Vec<_> = self.state.tasks.keys().copied().collect();
+            if ids.is_empty() {
+                return Ok(());
+            }
+            let id = self.rng.pick(&ids);
+            let what = if self.rng.chance(30) {
+                Discard::Issue(id.issue)
+            } else {
+                Discard::Task(id)
+            };
+            self.take(Event::Discarded { what })?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,519 @@
+//! Owns what passes between the coordinator and the attempts on this machine: facts upward, each with its number;
+//! stops and replies downward; and the tokens by which an attempt's tools are told from another's. An attempt that
+//! has ended says nothing more.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{Notify, mpsc, watch};
+use turno_core::decision::{Question, Reply};
+use turno_core::event::Event;
+use turno_core::failure::Failure;
+use turno_core::ids::{AttemptId, SessionId};
+use turno_core::task::StopWhy;
+use turno_core::units::Spend;
+
+use super::{Observed, Told};
+use crate::tools::Token;
+
+/// Whether an attempt was told to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// It may go on.
+    GoOn,
+    /// It is to stop.
+    Stop(StopWhy),
+}
+
+/// What an attempt hears.
+pub(crate) type Ear = watch::Receiver<Asked>;
+
+/// The reply to a question, under the key of the call that waits for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Replied {
+    pub(crate) key: String,
+    pub(crate) reply: Reply,
+}
+
+/// Where replies are to go.
+pub(crate) type Replies = mpsc::UnboundedSender<Replied>;
+
+/// Why a question is not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NotAsked {
+    /// The attempt is over.
+    #[error("the attempt is over")]
+    Over,
+    /// Another call of it waits.
+    #[error("one question at a time: another one of yours waits for its answer")]
+    OneWaits,
+    /// It was told to end its turn.
+    #[error("nobody answers now, and you were told so: end your turn")]
+    SentAway,
+}
+
+/// Whether an attempt was told that nobody answers it now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// No: it works.
+    Its,
+    /// In its own protocol, which ends its turn.
+    SentAway,
+    /// By a tool, in words. An agent that owes an outcome would rather give one without the answer than heed them.
+    SentAwayInWords,
+}
+
+/// The line between the coordinator and one running attempt.
+#[derive(Debug)]
+struct Line {
+    stop: watch::Sender<Asked>,
+    /// Where the reply to each open question goes.
+    waiting: BTreeMap<String, Replies>,
+    /// How many questions are open.
+    open: watch::Sender<usize>,
+    /// How many calls of tools have asked so far.
+    calls: u64,
+    turn: watch::Sender<Turn>,
+}
+
+impl Line {
+    fn count(&self) {
+        self.open.send_replace(self.waiting.len());
+    }
+}
+
+#[derive(Debug, Default)]
+struct Facts {
+    kept: VecDeque<Told>,
+    last: u64,
+}
+
+/// All lines of this machine.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    facts: Mutex<Facts>,
+    told: Notify,
+    committed: watch::Sender<u64>,
+    running: Mutex<BTreeMap<AttemptId, Line>>,
+    known: Mutex<BTreeSet<AttemptId>>,
+    tokens: Mutex<BTreeMap<Token, AttemptId>>,
+}
+
+/// A poisoned lock holds data that was whole before the panic: each change here is one call.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        Self {
+            facts: Mutex::default(),
+            told: Notify::new(),
+            committed: watch::channel(0).0,
+            running: Mutex::default(),
+            known: Mutex::default(),
+            tokens: Mutex::default(),
+        }
+    }
+}
+
+impl Shared {
+    /// Begins an attempt; `None` when its id was begun before.
+    pub(super) fn begin(self: &Arc<Self>, attempt: AttemptId) -> Option<(Mouth, Ear)> {
+        if !locked(&self.known).insert(attempt) {
+            return None;
+        }
+        let (stop, ear) = watch::channel(Asked::GoOn);
+        let line = Line {
+            stop,
+            waiting: BTreeMap::new(),
+            open: watch::channel(0).0,
+            calls: 0,
+            turn: watch::channel(Turn::Its).0,
+        };
+        locked(&self.running).insert(attempt, line);
+        let shared = Arc::clone(self);
+        Some((Mouth { attempt, shared }, ear))
+    }
+
+    /// Tells a fact; gives its number.
+    pub(super) fn tell(&self, event: Event) -> u64 {
+        let number = {
+            let mut facts = locked(&self.facts);
+            facts.last += 1;
+            let number = facts.last;
+            facts.kept.push_back(Told { number, event });
+            number
+        };
+        self.told.notify_waiters();
+        number
+    }
+
+    /// Facts after a number, when there are any. Whoever asks has committed those up to it.
+    fn facts_after(&self, after: u64) -> Vec<Told> {
+        self.committed.send_if_modified(|committed| {
+            let more = after > *committed;
+            *committed = after.max(*committed);
+            more
+        });
+        let mut facts = locked(&self.facts);
+        while facts.kept.front().is_some_and(|t| t.number <= after) {
+            facts.kept.pop_front();
+        }
+        facts.kept.iter().cloned().collect()
+    }
+
+    /// Waits for facts after a number.
+    pub(super) async fn events(&self, after: u64) -> Vec<Told> {
+        loop {
+            let told = self.told.notified();
+            tokio::pin!(told);
+            told.as_mut().enable();
+            let facts = self.facts_after(after);
+            if !facts.is_empty() {
+                return facts;
+            }
+            told.await;
+        }
+    }
+
+    /// Waits until the fact of a number is committed.
+    pub(crate) async fn committed(&self, number: u64) {
+        let mut committed = self.committed.subscribe();
+        if committed.wait_for(|n| *n >= number).await.is_err() {
+            // It cannot be while `self` holds the sender.
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Tells a fact of an attempt that has not ended; `None` when it has. What is told comes before its ending.
+    pub(crate) fn tell_from(&self, attempt: AttemptId, event: Event) -> Option<u64> {
+        let running = locked(&self.running);
+        running.contains_key(&attempt).then(|| self.tell(event))
+    }
+
+    /// Puts a question of an attempt; the reply comes under the key that is given back.
+    fn ask(
+        &self,
+        attempt: AttemptId,
+        key: AskKey,
+        question: Question,
+        replies: Replies,
+    ) -> Result<String, NotAsked> {
+        let mut running = locked(&self.running);
+        let line = running.get_mut(&attempt).ok_or(NotAsked::Over)?;
+        let key = match key {
+            AskKey::Talk(key) => format!("{TALK}{key}"),
+            AskKey::Tool if *line.turn.borrow() != Turn::Its => return Err(NotAsked::SentAway),
+            AskKey::Tool if !line.waiting.is_empty() => return Err(NotAsked::OneWaits),
+            AskKey::Tool => {
+                line.calls += 1;
+                format!("{TOOL}{}", line.calls)
+            }
+        };
+        line.waiting.insert(key.clone(), replies);
+        line.count();
+        self.tell(Event::DecisionAsked {
+            attempt,
+            question,
+            key: key.clone(),
+        });
+        Ok(key)
+    }
+
+    /// Gives a reply to whoever waits for it. Nobody may be there any more.
+    pub(super) fn reply(&self, attempt: AttemptId, key: &str, reply: &Reply) {
+        let mut running = locked(&self.running);
+        let Some(line) = running.get_mut(&attempt) else {
+            return;
+        };
+        if *reply == Reply::Parked {
+            line.turn.send_replace(if key.starts_with(TOOL) {
+                Turn::SentAwayInWords
+            } else {
+                Turn::SentAway
+            });
+        }
+        if let Some(waits) = line.waiting.remove(key) {
+            let (key, reply) = (key.to_owned(), reply.clone());
+            drop(waits.send(Replied { key, reply }));
+            line.count();
+        }
+    }
+
+    /// Nobody waits for that reply any more.
+    fn forget(&self, attempt: AttemptId, key: &str) {
+        if let Some(line) = locked(&self.running).get_mut(&attempt)
+            && line.waiting.remove(key).is_some()
+        {
+            line.count();
+        }
+    }
+
+    /// Tells an attempt's ending, if it was not told before.
+    pub(super) fn end(&self, attempt: AttemptId, event: Event) {
+        let mut running = locked(&self.running);
+        if running.remove(&attempt).is_some() {
+            self.tell(event);
+        }
+    }
+
+    pub(super) fn cancel(&self, attempt: AttemptId, why: StopWhy) {
+        if let Some(line) = locked(&self.running).get(&attempt) {
+            line.stop.send_replace(Asked::Stop(why));
+        }
+    }
+
+    pub(super) fn observe(&self, attempt: AttemptId) -> Observed {
+        if locked(&self.running).contains_key(&attempt) {
+            Observed::Running
+        } else if locked(&self.known).contains(&attempt) {
+            Observed::Ended
+        } else {
+            Observed::Unknown
+        }
+    }
+
+    pub(super) fn fence(&self, current: &BTreeSet<AttemptId>) {
+        for (attempt, line) in locked(&self.running).iter() {
+            if !current.contains(attempt) {
+                line.stop.send_replace(Asked::Stop(StopWhy::Asked));
+            }
+        }
+    }
+
+    /// Whose token that is, while it is valid.
+    pub(crate) fn attempt_of(&self, token: &Token) -> Option<AttemptId> {
+        locked(&self.tokens).get(token).copied()
+    }
+}
+
+const TALK: &str = "talk:";
+const TOOL: &str = "tool:";
+
+/// In which way a question is put.
+enum AskKey {
+    /// In the agent's own protocol, under its own key.
+    Talk(String),
+    /// In a call of a tool.
+    Tool,
+}
+
+/// A call of a tool that waits for the reply to its question. Once it is dropped nobody waits any more.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    shared: Arc<Shared>,
+    attempt: AttemptId,
+    key: String,
+    reply: mpsc::UnboundedReceiver<Replied>,
+}
+
+impl Waiting {
+    /// Puts a question in a call of a tool.
+    pub(crate) fn ask(
+        shared: &Arc<Shared>,
+        attempt: AttemptId,
+        question: Question,
+    ) -> Result<Self, NotAsked> {
+        let (sender, reply) = mpsc::unbounded_channel();
+        let key = shared.ask(attempt, AskKey::Tool, question, sender)?;
+        Ok(Self {
+            shared: Arc::clone(shared),
+            attempt,
+            key,
+            reply,
+        })
+    }
+
+    /// The reply; `None` when the attempt ends first.
+    pub(crate) async fn reply(&mut self) -> Option<Reply> {
+        self.reply.recv().await.map(|replied| replied.reply)
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.shared.forget(self.attempt, &self.key);
+    }
+}
+
+/// A token that opens the tools of one attempt, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Pass {
+    shared: Arc<Shared>,
+    token: Token,
+}
+
+impl Pass {
+    pub(crate) fn token(&self) -> &Token {
+        &self.token
+    }
+}
+
+impl Drop for Pass {
+    fn drop(&mut self) {
+        locked(&self.shared.tokens).remove(&self.token);
+    }
+}
+
+/// The mouth of one attempt. Its ending is told once; whoever runs the attempt sees to it that it is told.
+pub(crate) struct Mouth {
+    attempt: AttemptId,
+    shared: Arc<Shared>,
+}
+
+impl Mouth {
+    pub(crate) fn attempt(&self) -> AttemptId {
+        self.attempt
+    }
+
+    pub(crate) fn session(&self, session: SessionId) {
+        let attempt = self.attempt;
+        self.shared.tell(Event::SessionOpened { attempt, session });
+    }
+
+    pub(crate) fn spent(&self, spend: Spend) {
+        let attempt = self.attempt;
+        self.shared.tell(Event::Metered { attempt, spend });
+    }
+
+    /// A token for its tools.
+    pub(crate) fn pass(&self) -> Pass {
+        let (shared, token) = (Arc::clone(&self.shared), Token::random());
+        locked(&shared.tokens).insert(token.clone(), self.attempt);
+        Pass { shared, token }
+    }
+
+    /// Puts a question that the agent asks in its own protocol.
+    pub(crate) fn ask(&self, key: String, question: Question, replies: &Replies) -> Result<(), NotAsked> {
+        let asked = self
+            .shared
+            .ask(self.attempt, AskKey::Talk(key), question, replies.clone());
+        asked.map(drop)
+    }
+
+    /// How many of its questions are open, in either way.
+    pub(crate) fn open_questions(&self) -> watch::Receiver<usize> {
+        let running = locked(&self.shared.running);
+        running
+            .get(&self.attempt)
+            .map_or_else(|| watch::channel(0).1, |line| line.open.subscribe())
+    }
+
+    /// Whether it was told that nobody answers it now.
+    pub(crate) fn turn(&self) -> watch::Receiver<Turn> {
+        let running = locked(&self.shared.running);
+        running
+            .get(&self.attempt)
+            .map_or_else(|| watch::channel(Turn::Its).1, |line| line.turn.subscribe())
+    }
+
+    pub(crate) fn end(self, event: Event) {
+        self.shared.end(self.attempt, event);
+    }
+
+    pub(crate) fn fail(self, failure: Failure) {
+        let attempt = self.attempt;
+        self.end(Event::AttemptFailed { attempt, failure });
+    }
+}
+
+impl Replied {
+    /// The agent's own key, when it asked in its own protocol.
+    pub(crate) fn own_key(&self) -> &str {
+        self.key.strip_prefix(TALK).unwrap_or(&self.key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use turno_core::failure::Cause;
+
+    use super::*;
+
+    const ONE: AttemptId = AttemptId(1);
+
+    fn question() -> Question {
+        Question {
+            question: "Which?".to_owned(),
+            options: vec![],
+            recommended: None,
+        }
+    }
+
+    fn stopped() -> Failure {
+        Failure::new(Cause::Stopped, "")
+    }
+
+    #[tokio::test]
+    async fn a_reply_finds_the_call_that_waits_for_it_and_no_other() {
+        let shared = Arc::new(Shared::default());
+        let (mouth, _ear) = shared.begin(ONE).unwrap();
+        let (replies, mut replied) = mpsc::unbounded_channel();
+        mouth.ask("7".to_owned(), question(), &replies).unwrap();
+        assert_eq!(
+            Waiting::ask(&shared, ONE, question()).unwrap_err(),
+            NotAsked::OneWaits,
+            "its own protocol asks already"
+        );
+        shared.reply(ONE, "talk:7", &Reply::Answer("a".to_owned()));
+        assert_eq!(replied.recv().await.unwrap().own_key(), "7");
+        let mut waiting = Waiting::ask(&shared, ONE, question()).unwrap();
+        shared.reply(ONE, "talk:1", &Reply::Answer("not its own".to_owned()));
+        assert_eq!(*mouth.turn().borrow(), Turn::Its);
+        shared.reply(ONE, "tool:1", &Reply::Parked);
+        assert_eq!(*mouth.turn().borrow(), Turn::SentAwayInWords);
+        assert_eq!(waiting.reply().await, Some(Reply::Parked));
+        assert_eq!(
+            Waiting::ask(&shared, ONE, question()).unwrap_err(),
+            NotAsked::SentAway
+        );
+        let keys: Vec<u64> = shared.events(0).await.iter().map(|t| t.number).collect();
+        assert_eq!(keys, [1, 2], "what was refused was not told");
+    }
+
+    #[tokio::test]
+    async fn whoever_goes_waits_no_more() {
+        let shared = Arc::new(Shared::default());
+        let (mouth, _ear) = shared.begin(ONE).unwrap();
+        let open = mouth.open_questions();
+        let waiting = Waiting::ask(&shared, ONE, question()).unwrap();
+        assert_eq!(*open.borrow(), 1);
+        drop(waiting);
+        assert_eq!(*open.borrow(), 0);
+        let mut last = Waiting::ask(&shared, ONE, question()).unwrap();
+        mouth.fail(stopped());
+        assert_eq!(last.reply().await, None, "its attempt is over");
+    }
+
+    #[tokio::test]
+    async fn what_is_told_is_committed_when_the_next_is_asked_for() {
+        let shared = Arc::new(Shared::default());
+        let (mouth, _ear) = shared.begin(ONE).unwrap();
+        let said = || Event::AttemptFailed {
+            attempt: ONE,
+            failure: stopped(),
+        };
+        let number = shared.tell_from(ONE, said()).unwrap();
+        let committed = || tokio::time::timeout(Duration::from_millis(50), shared.committed(number));
+        assert_eq!(shared.events(0).await.len(), 1);
+        assert!(committed().await.is_err(), "it was only handed out");
+        shared.facts_after(number);
+        assert!(committed().await.is_ok());
+        mouth.fail(stopped());
+        assert_eq!(shared.tell_from(ONE, said()), None, "nothing after the ending");
+    }
+
+    #[test]
+    fn a_token_ends_with_its_pass() {
+        let shared = Arc::new(Shared::default());
+        let (mouth, _ear) = shared.begin(ONE).unwrap();
+        let pass = mouth.pass();
+        let token = pass.token().clone();
+        assert_eq!(shared.attempt_of(&token), Some(ONE));
+        drop(pass);
+        assert_eq!(shared.attempt_of(&token), None);
+    }
+}

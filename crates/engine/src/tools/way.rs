@@ -1,0 +1,71 @@
+//! Owns an agent's end of the coordinator's socket: one connection for each call, so that whoever waits is seen to
+//! have gone when it goes.
+
+use std::path::PathBuf;
+
+use super::{Call, Given, Token};
+use crate::config::EnvMap;
+use crate::config::env::{TOOL_SOCKET, TOOL_TOKEN};
+use crate::socket::{self, Answer, Ask, Client};
+
+/// The way to the coordinator, for one attempt.
+#[derive(Debug, Clone)]
+pub struct Way {
+    socket: PathBuf,
+    token: Token,
+}
+
+/// Why a call did not get through.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The socket does not work.
+    #[error(transparent)]
+    Socket(#[from] socket::Error),
+    /// The coordinator could not carry it out.
+    #[error("{0}")]
+    Failed(String),
+    /// There is no runtime to wait in.
+    #[error("cannot wait for an answer: {0}")]
+    Runtime(std::io::Error),
+}
+
+impl Way {
+    /// The way that an environment names, if it names one.
+    pub fn of(env: &EnvMap) -> Option<Self> {
+        Some(Self {
+            socket: TOOL_SOCKET.of(env)?.into(),
+            token: TOOL_TOKEN.of(env)?.to_owned().into(),
+        })
+    }
+
+    /// Uses a tool. What makes no sense is refused before it is sent.
+    ///
+    /// # Errors
+    /// When the coordinator is not there, or ends before it answers.
+    pub async fn call(&self, call: Call) -> Result<Given, Error> {
+        if let Err(senseless) = call.check() {
+            return Ok(Given::Refused(senseless.to_string()));
+        }
+        let mut client = Client::connect(&self.socket).await?;
+        let token = self.token.clone();
+        client.ask(&Ask::Tool { token, call }).await?;
+        match client.answer().await? {
+            Some(Answer::Tool(given)) => Ok(given),
+            Some(Answer::Failed(why)) => Err(Error::Failed(why)),
+            Some(other) => Err(socket::Error::Answer(format!("{other:?}")).into()),
+            None => Err(socket::Error::Gone.into()),
+        }
+    }
+
+    /// The same for a caller that has nothing else to do.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn call_and_wait(&self, call: Call) -> Result<Given, Error> {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(Error::Runtime)?
+            .block_on(self.call(call))
+    }
+}
