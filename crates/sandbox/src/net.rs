@@ -2,3 +2,4 @@
 //! bridge to it from inside.
 
 pub mod allow;
+pub mod proxy;

@@ -103,6 +103,15 @@ pub enum Host {
     Address(IpAddr),
 }
 
+impl Host {
+    /// Reads a host with or without a port, as it stands in a request.
+    pub(super) fn with_port(text: &str) -> Result<(Self, Option<u16>), Fault> {
+        let (host, port) = split(text)?;
+        let port = port.map(number).transpose()?;
+        Ok((host.parse()?, port.map(NonZeroU16::get)))
+    }
+}
+
 impl FromStr for Host {
     type Err = Fault;
 

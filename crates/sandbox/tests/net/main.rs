@@ -4,3 +4,6 @@
 
 mod allow;
 mod harness;
+mod life;
+mod relay;
+mod tunnel;
