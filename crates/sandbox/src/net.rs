@@ -2,4 +2,5 @@
 //! bridge to it from inside.
 
 pub mod allow;
+pub mod bridge;
 pub mod proxy;

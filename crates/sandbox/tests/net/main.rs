@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "all of it is tests, their helpers too")]
 
 mod allow;
+mod bridge;
 mod harness;
 mod life;
 mod relay;
