@@ -1,16 +1,16 @@
 //! Owns the control group of one run: made before its program is started, limited, asked what was hit, and removed
 //! with everything in it. It touches no group but the one of the name it is given.
 
+mod name;
 mod tree;
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use serde::{Deserialize, Serialize};
-
+pub use self::name::{BadName, GroupName};
 use self::tree::{
-    count, kill_each, members, move_into, own_pid, plain, read, remove_below, write, write_if_there,
+    count, kill_each, members, move_to, own_pid, plain, read, remove_below, write, write_if_there,
 };
 use super::means::{CpuOfV2, Means, V1, V2};
 use super::{Bound, CpuWeight, Limits};
@@ -20,34 +20,6 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(5);
 /// How groups within groups may be nested before it is taken for an attack.
 const DEEPEST: usize = 64;
-
-/// The name of a run's group. It begins with `turno-`, so that nothing else can be meant by it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct GroupName(String);
-
-/// What is no name of a group of ours.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no name for a group: `turno-`, then letters, digits, `-`, `_` and `.`, 200 at most")]
-pub struct BadName(String);
-
-impl TryFrom<String> for GroupName {
-    type Error = BadName;
-
-    fn try_from(name: String) -> Result<Self, BadName> {
-        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-        match name.strip_prefix("turno-") {
-            Some(rest) if !rest.is_empty() && rest.len() <= 200 && rest.chars().all(plain) => Ok(Self(name)),
-            Some(_) | None => Err(BadName(name)),
-        }
-    }
-}
-
-impl From<GroupName> for String {
-    fn from(name: GroupName) -> Self {
-        name.0
-    }
-}
 
 /// A step that the kernel refused.
 #[derive(Debug, thiserror::Error)]
@@ -148,14 +120,14 @@ impl Group {
     fn found(means: &Means, name: &GroupName) -> Option<Self> {
         let seats = match means {
             Means::CgroupV2(V2 { parent, own, cpu }) => Seats::V2 {
-                dir: parent.join(&name.0),
+                dir: parent.join(name),
                 back: own.clone(),
                 cpu: *cpu,
             },
             Means::CgroupV1(means) => Seats::V1 {
-                memory: means.memory.join(&name.0),
-                pids: means.pids.join(&name.0),
-                cpu: means.cpu.as_ref().map(|cpu| cpu.join(&name.0)),
+                memory: means.memory.join(name),
+                pids: means.pids.join(name),
+                cpu: means.cpu.as_ref().map(|cpu| cpu.join(name)),
                 means: means.clone(),
             },
             Means::Rlimits(_) => return None,
@@ -205,7 +177,7 @@ impl Group {
     /// When the kernel refuses; then call [`Group::leave`].
     pub fn join(&self) -> Result<(), Error> {
         for (dir, _) in self.seats.dirs() {
-            move_into(dir)?;
+            move_to(dir, own_pid())?;
         }
         Ok(())
     }
@@ -216,7 +188,7 @@ impl Group {
     /// When the kernel refuses: then this process shares the group's limits, and ends with it.
     pub fn leave(&self) -> Result<(), Error> {
         for (_, back) in self.seats.dirs() {
-            move_into(back)?;
+            move_to(back, own_pid())?;
         }
         Ok(())
     }
@@ -283,7 +255,27 @@ impl Group {
         self.clear()
     }
 
+    /// Moves whatever is in it to where this process is, and removes it: for a group that was nobody's run.
+    ///
+    /// # Errors
+    /// When something in it cannot be moved.
+    pub(super) fn dissolve(mut self) -> Result<(), Error> {
+        self.removed = Removed::Yes;
+        self.empty_by(|group| {
+            for (dir, back) in group.seats.dirs() {
+                for pid in members(dir, DEEPEST) {
+                    // It may end just now. What does not go keeps the group from being removed, which is told.
+                    let _gone: Result<(), Error> = move_to(back, pid);
+                }
+            }
+        })
+    }
+
     fn clear(&self) -> Result<(), Error> {
+        self.empty_by(Self::kill_all)
+    }
+
+    fn empty_by(&self, way: impl Fn(&Self)) -> Result<(), Error> {
         let begun = Instant::now();
         loop {
             let Err((dir, error)) = self.remove_dirs() else {
@@ -292,7 +284,7 @@ impl Group {
             if begun.elapsed() > PATIENCE {
                 return Err(failed("remove", &dir)(error));
             }
-            self.kill_all();
+            way(self);
             std::thread::sleep(PAUSE);
         }
     }
@@ -373,6 +365,7 @@ mod tests {
         group.join().unwrap();
         let child = Command::new("/bin/sh")
             .args(["-c", script])
+            .stdin(Stdio::piped())
             .stderr(Stdio::null())
             .stdout(Stdio::piped())
             .spawn();
@@ -490,6 +483,24 @@ mod tests {
     }
 
     #[test]
+    fn a_group_that_is_dissolved_lets_those_in_it_live() {
+        let _alone = crate::limits::tests::alone();
+        let Some(means) = groups("a dissolved group") else {
+            return;
+        };
+        let group = Group::make(&means, &name("dissolve"), &Limits::none())
+            .unwrap()
+            .unwrap();
+        let mut child = start_in(&group, "echo ready; read line; echo lives");
+        assert_eq!(members(group.seats.dirs()[0].0, 0).len(), 1);
+        let dirs: Vec<PathBuf> = group.seats.dirs().iter().map(|(d, _)| d.to_path_buf()).collect();
+        group.dissolve().unwrap();
+        assert!(!dirs.iter().any(|dir| dir.exists()));
+        drop(child.stdin.take());
+        assert!(child.wait_with_output().unwrap().stdout.ends_with(b"lives\n"));
+    }
+
+    #[test]
     fn a_group_that_is_let_go_is_removed_with_what_runs_in_it() {
         let _alone = crate::limits::tests::alone();
         let Some(means) = groups("a dropped group") else {
@@ -513,7 +524,7 @@ mod tests {
     fn a_group_of_version_2_is_killed_at_once() {
         let _alone = crate::limits::tests::alone();
         let own = Places::of_this_process().unwrap().own.get(UNIFIED).cloned();
-        let dir = own.as_ref().map(|own| own.join(name("v2").0));
+        let dir = own.as_ref().map(|own| own.join(name("v2")));
         let (Some(back), Some(dir)) = (own, dir) else {
             println!("SKIPPED: killing a group of version 2: it is not mounted");
             return;
@@ -600,21 +611,5 @@ mod tests {
             group.hits().is_err(),
             "a count that cannot be read is not a count of none"
         );
-    }
-
-    #[test]
-    fn a_name_means_nothing_but_a_group_of_ours() {
-        for bad in [
-            "",
-            "turno-",
-            "x",
-            "turno-a/b",
-            "turno-../x",
-            "system.slice",
-            "turno-ä",
-        ] {
-            assert!(GroupName::try_from(bad.to_owned()).is_err(), "{bad}");
-        }
-        assert!(GroupName::try_from("turno-1f-22.setup".to_owned()).is_ok());
     }
 }

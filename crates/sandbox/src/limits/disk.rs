@@ -409,6 +409,7 @@ mod tests {
         std::fs::create_dir_all(&below).unwrap();
         let roots = [below.clone(), dir.path().to_owned()];
         let mut ledger = begin(&roots, Bound::Unlimited, Bound::AtMost(10), &stopped);
+        assert_eq!(ledger.roots.len(), 1, "one lies in the other");
         for i in 0..10 {
             write(&below, &i.to_string(), 0);
             std::fs::hard_link(below.join(i.to_string()), dir.path().join(i.to_string())).unwrap();

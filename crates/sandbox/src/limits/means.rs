@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use nix::unistd::{AccessFlags, access};
 use serde::{Deserialize, Serialize};
@@ -69,8 +71,8 @@ pub struct WhyNot {
 }
 
 impl Means {
-    /// Finds out what holds here, by making a group, limiting it, going in, coming out and removing it. To be
-    /// called before anything is started: what is started meanwhile would be born into that group.
+    /// Finds out what holds here, by making a group, limiting it, going in, coming out and removing it. What is
+    /// started meanwhile is born in that group, and moved out of it with this process.
     pub fn probe() -> Self {
         let at = match Places::of_this_process() {
             Ok(at) => at,
@@ -131,7 +133,14 @@ impl Means {
 
 /// The means, if they work.
 fn tried(means: Means) -> Result<Means, String> {
-    let name = format!("turno-probe-{}", std::process::id());
+    // One process is in one place at a time.
+    static ONE: Mutex<()> = Mutex::new(());
+    let _alone = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    // A number alone is that of somebody else in another namespace.
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |d| d.as_nanos());
+    let name = format!("turno-probe-{}-{now}", std::process::id());
     let name = GroupName::try_from(name).map_err(|e| e.to_string())?;
     // Far from what anybody needs: this process goes on working inside.
     let limits = Limits {
@@ -146,7 +155,7 @@ fn tried(means: Means) -> Result<Means, String> {
         };
         let inside = group.join().and_then(|()| group.hits().map(|_| ()));
         let outside = group.leave();
-        let removed = group.remove();
+        let removed = group.dissolve();
         inside.and(outside).and(removed)
     };
     let outcome: Result<(), super::cgroup::Error> = attempt();
@@ -398,14 +407,17 @@ mod tests {
             means.words(),
             means.passed_over()
         );
-        let mine = format!("turno-probe-{}", std::process::id());
+        let mine = format!("turno-probe-{}-", std::process::id());
         let own = Places::of_this_process().unwrap().own;
-        for place in own.values() {
-            assert!(
-                !place.join(&mine).exists(),
-                "{} has a group left",
-                place.display()
-            );
+        for place in own.values().flat_map(|own| own.ancestors().take(2)) {
+            let left: Vec<_> = std::fs::read_dir(place)
+                .into_iter()
+                .flatten()
+                .flatten()
+                .map(|e| e.file_name())
+                .filter(|name| name.to_string_lossy().starts_with(&mine))
+                .collect();
+            assert!(left.is_empty(), "{}: {left:?}", place.display());
         }
         let text = serde_json::to_string(&means).unwrap();
         assert_eq!(serde_json::from_str::<Means>(&text).unwrap(), means);

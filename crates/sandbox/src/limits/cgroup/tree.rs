@@ -14,9 +14,9 @@ pub(super) fn own_pid() -> i32 {
     std::process::id().cast_signed()
 }
 
-pub(super) fn move_into(dir: &Path) -> Result<(), Error> {
+pub(super) fn move_to(dir: &Path, pid: i32) -> Result<(), Error> {
     let procs = dir.join("cgroup.procs");
-    write(&procs, &own_pid().to_string()).map_err(|e| Error {
+    write(&procs, &pid.to_string()).map_err(|e| Error {
         doing: "move to",
         ..e
     })
