@@ -4,6 +4,7 @@
 //! A process gets the environment its caller spells out and nothing else, and a process group of its own,
 //! which is killed as a whole.
 
+pub mod limited;
 pub mod supervised;
 pub mod supervisor;
 pub mod tree;

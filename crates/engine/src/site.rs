@@ -231,6 +231,7 @@ impl Site {
             grace_ms: GRACE_MS,
             limit_ms,
             output_cap: OUTPUT_CAP,
+            limits: None,
         };
         Supervised::start(Start {
             turno: &self.turno,

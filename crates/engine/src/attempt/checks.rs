@@ -283,6 +283,8 @@ fn verdict(end: Option<End>, check: &Check, dir: &Path) -> CheckVerdict {
         Some(End::TooMuchOutput) => CheckVerdict::Fail {
             extract: "it wrote more output than is kept".to_owned(),
         },
+        // It says nothing of the change: with more of the machine it might have passed.
+        Some(End::HitLimit(hit)) => CheckVerdict::CouldNotRun { why: hit.words() },
         Some(End::Stopped) => CheckVerdict::CouldNotRun {
             why: "it was stopped".to_owned(),
         },

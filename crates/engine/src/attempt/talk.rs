@@ -320,6 +320,7 @@ fn outside(end: Option<End>, ending: Ending, stderr: &str) -> Option<Failure> {
             Cause::Agent,
             "it said more than may be kept and was stopped",
         )),
+        (_, Some(End::HitLimit(hit))) => Some(Failure::new(Cause::Resources, hit.words())),
         (_, Some(End::TranscriptFailed(why))) => Some(Failure::new(
             Cause::Workspace,
             format!("what it said could not be written down: {why}"),

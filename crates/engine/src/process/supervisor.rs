@@ -20,6 +20,7 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, setsid};
 use serde::{Deserialize, Serialize};
 
+use super::limited::{LimitHit, LimitOrders, Limited};
 use super::tree::{self, Identity};
 
 /// How much is moved at once: what a pipe holds. Larger ones, with a larger pipe, gained nothing (measured).
@@ -43,6 +44,9 @@ pub struct Orders {
     pub limit_ms: u64,
     /// How many bytes of output are kept. A program that says more is stopped.
     pub output_cap: u64,
+    /// What it may use of the machine; nothing is limited without.
+    #[serde(default)]
+    pub limits: Option<LimitOrders>,
 }
 
 /// How the supervised program ended.
@@ -57,6 +61,8 @@ pub enum End {
     Stopped,
     /// It said more than may be kept.
     TooMuchOutput,
+    /// It used more of the machine than it may.
+    HitLimit(LimitHit),
     /// What it said could not be written down.
     TranscriptFailed(String),
     /// It could not be started.
@@ -109,7 +115,13 @@ pub fn supervise(dir: &Path) -> std::io::Result<ExitCode> {
         Identity::of(std::process::id().cast_signed()).ok_or_else(|| std::io::Error::other("no /proc"))?;
     write_whole(&dir.join(files::SUPERVISOR), &serde_json::to_vec(&me)?)?;
     let end = match Supervisor::start(dir, &orders) {
-        Ok(mut supervisor) => supervisor.watch(),
+        Ok(mut supervisor) => {
+            let end = supervisor.watch();
+            if let Err(error) = supervisor.limited.end() {
+                log(&format!("{error}\n"));
+            }
+            end
+        }
         Err(error) => End::NotStarted(error.to_string()),
     };
     write_whole(&dir.join(files::EXIT), &serde_json::to_vec(&end)?)?;
@@ -141,6 +153,7 @@ struct Supervisor {
     buffer: Vec<u8>,
     kept: u64,
     orders: Orders,
+    limited: Limited,
     limit: Instant,
     ladder: Ladder,
     /// Why it is stopped, if it is.
@@ -171,7 +184,8 @@ impl Supervisor {
         let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
         let open = |name| OpenOptions::new().create(true).append(true).open(dir.join(name));
         let (out, err) = (open(files::OUT)?, open(files::ERR)?);
-        let mut child = super::spawn_supervised(orders)?;
+        let limited = Limited::begin(orders.limits.as_ref())?;
+        let mut child = limited.born_inside(|| super::spawn_supervised(orders))?;
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         for fd in [stdout.as_ref().map(AsFd::as_fd), stderr.as_ref().map(AsFd::as_fd)]
             .into_iter()
@@ -193,6 +207,7 @@ impl Supervisor {
             buffer: vec![0; CHUNK],
             kept: 0,
             orders: orders.clone(),
+            limited,
             limit: Instant::now() + Duration::from_millis(orders.limit_ms),
             ladder: Ladder::Standing,
             verdict: None,
@@ -210,6 +225,11 @@ impl Supervisor {
             if self.exit.is_some() && !alone {
                 // The program is gone: whatever it left is not allowed to stay.
                 self.kill();
+            }
+            if !matches!(self.ladder, Ladder::Killing(_))
+                && let Some(hit) = self.limited.look()
+            {
+                self.stop_as(End::HitLimit(hit));
             }
             self.climb();
             if alone && !pumped {
@@ -231,9 +251,10 @@ impl Supervisor {
     }
 
     fn wait(&mut self) {
+        let looks = self.limited.next_look().unwrap_or(Duration::MAX);
         let until = match self.ladder {
-            Ladder::Standing => self.limit.saturating_duration_since(Instant::now()),
-            Ladder::Asked(kill_at) => kill_at.saturating_duration_since(Instant::now()),
+            Ladder::Standing => self.limit.saturating_duration_since(Instant::now()).min(looks),
+            Ladder::Asked(kill_at) => kill_at.saturating_duration_since(Instant::now()).min(looks),
             Ladder::Killing(_) => Duration::from_millis(5),
         };
         let millis = u16::try_from(until.as_millis().min(30_000))
@@ -335,7 +356,9 @@ impl Supervisor {
         if self.ladder == Ladder::Standing {
             self.verdict.get_or_insert(why);
             self.ladder = Ladder::Asked(Instant::now() + Duration::from_millis(self.orders.grace_ms));
-            tree::send(-self.child.as_raw(), Signal::SIGINT);
+            for pid in tree::askable(std::process::id().cast_signed()) {
+                tree::send(pid, Signal::SIGINT);
+            }
         }
     }
 
@@ -368,9 +391,18 @@ impl Supervisor {
             self.kill();
         }
         if let Ladder::Killing(_) = self.ladder {
+            self.limited.kill_all();
             for pid in tree::descendants(std::process::id().cast_signed()) {
                 tree::send(pid, Signal::SIGKILL);
             }
+        }
+    }
+
+    /// The program itself has ended. What it was refused is asked at once: killing what it left refuses more.
+    fn ended(&mut self, exit: ExitKind) {
+        self.exit = Some(exit);
+        if self.verdict.is_none() {
+            self.verdict = self.limited.at_end(exit).map(End::HitLimit);
         }
     }
 
@@ -379,10 +411,10 @@ impl Supervisor {
         loop {
             match waitpid(Pid::from_raw(-1), Some(WaitPidFlag::WNOHANG)) {
                 Ok(WaitStatus::Exited(pid, code)) if pid == self.child => {
-                    self.exit = Some(ExitKind::Code(code));
+                    self.ended(ExitKind::Code(code));
                 }
                 Ok(WaitStatus::Signaled(pid, signal, _)) if pid == self.child => {
-                    self.exit = Some(ExitKind::Signal(signal as i32));
+                    self.ended(ExitKind::Signal(signal as i32));
                 }
                 Ok(WaitStatus::StillAlive) => return false,
                 Ok(_) | Err(Errno::EINTR) => {}
@@ -401,7 +433,11 @@ enum Stream {
 /// Writes down, in the supervisor's own log, what could not be killed.
 fn name_who_stays() {
     let pids = tree::descendants(std::process::id().cast_signed());
-    let line = format!("these processes cannot be killed and stay: {pids:?}\n");
+    log(&format!("these processes cannot be killed and stay: {pids:?}\n"));
+}
+
+/// Writes a line into the supervisor's own log.
+fn log(line: &str) {
     if let Err(error) = std::io::stderr().write_all(line.as_bytes()) {
         tracing::warn!(%error, "the supervisor's log cannot be written");
     }
