@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 use turno_engine::process::limited::{LimitHit, LimitOrders};
-use turno_engine::process::supervised::read_end;
+use turno_engine::process::supervised::{end_supervisor, read_end};
 use turno_engine::process::supervisor::{End, ExitKind, Orders, files};
 use turno_engine::process::tree::{MARKER, marked};
 use turno_sandbox::limits::cgroup::GroupName;
@@ -162,6 +162,30 @@ fn what_a_failed_program_left_is_killed_without_being_blamed_for_it() {
         while [ \"$(ls | wc -l)\" -lt 40 ]; do :; done; exit 3";
     let end = Run::start(means, limits, script).end();
     assert_eq!(end, End::Exited(ExitKind::Code(3)));
+}
+
+#[test]
+fn the_group_of_a_supervisor_that_was_killed_is_removed_with_what_it_left() {
+    let Some(means) = groups("a killed supervisor") else {
+        return;
+    };
+    let mut run = Run::start(
+        means,
+        Limits::default_for_agents(None),
+        "echo >ready; exec sleep 300",
+    );
+    until("it runs", || run.dir.path().join("work/ready").exists());
+    run.supervisor.kill().unwrap();
+    run.supervisor.wait().unwrap();
+    let left = || groups_named(Path::new("/sys/fs/cgroup"), &run.marker, 6);
+    assert_ne!(left(), Vec::<PathBuf>::new());
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(end_supervisor(run.dir.path()));
+    assert_eq!(left(), Vec::<PathBuf>::new());
+    until("nothing runs", || marked(&run.marker).is_empty());
 }
 
 #[test]

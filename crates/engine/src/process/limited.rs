@@ -1,7 +1,7 @@
 //! Owns what a supervisor does about the limits of its run: it has the program born in a control group, looks now
 //! and then whether a limit was hit, and says at the end which one it was. It stops nobody: its supervisor does.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
@@ -11,7 +11,7 @@ use turno_sandbox::limits::disk::{DiskWatch, Over};
 use turno_sandbox::limits::means::Means;
 use turno_sandbox::limits::{Bound, Limits, bytes};
 
-use super::supervisor::ExitKind;
+use super::supervisor::{ExitKind, Orders, files};
 use super::tree;
 
 /// How often it looks.
@@ -93,6 +93,22 @@ impl LimitHit {
             }
             Self::Unknown { why } => format!("whether it kept to its limits cannot be seen: {why}"),
         }
+    }
+}
+
+/// Removes the control group of a run whose supervisor is dead, with whatever is left in it. One that ended in
+/// order has done it.
+pub(super) async fn discard_group(dir: &Path) {
+    let orders = std::fs::read(dir.join(files::ORDERS))
+        .ok()
+        .and_then(|bytes| serde_json::from_slice::<Orders>(&bytes).ok());
+    let Some(LimitOrders { means, group, .. }) = orders.and_then(|o| o.limits) else {
+        return;
+    };
+    match tokio::task::spawn_blocking(move || Group::discard(&means, &group)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::error!(%error, "a control group is left behind"),
+        Err(error) => tracing::error!(%error, "a control group may be left behind"),
     }
 }
 

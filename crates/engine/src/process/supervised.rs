@@ -10,6 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdin, ChildStdout};
 
 use super::Error;
+use super::limited::discard_group;
 use super::supervisor::{End, Orders, files, write_whole};
 use super::tree::{self, Identity, MARKER};
 
@@ -152,6 +153,7 @@ impl Supervised {
         let end = read_end(&self.dir);
         if end.is_none() {
             tree::kill_marked(&self.marker).await;
+            discard_group(&self.dir).await;
         }
         end
     }
@@ -171,9 +173,10 @@ pub async fn end_supervisor(dir: &Path) {
     supervisor.signal(Signal::SIGUSR1);
     for _ in 0..500 {
         if !supervisor.lives() {
-            return;
+            return discard_group(dir).await;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     supervisor.signal(Signal::SIGKILL);
+    discard_group(dir).await;
 }
