@@ -138,6 +138,7 @@ impl Stage<'_> {
                 grace_ms: 1000,
                 limit_ms: 600_000,
                 output_cap: u64::MAX,
+                limits: None,
             },
             env: BTreeMap::from([("PATH".to_owned(), std::env::var("PATH").unwrap())]),
             marker: "bench".to_owned(),
