@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use turno_core::ids::{CommitId, TreeId};
 
@@ -13,6 +13,10 @@ use crate::git::{
     self, Changed, Identity, Linked, Place, RawChange, TurnoRef, Worktree, parse_raw, parse_status,
 };
 use crate::process::End;
+
+/// No call looks into a repository inside the slot: git would run there what that one's configuration names, and a
+/// `.gitmodules` in the slot outweighs every setting but this flag. Nor is a broken one of those read then.
+const NOT_INSIDE: &str = "--ignore-submodules=dirty";
 
 /// Something that was found in a slot and kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,6 +84,7 @@ impl SlotPool {
             "-z",
             "--no-renames",
             "--untracked-files=all",
+            NOT_INSIDE,
             "--ignored=no",
         ];
         // Which directories had nothing new is kept in Turno's index with all of their times, of which a program
@@ -136,7 +141,7 @@ impl SlotPool {
         let of = |wanted: u8| {
             staged
                 .iter()
-                .filter(move |s| s.change == wanted && s.is_link == Linked::No)
+                .filter(move |s| s.change == wanted && s.is_link == Linked::No && is_plain(&s.path))
         };
 
         let unstaged = nul(of(b'D').map(|s| s.path.as_path()).filter(|p| there(p)));
@@ -181,9 +186,17 @@ impl SlotPool {
                     .await?
             }
         };
-        let diff = git(&["diff-index", "--cached", "--raw", "-z", "--no-renames", &known])
-            .bytes()
-            .await?;
+        let diff = git(&[
+            "diff-index",
+            "--cached",
+            "--raw",
+            "-z",
+            "--no-renames",
+            NOT_INSIDE,
+            &known,
+        ])
+        .bytes()
+        .await?;
         let links: Vec<_> = parse_raw(&diff)
             .into_iter()
             .filter(|s| s.is_link == Linked::Yes && s.was_link == Linked::No)
@@ -215,6 +228,7 @@ impl SlotPool {
             "-z",
             "--no-renames",
             "--untracked-files=all",
+            NOT_INSIDE,
         ];
         let call = self.repo().git(Place::Own(tree)).args(args);
         let changes = parse_status(&call.bytes().await?).map_err(|answer| git::Error::Answer {
@@ -258,6 +272,7 @@ impl SlotPool {
             "--raw",
             "-z",
             "--no-renames",
+            NOT_INSIDE,
             commit.as_str(),
         ];
         match self
@@ -385,6 +400,12 @@ pub(super) struct Looked {
     pub(super) head: Head,
     pub(super) strays: Vec<CommitId>,
     pub(super) changes: Vec<Changed>,
+}
+
+/// Whether a path leads to a file of the slot's. One forged entry would make git refuse the others too.
+fn is_plain(path: &Path) -> bool {
+    let plain = |c| matches!(c, Component::Normal(name) if !name.eq_ignore_ascii_case(".git"));
+    path.components().all(plain) && !path.as_os_str().is_empty()
 }
 
 /// A path without the slash that marks a nested repository.

@@ -8,6 +8,7 @@ mod collecting;
 mod landing;
 mod opening;
 mod overlay;
+mod planting;
 mod preparing;
 mod promoting;
 mod world;
