@@ -170,6 +170,7 @@ pub fn admit(state: &State, event: &Event) -> Result<(), Refused> {
         | Event::Noted { .. }
         | Event::SessionOpened { .. }
         | Event::Metered { .. }
+        | Event::Tampered { .. }
         | Event::AgentEnded { .. }
         | Event::ChecksEnded { .. }
         | Event::LandingEnded { .. }

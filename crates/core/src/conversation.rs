@@ -164,6 +164,7 @@ fn spoken(event: &Event, ask: Option<&Ask>) -> Option<(String, Vec<String>)> {
         | Event::Promoted { .. }
         | Event::SessionOpened { .. }
         | Event::Metered { .. }
+        | Event::Tampered { .. }
         | Event::TimePassed
         | Event::Restarted { .. } => None,
     }

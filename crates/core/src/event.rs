@@ -15,6 +15,7 @@ use crate::issue::IssueDraft;
 use crate::lesson::LessonEdit;
 use crate::outcome::{LessonDraft, Outcome, Proposed};
 use crate::shift::{IssueAtStart, Scope};
+use crate::tampering::Tampering;
 use crate::task::{ConflictHunk, Said};
 use crate::units::{MicroUsd, Spend};
 
@@ -242,6 +243,13 @@ pub enum Event {
         /// So far.
         spend: Spend,
     },
+    /// The repository is not as it was before an agent ran, and Turno did not change it.
+    Tampered {
+        /// While which attempt ran.
+        attempt: AttemptId,
+        /// What is different; at most a hundred.
+        what: Vec<Tampering>,
+    },
     /// An agent's process and all its descendants are gone.
     AgentEnded {
         /// Which.
@@ -300,6 +308,7 @@ impl Event {
             | Self::DecisionAsked { attempt, .. }
             | Self::TaskProposed { attempt, .. }
             | Self::Noted { attempt, .. }
+            | Self::Tampered { attempt, .. }
             | Self::AttemptFailed { attempt, .. } => Some(*attempt),
             Self::ConfigLoaded { .. }
             | Self::IssueAdded { .. }

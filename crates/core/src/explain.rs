@@ -77,9 +77,13 @@ pub fn explain<'a>(records: impl IntoIterator<Item = &'a Record>, task: TaskId) 
                 format!("for another task, {}", event_phrase(&record.event))
             },
             so,
-            evidence: became
-                .filter(|_| about)
-                .map_or_else(Vec::new, |t| evidence(&t.stage)),
+            evidence: if let Event::Tampered { what, .. } = &record.event {
+                what.iter().map(ToString::to_string).collect()
+            } else {
+                became
+                    .filter(|_| about)
+                    .map_or_else(Vec::new, |t| evidence(&t.stage))
+            },
         });
     }
     lines
@@ -159,6 +163,17 @@ pub fn event_phrase(event: &Event) -> String {
         }
         Event::SessionOpened { attempt, session } => format!("{attempt} opened session {session}"),
         Event::Metered { attempt, spend } => format!("{attempt} has spent {}", spend.cost),
+        Event::Tampered { attempt, what } => {
+            let first = what.first().map(ToString::to_string).unwrap_or_default();
+            let more = match what.len() {
+                0 | 1 => String::new(),
+                n => format!(" (and {} more: turno log --json)", n - 1),
+            };
+            format!(
+                "the repository changed while {attempt} ran: {}{more}",
+                first_line(&first)
+            )
+        }
         Event::AgentEnded {
             attempt,
             end,

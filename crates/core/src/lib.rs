@@ -26,6 +26,7 @@ pub mod record;
 pub mod shift;
 pub mod state;
 pub mod step;
+pub mod tampering;
 pub mod task;
 pub mod units;
 pub mod view;

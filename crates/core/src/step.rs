@@ -116,7 +116,8 @@ impl Turn<'_> {
             } => self.checks_ended(*attempt, report, without.as_ref()),
             Event::LandingEnded { attempt, end } => self.landing_ended(*attempt, end),
             Event::AttemptFailed { attempt, failure } => self.attempt_failed(*attempt, failure),
-            Event::TimePassed => {}
+            // For people: what could be put back was, and what follows for the task its own end says.
+            Event::Tampered { .. } | Event::TimePassed => {}
             Event::Restarted { lost } => self.restarted(lost),
         }
     }

@@ -8,6 +8,9 @@
 mod claim;
 mod conflict;
 mod create;
+mod guard;
+mod guarded;
+mod ledger;
 mod merge;
 mod message;
 mod names;
@@ -29,6 +32,7 @@ use turno_core::ids::CommitId;
 pub use claim::{Claim, Claimed};
 pub(crate) use conflict::hunks;
 pub use create::create;
+pub use guard::{Guard, Watch};
 pub(crate) use merge::MergedHeads;
 pub use message::{CommitMessage, Trailers};
 pub(crate) use message::{carries, with_trailers};
@@ -177,6 +181,14 @@ pub enum Error {
         /// What it said, shortened.
         answer: String,
     },
+    /// Files of the repository cannot be read.
+    #[error("cannot read what is in {}: {source}", path.display())]
+    Files {
+        /// In which directory.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// git did not come to an end of its own.
     #[error(transparent)]
     Process(#[from] process::Error),
@@ -228,6 +240,8 @@ struct Inner {
     surroundings: Surroundings,
     /// Held by every call that changes what all worktrees share.
     gate: Mutex<()>,
+    /// What Turno itself moved, so that a guard can tell it from what others moved.
+    ledger: ledger::Ledger,
 }
 
 impl Repo {
@@ -254,6 +268,7 @@ impl Repo {
             common_dir: absolute(repo.commondir()),
             surroundings,
             gate: Mutex::new(()),
+            ledger: ledger::Ledger::default(),
         };
         let opened = Self {
             inner: Arc::new(inner),
@@ -270,6 +285,15 @@ impl Repo {
     /// What all worktrees share.
     pub(crate) fn common_dir(&self) -> &Path {
         &self.inner.common_dir
+    }
+
+    /// The git directory of the checkout it was opened from.
+    fn user_git_dir(&self) -> &Path {
+        &self.inner.git_dir
+    }
+
+    fn ledger(&self) -> &ledger::Ledger {
+        &self.inner.ledger
     }
 
     /// Waits until nobody else changes what all worktrees share.

@@ -146,6 +146,18 @@ impl SlotPool {
         &self.inner.repo
     }
 
+    /// A guard on the repository, to be taken before an attempt and settled after it, before anything else is done.
+    ///
+    /// # Errors
+    /// When the repository cannot be read.
+    pub async fn guard(&self) -> Result<git::Guard, Error> {
+        let watch = git::Watch {
+            slots: self.inner.dir.clone(),
+            aside: self.inner.dir.join("aside"),
+        };
+        Ok(git::Guard::take(self.repo(), watch).await?)
+    }
+
     /// Where a place's files are, or will be.
     pub fn path(&self, place: SlotPlace) -> PathBuf {
         self.inner.dir.join(place.dir_name())

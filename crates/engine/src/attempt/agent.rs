@@ -12,13 +12,14 @@ use turno_core::failure::{Cause, Failure};
 use turno_core::ids::{AgentName, PersonaName};
 use turno_core::outcome::Outcome;
 use turno_core::persona::{Access, Persona};
+use turno_core::tampering::Tampering;
 use turno_core::units::{CostBasis, MicroUsd, Spend};
 
 use super::talk::{self, Heard};
 use super::{not_ready, stopped, told_to_stop, workspace};
 use crate::config::AgentSetup;
 use crate::config::env::{TOOL_SOCKET, TOOL_TOKEN};
-use crate::git::{CommitMessage, Trailers, TurnoRef};
+use crate::git::{CommitMessage, Guard, Trailers, TurnoRef};
 use crate::live::Doing;
 use crate::process::supervisor::files;
 use crate::prompt::{self, Extras, house_rules};
@@ -108,6 +109,10 @@ pub(crate) async fn agent(site: &Site, start: AgentStart, mouth: Mouth, mut ear:
         Ok(job) => job,
         Err(failure) => return mouth.fail(failure),
     };
+    let guard = match ground.pool.guard().await {
+        Ok(guard) => guard,
+        Err(error) => return mouth.fail(workspace(error)),
+    };
     let heard = match launch(site, &start, dialect, setup, &job, &dir) {
         Ok(launch) => talk::talk(site, &start, dialect, &job, launch, &dir, &mouth, ear).await,
         Err(failure) => Heard {
@@ -119,7 +124,12 @@ pub(crate) async fn agent(site: &Site, start: AgentStart, mouth: Mouth, mut ear:
     let spend = settled(dialect, &heard);
     site.live
         .say(start.attempt, Doing::Step("keeping what it left".to_owned()));
-    let (end, left) = match left_behind(site, ground, &start, &heard.end, spend.cost).await {
+    // Before any call of git's: what was planted in its configuration must not be obeyed.
+    let kept = match settle(&guard, &mouth).await {
+        Ok(()) => left_behind(site, ground, &start, &heard.end, spend.cost).await,
+        Err(error) => Err(error),
+    };
+    let (end, left) = match kept {
         Ok(left) => (heard.end, left),
         // The slot is as it was left; its next use salvages it. What it cost is booked all the same.
         Err(error) => (AgentEnd::Failed(workspace(error)), LeftBehind::Nothing),
@@ -318,6 +328,16 @@ fn identity(start: &AgentStart) -> BTreeMap<String, String> {
     .into_iter()
     .map(|(n, v)| (n.to_owned(), v.to_owned()))
     .collect()
+}
+
+/// Holds the repository against what it was before, and tells what is different.
+async fn settle(guard: &Guard, mouth: &Mouth) -> Result<(), crate::slots::Error> {
+    let found = guard.settle().await?;
+    if !found.is_empty() {
+        tracing::warn!(attempt = %mouth.attempt(), ?found, "the repository changed while it ran");
+        mouth.tampered(Tampering::bounded(found));
+    }
+    Ok(())
 }
 
 /// Makes a writer's work a commit; holds a reader's slot against what it was given.

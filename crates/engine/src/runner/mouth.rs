@@ -10,6 +10,7 @@ use turno_core::decision::{Question, Reply};
 use turno_core::event::Event;
 use turno_core::failure::Failure;
 use turno_core::ids::{AttemptId, SessionId};
+use turno_core::tampering::Tampering;
 use turno_core::task::StopWhy;
 use turno_core::units::Spend;
 
@@ -375,6 +376,11 @@ impl Mouth {
     pub(crate) fn spent(&self, spend: Spend) {
         let attempt = self.attempt;
         self.shared.tell(Event::Metered { attempt, spend });
+    }
+
+    pub(crate) fn tampered(&self, what: Vec<Tampering>) {
+        let attempt = self.attempt;
+        self.shared.tell(Event::Tampered { attempt, what });
     }
 
     /// A token for its tools.

@@ -5,6 +5,7 @@
 
 mod claiming;
 mod collecting;
+mod guarding;
 mod landing;
 mod opening;
 mod overlay;
