@@ -10,7 +10,9 @@ mod conflict;
 mod create;
 mod guard;
 mod guarded;
+mod import;
 mod ledger;
+mod lend;
 mod merge;
 mod message;
 mod names;
@@ -33,6 +35,8 @@ pub use claim::{Claim, Claimed};
 pub(crate) use conflict::hunks;
 pub use create::create;
 pub use guard::{Guard, Watch};
+pub(crate) use import::{Foreign, Imported};
+pub(crate) use lend::{alternates, path_list};
 pub(crate) use merge::MergedHeads;
 pub use message::{CommitMessage, Trailers};
 pub(crate) use message::{carries, with_trailers};
@@ -367,6 +371,11 @@ impl GitCall<'_> {
 
     pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.env.push((name.into(), value.as_ref().to_owned()));
+        self
+    }
+
+    pub(crate) fn input_from(mut self, input: Input) -> Self {
+        self.input = input;
         self
     }
 

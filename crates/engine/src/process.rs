@@ -33,6 +33,8 @@ pub(crate) enum Input {
     Nothing,
     /// These bytes, then the end.
     Bytes(Vec<u8>),
+    /// All of a file.
+    File(PathBuf),
 }
 
 /// A short helper program to run to its end.
@@ -190,25 +192,28 @@ pub(crate) async fn run_to_end(call: Call, limit: Duration) -> Result<Finished, 
 }
 
 fn spawn(call: &Call, program: &str) -> Result<Child, Error> {
+    let not_started = |source| Error::NotStarted {
+        program: program.to_owned(),
+        cwd: call.cwd.clone(),
+        source,
+    };
+    let stdin = match &call.input {
+        Input::Nothing => Stdio::null(),
+        Input::Bytes(_) => Stdio::piped(),
+        Input::File(path) => std::fs::File::open(path).map_err(not_started)?.into(),
+    };
     Command::new(&call.program)
         .args(&call.args)
         .current_dir(&call.cwd)
         .env_clear()
         .envs(call.env.iter().map(|(k, v)| (k, v)))
-        .stdin(match call.input {
-            Input::Nothing => Stdio::null(),
-            Input::Bytes(_) => Stdio::piped(),
-        })
+        .stdin(stdin)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0)
         .kill_on_drop(true)
         .spawn()
-        .map_err(|source| Error::NotStarted {
-            program: program.to_owned(),
-            cwd: call.cwd.clone(),
-            source,
-        })
+        .map_err(not_started)
 }
 
 fn group_of(child: &Child) -> Pid {

@@ -8,10 +8,12 @@
 
 mod collect;
 mod files;
+mod lend;
 mod overlay;
 mod prepare;
 mod salvage;
 mod seat;
+mod taking;
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -24,8 +26,10 @@ use turno_core::ids::{CommitId, SlotId};
 use crate::git::{self, Repo, Worktree};
 
 pub use collect::{Collected, Inspected};
+pub use lend::{Cover, How, Lent};
 pub use prepare::Prepared;
 pub use salvage::{LeftOut, LeftOutWhy, Salvaged};
+pub use taking::{Brought, Odd, TakenBack};
 
 /// One place of the pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -7,6 +7,7 @@ mod claiming;
 mod collecting;
 mod guarding;
 mod landing;
+mod lending;
 mod opening;
 mod overlay;
 mod planting;
