@@ -9,10 +9,12 @@
 mod collect;
 mod files;
 mod lend;
+mod links;
 mod overlay;
 mod prepare;
 mod salvage;
 mod seat;
+mod sorting;
 mod taking;
 
 use std::collections::BTreeMap;

@@ -100,9 +100,9 @@ impl Repo {
             };
             // A name alone means yes.
             let (name, value) = entry.split_once('\n').unwrap_or((entry, "true"));
-            if LENT.contains(&name) || name.starts_with("extensions.") && name != NOT_LENT {
-                set(name, value)?;
-            } else if is_harmless(entry.as_bytes()) && !name.ends_with(".description") {
+            let of_a_branch = is_harmless(entry.as_bytes()) && !name.ends_with(".description");
+            let extension = name.starts_with("extensions.") && name != NOT_LENT;
+            if LENT.contains(&name) || extension || of_a_branch {
                 set(name, value)?;
             } else if let Some((remote, variable)) = inside(name, "remote.") {
                 match variable {

@@ -151,6 +151,7 @@ impl SlotPool {
                 .done()
                 .await?;
         }
+        let links = self.take_links_out(tree).await?;
         let mut left_out = Vec::new();
         let add = git(&["add", "-A", "--ignore-errors"]);
         let finished = add.finish().await?;
@@ -177,6 +178,7 @@ impl SlotPool {
                 tracing::warn!(error = %call.failure(&finished), "not all that was staged in a slot could be added");
             }
         }
+        self.put_links_back(tree, links).await?;
         let known = match known_links {
             Some(commit) => commit.to_string(),
             None => {

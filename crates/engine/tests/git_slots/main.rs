@@ -6,6 +6,7 @@
 mod claiming;
 mod collecting;
 mod guarding;
+mod hostile;
 mod landing;
 mod lending;
 mod opening;

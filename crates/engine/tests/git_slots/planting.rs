@@ -268,6 +268,47 @@ async fn a_submodule_of_the_projects_own() {
     planted.use_it().await;
 }
 
+/// Its directory is empty in a slot, and it is no change of anybody's.
+#[rstest]
+#[case::as_it_was(&[], Some("160000"))]
+#[case::removed(&["nested"], None)]
+#[tokio::test]
+async fn a_submodule_that_nobody_fetched_stays(#[case] removed: &[&str], #[case] mode: Option<&str>) {
+    let planted = Planted::new().await;
+    let world = &planted.world;
+    let id = planted.first.as_str();
+    world.git_in(
+        &planted.slot,
+        &[
+            "update-index",
+            "--add",
+            "--cacheinfo",
+            &format!("160000,{id},nested"),
+        ],
+    );
+    world.git_in(&planted.slot, &["commit", "-q", "-m", "with a link"]);
+    let first: CommitId = world
+        .git_in(&planted.slot, &["rev-parse", "HEAD"])
+        .parse()
+        .unwrap();
+    world.user(&["branch", "linked", first.as_str()]);
+    let slot = world.pool.prepare(S1, &first).await.unwrap().path;
+    assert!(slot.join("nested").is_dir());
+    fs::write(slot.join("work.txt"), "work").unwrap();
+    for name in removed {
+        fs::remove_dir(slot.join(name)).unwrap();
+    }
+    let branch = TurnoRef::task(task(), 1);
+    world
+        .pool
+        .collect(S1, &first, None, &branch, &message(5))
+        .await
+        .unwrap();
+    let listed = world.user(&["ls-tree", branch.full(), "nested", "work.txt"]);
+    assert!(listed.contains("work.txt"));
+    assert_eq!(listed.contains("160000"), mode.is_some(), "{listed}");
+}
+
 #[tokio::test]
 async fn what_lies_beside_the_worktrees_head() {
     let planted = Planted::new().await;
