@@ -16,4 +16,5 @@ mod real_team;
 mod repos;
 mod safety;
 mod shift;
+mod tampering;
 mod tools;
