@@ -180,6 +180,39 @@ async fn another_object_under_a_known_name_changes_nothing() {
     loan.world.user(&["fsck", "--strict", "--no-dangling"]);
 }
 
+/// An older commit of the project's is forged, so that what is missing seems to be there already.
+#[tokio::test]
+async fn a_forged_ancestor_hides_nothing_that_is_missing() {
+    let world = World::clean();
+    let older = world.id("main");
+    world.user(&["commit", "-q", "--allow-empty", "-m", "newer"]);
+    // A tree that somebody left in the repository without its file.
+    fs::write(world.root().join("lost"), "lost\n").unwrap();
+    let blob = world.user(&["hash-object", "-w", "../lost"]);
+    let index = world.root().join("lost-index");
+    let at = |args: &str| format!("GIT_INDEX_FILE='{}' git {args}", index.display());
+    let script = format!(
+        "{} && {}",
+        at(&format!("update-index --add --cacheinfo 100644,{blob},lost")),
+        at("write-tree")
+    );
+    let alias = format!("alias.x=!{script}");
+    let tree = world.user(&["-c", &alias, "x"]);
+    fs::remove_file(loose(&world.top().join(".git/objects"), &blob)).unwrap();
+
+    let loan = Loan::of(world).await;
+    let who = "author A <a@b> 1 +0000\ncommitter A <a@b> 1 +0000\n\nx\n";
+    let forged = loan.plant("commit", format!("tree {tree}\n{who}").as_bytes());
+    let mine = loan.plant("commit", format!("tree {tree}\nparent {older}\n{who}").as_bytes());
+    let objects = loan.private("objects");
+    let place = loose(&objects, older.as_str());
+    fs::create_dir_all(place.parent().unwrap()).unwrap();
+    fs::copy(loose(&objects, &forged), place).unwrap();
+    fs::write(loan.private("git/HEAD"), format!("{mine}\n")).unwrap();
+    refused(&loan.back().await);
+    assert_eq!(loan.collect().await.left, LeftBehind::Nothing);
+}
+
 #[tokio::test]
 async fn a_spoiled_pack_is_refused() {
     let loan = Loan::new().await;
