@@ -45,7 +45,7 @@ fn code(path: &Path) -> String {
 }
 
 /// What only some files may name.
-const OWNERS: [(&str, &[&str]); 10] = [
+const OWNERS: [(&str, &[&str]); 11] = [
     ("sled::", &["crates/engine/src/store/index.rs"]),
     ("git2::", &["crates/engine/src/git.rs", "crates/engine/src/git/"]),
     ("process::Command", &["crates/engine/src/process.rs"]),
@@ -55,6 +55,13 @@ const OWNERS: [(&str, &[&str]); 10] = [
     (
         "rmcp::",
         &["crates/engine/src/tools.rs", "crates/engine/src/tools/"],
+    ),
+    (
+        "regex::",
+        &[
+            "crates/engine/src/change/secrets.rs",
+            "crates/engine/src/change/tests.rs",
+        ],
     ),
     ("UnixListener", &["crates/engine/src/socket.rs"]),
     ("indicatif::", &["crates/cli/screen.rs"]),

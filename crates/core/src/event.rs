@@ -8,6 +8,7 @@ use crate::check::{CheckReport, LogRef};
 use crate::config::Config;
 use crate::decision::Question;
 use crate::failure::Failure;
+use crate::guard::Guarded;
 use crate::ids::{
     AttemptId, CommitId, DecisionId, IssueId, LessonId, PolicyName, RepoName, SessionId, TaskId, TreeId,
 };
@@ -65,6 +66,9 @@ pub enum LeftBehind {
         /// The paths that differ from the commit it is compared with.
         #[serde(default)]
         paths: BTreeSet<String>,
+        /// What was found about the whole of the change, from the commit that the work began from.
+        #[serde(default)]
+        guards: Vec<Guarded>,
     },
 }
 

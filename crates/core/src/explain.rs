@@ -325,6 +325,7 @@ fn evidence(stage: &Stage) -> Vec<String> {
         | Because::TestsPassAlready
         | Because::Answered { .. } => Vec::new(),
         Because::OutOfBounds { paths, .. } => paths.iter().cloned().collect(),
+        Because::Guarded { found, .. } => found.iter().map(ToString::to_string).collect(),
         Because::ChecksFailed { failing } | Because::MakePass { failing, .. } => failing
             .iter()
             .map(|r| match &r.verdict {

@@ -15,6 +15,7 @@ pub mod event;
 pub mod explain;
 pub mod failure;
 pub mod globs;
+pub mod guard;
 pub mod ids;
 pub mod issue;
 pub mod lesson;

@@ -10,6 +10,7 @@ mod contest;
 mod deciding;
 mod expire;
 mod fill;
+mod guarding;
 mod intake;
 mod joining;
 mod landing;
@@ -123,8 +124,11 @@ impl Turn<'_> {
 
     /// What follows for tasks and issues from where the others are.
     fn advance(&mut self) {
+        // Before the rest: what waits for a person makes no group of a batch wait.
+        self.guard_landings();
         self.waves();
         self.contests();
+        self.guard_landings();
         self.unblock();
         self.lead();
     }

@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::decision::Decision;
+use crate::guard::GuardedBy;
 use crate::ids::{AgentName, AttemptId, IssueId, PersonaName, PolicyName, RepoName, ShiftId, SlotId, TaskId};
 use crate::issue::{IssueStage, Priority, Proposal};
 use crate::shift::ShiftStage;
@@ -408,6 +409,14 @@ fn because_phrase(because: &Because) -> String {
                 Bounds::TestsOnly => "what is no test",
             };
             format!(", to undo changes of {rule}: {}", names.join(", "))
+        }
+        Because::Guarded { found, by, .. } => {
+            let names: Vec<_> = found.iter().take(3).map(crate::guard::Guarded::place).collect();
+            let who = match by {
+                GuardedBy::Policy => "the policy refuses",
+                GuardedBy::Person { .. } => "a person sent back",
+            };
+            format!(", to undo what {who}: {}", names.join(", "))
         }
         Because::Answered { decision } => format!(", with the answer to {decision}"),
     }

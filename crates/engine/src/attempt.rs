@@ -6,7 +6,7 @@ mod checks;
 mod landing;
 mod talk;
 
-pub(crate) use agent::{agent, branch_of, message_of};
+pub(crate) use agent::{agent, begun, branch_of, message_of};
 pub(crate) use checks::checks;
 pub(crate) use landing::landing;
 

@@ -15,6 +15,7 @@ mod promote;
 mod read;
 mod retire;
 mod status;
+mod survey;
 mod write;
 
 use std::collections::BTreeMap;

@@ -3,6 +3,7 @@
 
 mod attempt;
 pub mod bridge;
+mod change;
 pub mod config;
 pub mod detect;
 pub mod git;

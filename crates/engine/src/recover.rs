@@ -8,7 +8,7 @@ use turno_core::failure::{Cause, Failure};
 use turno_core::persona::Access;
 use turno_core::units::Spend;
 
-use crate::attempt::{branch_of, clear, message_of};
+use crate::attempt::{begun, branch_of, clear, message_of};
 use crate::replay;
 use crate::site::{self, Site};
 use crate::slots::SlotPlace;
@@ -58,8 +58,9 @@ async fn keep(site: &Site, start: &AgentStart, spend: Spend) -> LeftBehind {
     let place = SlotPlace::Slot(start.slot);
     let collected = async {
         let pool = &site.ground(&start.repo)?.pool;
-        let (branch, since) = (branch_of(start), start.since.as_ref());
-        let collected = pool.collect(place, &start.from, since, &branch, &message).await?;
+        let collected = pool
+            .collect(place, begun(start), &branch_of(start), &message)
+            .await?;
         Ok::<_, site::Error>(collected.left)
     };
     match collected.await {

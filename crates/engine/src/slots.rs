@@ -23,7 +23,7 @@ use turno_core::ids::{CommitId, SlotId};
 
 use crate::git::{self, Repo, Worktree};
 
-pub use collect::{Collected, Inspected};
+pub use collect::{Begun, Collected, Inspected};
 pub use prepare::Prepared;
 pub use salvage::{LeftOut, LeftOutWhy, Salvaged};
 

@@ -37,6 +37,7 @@ pub(crate) fn left(digit: &str) -> LeftBehind {
         commit: commit(digit),
         tree: tree(digit),
         paths: ["src/lib.rs".to_owned()].into(),
+        guards: vec![],
     }
 }
 

@@ -3,6 +3,7 @@
 use turno_core::check::{Check, LogRef};
 use turno_core::config::{AgentLimits, Config, Repo};
 use turno_core::failure::Cause;
+use turno_core::guard::{GuardKind, GuardRule};
 use turno_core::ids::IssueId;
 use turno_core::issue::{IssueDraft, Item, Items, Priority, Split};
 use turno_core::persona::{AtOnce, Effort, Model, Persona, Role, Tools};
@@ -106,6 +107,9 @@ pub(crate) fn config(plan: &Plan, rng: &mut Rng) -> Config {
     };
     if plan.faults.contains(&Fault::Protected) {
         policy.protected = vec!["ci/**".to_owned()];
+    }
+    if plan.faults.contains(&Fault::Guarded) {
+        policy.guards = [(GuardKind::Unseen, GuardRule::Allow)].into();
     }
     let accept = rng.pick(&[AcceptRule::Off, AcceptRule::Author, AcceptRule::Team]);
     match plan.mode {

@@ -24,7 +24,7 @@ use crate::process::supervisor::files;
 use crate::prompt::{self, Extras, house_rules};
 use crate::runner::mouth::{Ear, Mouth, Pass};
 use crate::site::{Ground, Site};
-use crate::slots::{Inspected, Salvaged, SlotPlace};
+use crate::slots::{Begun, Inspected, Salvaged, SlotPlace};
 use crate::tools;
 use crate::transcript::log_ref;
 
@@ -320,6 +320,15 @@ fn identity(start: &AgentStart) -> BTreeMap<String, String> {
     .collect()
 }
 
+/// Where an attempt began, for what it leaves.
+pub(crate) fn begun(start: &AgentStart) -> Begun<'_> {
+    Begun {
+        from: &start.from,
+        since: start.since.as_ref(),
+        survey: start.survey.as_ref(),
+    }
+}
+
 /// Makes a writer's work a commit; holds a reader's slot against what it was given.
 async fn left_behind(
     site: &Site,
@@ -334,13 +343,7 @@ async fn left_behind(
             let message = message_of(start, end, cost);
             let collected = ground
                 .pool
-                .collect(
-                    place,
-                    &start.from,
-                    start.since.as_ref(),
-                    &branch_of(start),
-                    &message,
-                )
+                .collect(place, begun(start), &branch_of(start), &message)
                 .await?;
             for out in &collected.left_out {
                 site.live.say(
@@ -364,6 +367,7 @@ async fn left_behind(
                     commit,
                     tree,
                     paths: files.into_iter().collect(),
+                    guards: Vec::new(),
                 })
             }
         },

@@ -158,6 +158,71 @@ pub const POLICY: Schema = Schema(&[
         "protected",
         "globs of the paths whose change needs a reviewer's explicit approval",
     ),
+    key("big_file_bytes", "bytes over which a new or changed file is big"),
+    key(
+        "guards.paths",
+        "rule for the paths of `protected`: allow, reviewer, person or refuse",
+    ),
+    key(
+        "guards.ci",
+        "rule for what a CI service runs: allow, reviewer, person or refuse",
+    ),
+    key(
+        "guards.hooks",
+        "rule for what runs by itself on a person's machine: allow, reviewer, person or refuse",
+    ),
+    key(
+        "guards.lockfiles",
+        "rule for the versions of dependencies: allow, reviewer, person or refuse",
+    ),
+    key(
+        "guards.check-settings",
+        "rule for the settings of linters, formatters and test runners: allow, reviewer, person or refuse",
+    ),
+    key(
+        "guards.licence",
+        "rule for licences and notices: allow, reviewer, person or refuse",
+    ),
+    key(
+        "guards.agent-files",
+        "rule for what agents and Turno are told: allow, reviewer, person or refuse",
+    ),
+    key(
+        "guards.tests",
+        "rule for tests deleted or switched off: allow, reviewer, person or refuse",
+    ),
+    key(
+        "guards.binaries",
+        "rule for files that are not text: allow, reviewer, person or refuse",
+    ),
+    key(
+        "guards.big-files",
+        "rule for files over big_file_bytes: allow, reviewer, person or refuse",
+    ),
+    key(
+        "guards.secrets",
+        "rule for keys and tokens: allow, reviewer, person or refuse",
+    ),
+    key(
+        "guards.links",
+        "rule for symbolic links that lead out of the repository: allow, reviewer, person or refuse",
+    ),
+    key(
+        "guards.submodules",
+        "rule for submodules: allow, reviewer, person or refuse",
+    ),
+    key(
+        "guards.executables",
+        "rule for files that may be executed and could not before: allow, reviewer, person or refuse",
+    ),
+    key(
+        "guards.hidden-text",
+        "rule for characters that nobody sees or that change the order of text: allow, reviewer, person or refuse",
+    ),
+    key(
+        "guards.unseen",
+        "rule for what could not be looked at: allow, reviewer, person or refuse",
+    ),
     key("accept", "who says that an issue is done: off, author or team"),
     key(
         "overlap",

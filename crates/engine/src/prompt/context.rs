@@ -5,6 +5,7 @@
 use serde_json::{Value, json};
 use turno_core::brief::{Ask, Brief, CandidateBrief, ProposalBrief, Standing, TaskLine, proof_results};
 use turno_core::check::{CheckResult, CheckVerdict};
+use turno_core::guard::{Guarded, GuardedBy};
 use turno_core::outcome::{Finding, LessonDraft, Severity, Verdict};
 use turno_core::persona::{Access, Persona};
 use turno_core::policy::NewTestsRule;
@@ -67,7 +68,7 @@ pub(super) fn build(persona: &Persona, brief: &Brief, extras: &Extras) -> Value 
 fn ask(ask: &Ask) -> Value {
     let mut all = json!({
         "kind": "", "checks": [], "because": because(&Because::New), "commit": "", "base": "", "results": [],
-        "earlier": [], "protected": [], "rule": "", "candidates": [], "room": 0, "tasks": [], "proposals": [],
+        "earlier": [], "protected": [], "guards": [], "rule": "", "candidates": [], "room": 0, "tasks": [], "proposals": [],
         "trial": { "kind": "untried", "by": "", "findings": [] },
     });
     match ask {
@@ -138,6 +139,7 @@ fn ask(ask: &Ask) -> Value {
             proof,
             earlier,
             protected,
+            guards,
         } => {
             all["kind"] = json!("review");
             all["commit"] = json!(commit);
@@ -145,6 +147,7 @@ fn ask(ask: &Ask) -> Value {
             all["results"] = proof_results(proof).iter().map(result).collect();
             all["earlier"] = findings(earlier);
             all["protected"] = json!(lines(protected));
+            all["guards"] = guards.iter().map(guarded).collect();
         }
     }
     all
@@ -161,6 +164,7 @@ pub(super) fn is_tests_first(because: &Because) -> bool {
         | Because::Conflict { .. }
         | Because::MakePass { .. }
         | Because::OutOfBounds { .. }
+        | Because::Guarded { .. }
         | Because::Answered { .. } => false,
     }
 }
@@ -169,6 +173,7 @@ fn because(because: &Because) -> Value {
     let mut all = json!({
         "kind": "new", "cause": "", "phrase": "", "detail": "", "failing": [], "by": "", "findings": [],
         "commit": "", "hunks": [], "paths": [], "rule": "", "errors": [], "stuck": [], "missing": [],
+        "found": [],
     });
     match because {
         Because::New => {}
@@ -206,6 +211,17 @@ fn because(because: &Because) -> Value {
                 Bounds::FrozenTests => "frozen-tests",
                 Bounds::TestsOnly => "tests-only",
             });
+        }
+        Because::Guarded { found, by, .. } => {
+            all["kind"] = json!("guarded");
+            all["found"] = found.iter().map(guarded).collect();
+            match by {
+                GuardedBy::Policy => all["rule"] = json!("policy"),
+                GuardedBy::Person { answer } => {
+                    all["rule"] = json!("person");
+                    all["detail"] = json!(text(answer, LINE));
+                }
+            }
         }
         // The answer is with the others, in `answers`.
         Because::Answered { .. } => all["kind"] = json!("answered"),
@@ -375,6 +391,15 @@ fn finding(finding: &Finding) -> Value {
         },
         "what": text(&finding.what, LINE),
         "how_to_see": text(&finding.how_to_see, LINE),
+    })
+}
+
+fn guarded(guarded: &Guarded) -> Value {
+    json!({
+        "kind": guarded.kind.name(),
+        "place": one_line(&guarded.place()),
+        "what": text(&guarded.what, LINE),
+        "mend": guarded.kind.mend(),
     })
 }
 
