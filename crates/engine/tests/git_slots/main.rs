@@ -10,4 +10,5 @@ mod opening;
 mod overlay;
 mod preparing;
 mod promoting;
+mod surveying;
 mod world;
