@@ -51,7 +51,10 @@ const OWNERS: [(&str, &[&str]); 10] = [
     ("process::Command", &["crates/engine/src/process.rs"]),
     ("hyper_util::", &["crates/engine/src/bridge.rs"]),
     ("sse_stream::", &["crates/engine/src/bridge.rs"]),
-    ("base64::", &["crates/engine/src/bridge.rs"]),
+    (
+        "base64::",
+        &["crates/engine/src/bridge.rs", "crates/engine/src/redact/"],
+    ),
     (
         "rmcp::",
         &["crates/engine/src/tools.rs", "crates/engine/src/tools/"],
