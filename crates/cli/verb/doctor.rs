@@ -4,9 +4,11 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use serde::Serialize;
-use turno_core::ids::RepoName;
-use turno_engine::config::{AgentSetup, EnvMap, Loaded, Overrides};
+use turno_core::ids::{AgentName, RepoName};
+use turno_engine::config::{AgentSetup, EnvMap, EnvValue, Loaded, Overrides, Source};
 use turno_engine::git::Checkout;
+use turno_engine::secret::{is_named_like_one, is_shaped_like_one};
+use turno_engine::wallet::is_open_to_others;
 
 use crate::args::Json;
 use crate::exit;
@@ -210,13 +212,14 @@ fn agents(scene: &Scene, config: Loaded, found: &mut Findings) {
                 format!("install it, or set program in turno.toml under [agents.{name}]"),
             ),
         }
-        if let Err(error) = setup.environment(&scene.env) {
+        if let Err(error) = setup.has_its_variables(&scene.env) {
             found.missing(
                 "agent",
                 error.to_string(),
                 "export it, or remove it from turno.toml",
             );
         }
+        secrets(&config, name, setup, found);
     }
     match config.with_agents_present(&present) {
         Ok(config) => {
@@ -233,6 +236,40 @@ fn agents(scene: &Scene, config: Loaded, found: &mut Findings) {
             error.to_string(),
             "install an agent that may play them",
         ),
+    }
+}
+
+/// How values are written that nobody else should read. No command is run here: the shift does that.
+fn secrets(config: &Loaded, name: &AgentName, setup: &AgentSetup, found: &mut Findings) {
+    for (variable, value) in &setup.env {
+        let key = format!("agents.{name}.env.{variable}");
+        match value {
+            EnvValue::Text(text) if is_named_like_one(variable) || is_shaped_like_one(text) => {
+                if let Source::RepoFile { file, line } = config.source(&key) {
+                    found.warn(
+                        "secret",
+                        format!("{key} looks like a secret, and {file} (line {line}) belongs in git"),
+                        format!(
+                            "give the old value up, and write it by reference: {variable} = \"${variable}\" for a variable of yours, {{ file = \"~/path\" }} or {{ command = \"pass show name\" }}"
+                        ),
+                    );
+                }
+            }
+            EnvValue::FromFile(path) => match is_open_to_others(path) {
+                Ok(true) => found.warn(
+                    "secret",
+                    format!("{key}: {} may be read by others", path.display()),
+                    format!("chmod 600 {}", path.display()),
+                ),
+                Ok(false) => {}
+                Err(error) => found.missing(
+                    "secret",
+                    format!("{key}: {}: {error}", path.display()),
+                    "make the file, or name another",
+                ),
+            },
+            EnvValue::Text(_) | EnvValue::FromUser(_) | EnvValue::FromCommand(_) => {}
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 //! environment, flags), and hands out typed values that know where they came from. Unknown keys are errors. It
 //! reads no environment and no clock of its own: what is outside is an argument. It starts nothing.
 
+mod agent_env;
 mod agents;
 pub mod env;
 mod error;
@@ -24,7 +25,8 @@ use turno_core::ids::{AgentName, PersonaName, PolicyName, RepoName};
 use turno_core::policy::Policy;
 use turno_core::units::{MicroUsd, Span};
 
-pub use self::agents::{AgentDialect, AgentSetup, EnvValue, MissingVar};
+pub use self::agent_env::EnvValue;
+pub use self::agents::{AgentDialect, AgentSetup, MissingVar};
 pub use self::env::EnvMap;
 pub use self::error::{Error, Meant, Place};
 pub use self::layer::Sources;
@@ -142,7 +144,10 @@ pub fn build(inputs: &Inputs) -> Result<Loaded, Error> {
     let mut agents = BTreeMap::new();
     let mut limits = BTreeMap::new();
     for (name, file) in &settings.agents {
-        agents.insert(name.clone(), agents::setup(name, file, &layers, &inputs.places)?);
+        agents.insert(
+            name.clone(),
+            agents::setup(name, file, &layers, &inputs.places, &inputs.env)?,
+        );
         let at_once = file.at_once.map_or(2, |n| n.0);
         limits.insert(name.clone(), AgentLimits { at_once });
     }

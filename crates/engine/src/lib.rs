@@ -26,4 +26,5 @@ pub mod socket;
 pub mod store;
 pub mod tools;
 pub mod transcript;
+pub mod wallet;
 pub mod workspace;

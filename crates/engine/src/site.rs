@@ -17,9 +17,11 @@ use crate::live::Live;
 use crate::process::supervised::{Start, Supervised};
 use crate::process::supervisor::Orders;
 use crate::process::{self, tree::MARKER};
+use crate::redact::Redaction;
 use crate::repos::Repos;
 use crate::runner::mouth::{Asked, Ear};
 use crate::slots::{self, Prepared, SlotPlace, SlotPool};
+use crate::wallet::Wallet;
 use crate::workspace::StateDir;
 
 /// How many agents may be started in a second: each start is a burst of work for the machine and the account.
@@ -31,7 +33,7 @@ const OUTPUT_CAP: u64 = 256 << 20;
 
 /// Variables of the user's environment that every program sees: where programs, files and certificates are, and
 /// how the network is reached. Nothing that is a secret by its nature.
-const BASE_ENV: [&str; 20] = [
+pub(crate) const BASE_ENV: [&str; 20] = [
     "PATH",
     "HOME",
     "USER",
@@ -80,6 +82,10 @@ pub struct Site {
     pub env: EnvMap,
     /// The live feed.
     pub live: Live,
+    /// What agents are given.
+    pub(crate) wallet: Wallet,
+    /// What is not written down.
+    pub(crate) redaction: Arc<Redaction>,
     pace: DefaultDirectRateLimiter,
 }
 
@@ -162,8 +168,18 @@ impl Site {
             config,
             env,
             live: Live::default(),
+            wallet: Wallet::default(),
+            redaction: Arc::default(),
             pace,
         })
+    }
+
+    /// The same with what agents are given. Without it no agent is started.
+    #[must_use]
+    pub fn with_wallet(mut self, wallet: Wallet) -> Self {
+        self.redaction = Arc::new(wallet.redaction());
+        self.wallet = wallet;
+        self
     }
 
     /// A repository's part of it.

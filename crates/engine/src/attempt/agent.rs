@@ -23,6 +23,7 @@ use crate::live::Doing;
 use crate::process::supervisor::files;
 use crate::prompt::{self, Extras, house_rules};
 use crate::runner::mouth::{Ear, Mouth, Pass};
+use crate::secret::Secret;
 use crate::site::{Ground, Site};
 use crate::slots::{Inspected, Salvaged, SlotPlace};
 use crate::tools;
@@ -108,7 +109,7 @@ pub(crate) async fn agent(site: &Site, start: AgentStart, mouth: Mouth, mut ear:
         Ok(job) => job,
         Err(failure) => return mouth.fail(failure),
     };
-    let heard = match launch(site, &start, dialect, setup, &job, &dir) {
+    let mut heard = match launch(site, &start, dialect, &job, &dir) {
         Ok(launch) => talk::talk(site, &start, dialect, &job, launch, &dir, &mouth, ear).await,
         Err(failure) => Heard {
             end: AgentEnd::Failed(failure),
@@ -116,6 +117,11 @@ pub(crate) async fn agent(site: &Site, start: AgentStart, mouth: Mouth, mut ear:
         },
     };
     drop(pass);
+    // What is said here becomes a commit's message too.
+    heard.end = match site.redaction.record(heard.end) {
+        Ok(end) => end,
+        Err(unfit) => AgentEnd::Failed(workspace(unfit)),
+    };
     let spend = settled(dialect, &heard);
     site.live
         .say(start.attempt, Doing::Step("keeping what it left".to_owned()));
@@ -229,12 +235,9 @@ fn job(
     })?;
     std::fs::create_dir_all(dir).map_err(workspace)?;
     let text = serde_json::to_vec_pretty(start).map_err(workspace)?;
-    std::fs::write(dir.join("start.json"), text).map_err(workspace)?;
-    std::fs::write(
-        dir.join("prompt.md"),
-        format!("{}\n\n---\n\n{}\n", prompt.system, prompt.task),
-    )
-    .map_err(workspace)?;
+    std::fs::write(dir.join("start.json"), site.redaction.bytes(&text)).map_err(workspace)?;
+    let text = format!("{}\n\n---\n\n{}\n", prompt.system, prompt.task);
+    std::fs::write(dir.join("prompt.md"), site.redaction.bytes(text.as_bytes())).map_err(workspace)?;
     let program = setup
         .dialect
         .program()
@@ -270,7 +273,6 @@ fn launch(
     site: &Site,
     start: &AgentStart,
     dialect: &dyn Dialect,
-    setup: &AgentSetup,
     job: &Job,
     dir: &Path,
 ) -> Result<Launch, Failure> {
@@ -286,19 +288,16 @@ fn launch(
         }
         std::fs::write(&file.path, &file.text).map_err(workspace)?;
     }
+    let pocket = site.wallet.pocket(&start.agent).ok_or_else(|| {
+        let why = format!("the variables of agent {} were not looked up", start.agent);
+        Failure::new(Cause::Spawn, why)
+    })?;
+    let revealed = |(name, value): (&String, &Secret)| (name.clone(), value.reveal().to_owned());
     let mut env = site.base_env(start.task, SlotPlace::Slot(start.slot));
-    for name in dialect.needed_env() {
-        if let Some(value) = site.env.get(*name) {
-            env.insert((*name).to_owned(), value.clone());
-        }
-    }
+    env.extend(pocket.needed.iter().map(revealed));
     env.extend(std::mem::take(&mut launch.env));
     // What the user has written is the user's will: it outweighs the dialect's defaults.
-    env.extend(
-        setup
-            .environment(&site.env)
-            .map_err(|e| Failure::new(Cause::Spawn, e.to_string()))?,
-    );
+    env.extend(pocket.written.iter().map(revealed));
     env.extend(identity(start));
     launch.env = env;
     Ok(launch)

@@ -10,6 +10,8 @@ use turno_core::ids::{AgentName, CheckName, PersonaName, PolicyName, RepoName};
 use turno_core::persona::Effort;
 use turno_core::units::{MicroUsd, Price, Span};
 
+use crate::config::agent_env::EnvFile;
+
 /// US dollars, as a number or a text.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Usd(pub(super) MicroUsd);
@@ -110,7 +112,7 @@ pub(super) struct AgentFile {
     #[serde(default)]
     pub(super) args: Vec<String>,
     #[serde(default)]
-    pub(super) env: BTreeMap<String, String>,
+    pub(super) env: BTreeMap<String, EnvFile>,
     #[serde(default)]
     pub(super) pass_env: Vec<String>,
     pub(super) at_once: Option<Whole>,

@@ -87,7 +87,8 @@ pub(super) fn setup(file: &SetupFile) -> Setup {
     }
 }
 
-fn place(written: &str, base: &Path, home: Option<&str>) -> Result<PathBuf, String> {
+/// A path as it is written, from a directory or the user's home.
+pub(super) fn place(written: &str, base: &Path, home: Option<&str>) -> Result<PathBuf, String> {
     if written.trim().is_empty() {
         return Err("a path is expected, like \"../api\"".to_owned());
     }

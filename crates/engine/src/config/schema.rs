@@ -57,7 +57,7 @@ pub const SETTINGS: Schema = Schema(&[
     key("agents.*.args", "arguments that are put before the dialect's own"),
     key(
         "agents.*.env.*",
-        "a variable for the agent: a text, or `$NAME` for the value of a variable of yours",
+        "a variable for the agent: a text, `$NAME` for one of yours, { file = \"path\" } or { command = \"words\" }",
     ),
     key(
         "agents.*.pass_env",
