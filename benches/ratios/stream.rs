@@ -15,6 +15,7 @@ use turno_core::persona::{Access, Effort, Model, Tools};
 use turno_core::units::MicroUsd;
 use turno_engine::process::supervised::{Bell, Start, Supervised};
 use turno_engine::process::supervisor::{End, ExitKind, Orders, files};
+use turno_engine::redact::Redaction;
 use turno_engine::transcript::Tail;
 
 use crate::measure::{Bound, Times, Verdict, settle, time};
@@ -129,6 +130,7 @@ impl Stage<'_> {
     }
 
     async fn attempt(&self, dir: &Path, follow: Follow) -> usize {
+        let redaction = Redaction::default();
         let start = Start {
             turno: Path::new(env!("CARGO_BIN_EXE_turno")),
             dir,
@@ -141,8 +143,9 @@ impl Stage<'_> {
             },
             env: BTreeMap::from([("PATH".to_owned(), std::env::var("PATH").unwrap())]),
             marker: "bench".to_owned(),
+            redaction: &redaction,
         };
-        let mut run = Supervised::start(start).unwrap();
+        let mut run = Supervised::start(start).await.unwrap();
         run.close_input();
         let mut tail = Tail::new(dir.join(files::OUT));
         let mut conversation = turno_agents::dialect(DialectKind::Claude).converse(&job());

@@ -15,5 +15,6 @@ mod real_agents_more;
 mod real_team;
 mod repos;
 mod safety;
+mod secrets;
 mod shift;
 mod tools;

@@ -228,7 +228,7 @@ impl Site {
     }
 
     /// Starts a supervised program in a directory of its own.
-    pub(crate) fn supervise(
+    pub(crate) async fn supervise(
         &self,
         attempt: AttemptId,
         dir: &Path,
@@ -254,7 +254,9 @@ impl Site {
             orders,
             env,
             marker: self.marker(attempt),
+            redaction: &self.redaction,
         })
+        .await
     }
 
     /// Puts a place on a commit and makes it ready for work: files copied, setup run when it is new.
@@ -316,7 +318,9 @@ impl Site {
         let dir = self.dirs.attempt(attempt).join("setup");
         let argv = shell(command);
         let env = self.base_env(task, place);
-        let run = self.supervise(attempt, &dir, argv, path, env, setup.timeout.0)?;
+        let run = self
+            .supervise(attempt, &dir, argv, path, env, setup.timeout.0)
+            .await?;
         let end = to_its_end(run, ear).await;
         if let Asked::Stop(why) = *ear.borrow() {
             return Err(Error::Stopped(why));

@@ -224,14 +224,15 @@ impl Bench<'_> {
         let dir = self.site.dirs.attempt(self.attempt).join("checks").join(kept_in);
         let env = self.site.base_env(self.task, self.place);
         let begun = Instant::now();
-        let verdict = match self.site.supervise(
+        let run = self.site.supervise(
             self.attempt,
             &dir,
             shell(&check.command),
             path,
             env,
             check.timeout.0,
-        ) {
+        );
+        let verdict = match run.await {
             Err(error) => CheckVerdict::CouldNotRun {
                 why: error.to_string(),
             },

@@ -97,7 +97,8 @@ pub(super) async fn talk(
         .0
         .saturating_add(60_000)
         .saturating_add(waits);
-    let run = match site.supervise(start.attempt, dir, launch.argv, cwd, launch.env, limit) {
+    let run = site.supervise(start.attempt, dir, launch.argv, cwd, launch.env, limit);
+    let run = match run.await {
         Ok(run) => run,
         Err(error) => {
             let end = AgentEnd::Failed(Failure::new(Cause::Spawn, error.to_string()));

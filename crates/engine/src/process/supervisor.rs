@@ -9,6 +9,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::{ChildStderr, ChildStdout, ExitCode};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -21,6 +22,7 @@ use nix::unistd::{Pid, setsid};
 use serde::{Deserialize, Serialize};
 
 use super::tree::{self, Identity};
+use crate::redact::{Redaction, Redactor};
 
 /// How much is moved at once: what a pipe holds. Larger ones, with a larger pipe, gained nothing (measured).
 const CHUNK: usize = 1 << 16;
@@ -79,9 +81,9 @@ pub mod files {
     pub const ORDERS: &str = "orders.json";
     /// Who supervises.
     pub const SUPERVISOR: &str = "supervisor.json";
-    /// Standard output, raw.
+    /// Standard output, raw but for secrets.
     pub const OUT: &str = "out";
-    /// Standard error, raw.
+    /// Standard error, raw but for secrets.
     pub const ERR: &str = "err";
     /// The end.
     pub const EXIT: &str = "exit.json";
@@ -108,7 +110,7 @@ pub fn supervise(dir: &Path) -> std::io::Result<ExitCode> {
     let me =
         Identity::of(std::process::id().cast_signed()).ok_or_else(|| std::io::Error::other("no /proc"))?;
     write_whole(&dir.join(files::SUPERVISOR), &serde_json::to_vec(&me)?)?;
-    let end = match Supervisor::start(dir, &orders) {
+    let end = match secrets().and_then(|redaction| Supervisor::start(dir, &orders, &redaction)) {
         Ok(mut supervisor) => supervisor.watch(),
         Err(error) => End::NotStarted(error.to_string()),
     };
@@ -116,10 +118,18 @@ pub fn supervise(dir: &Path) -> std::io::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// What must not be written down comes first on the input; the rest of it is the program's. Read without a buffer,
+/// so that not a byte of that is taken.
+fn secrets() -> std::io::Result<Arc<Redaction>> {
+    let mut input = File::from(std::io::stdin().as_fd().try_clone_to_owned()?);
+    Redaction::read_from(&mut input).map(Arc::new)
+}
+
 /// One of the two output streams.
 struct Pump<R> {
     from: Option<R>,
     to: File,
+    redactor: Redactor,
 }
 
 /// How far a stop has come.
@@ -139,6 +149,8 @@ struct Supervisor {
     out: Pump<ChildStdout>,
     err: Pump<ChildStderr>,
     buffer: Vec<u8>,
+    /// What of it may be written down.
+    clean: Vec<u8>,
     kept: u64,
     orders: Orders,
     limit: Instant,
@@ -156,7 +168,7 @@ enum Got {
 }
 
 impl Supervisor {
-    fn start(dir: &Path, orders: &Orders) -> std::io::Result<Self> {
+    fn start(dir: &Path, orders: &Orders, redaction: &Arc<Redaction>) -> std::io::Result<Self> {
         let mut mask = SigSet::empty();
         for signal in [
             Signal::SIGCHLD,
@@ -185,12 +197,15 @@ impl Supervisor {
             out: Pump {
                 from: stdout,
                 to: out,
+                redactor: redaction.stream(),
             },
             err: Pump {
                 from: stderr,
                 to: err,
+                redactor: redaction.stream(),
             },
             buffer: vec![0; CHUNK],
+            clean: Vec::new(),
             kept: 0,
             orders: orders.clone(),
             limit: Instant::now() + Duration::from_millis(orders.limit_ms),
@@ -221,6 +236,13 @@ impl Supervisor {
             }
             if !pumped {
                 self.wait();
+            }
+        }
+        // A stream that somebody else holds open has no end of its own.
+        for stream in [Stream::Out, Stream::Err] {
+            if let Err(error) = self.write_down(stream, None) {
+                self.verdict
+                    .get_or_insert_with(|| End::TranscriptFailed(error.to_string()));
             }
         }
         match (self.verdict.take(), self.exit) {
@@ -258,7 +280,8 @@ impl Supervisor {
         }
     }
 
-    /// Moves some of what was said into the files, raw, before anybody reads it. True when there was something.
+    /// Moves some of what was said into the files, without secrets, before anybody reads it. True when there was
+    /// something.
     fn pump(&mut self) -> bool {
         let mut buffer = std::mem::take(&mut self.buffer);
         let out = self.pump_one(Stream::Out, &mut buffer);
@@ -294,6 +317,7 @@ impl Supervisor {
                     Stream::Out => self.out.from = None,
                     Stream::Err => self.err.from = None,
                 }
+                self.write_down(stream, None)?;
                 return Ok(Got::End);
             }
             Some(Ok(count)) => count,
@@ -305,19 +329,30 @@ impl Supervisor {
             self.stop_as(End::TooMuchOutput);
             return Ok(Got::Bytes);
         }
-        let to = match stream {
-            Stream::Out => &mut self.out.to,
-            Stream::Err => &mut self.err.to,
-        };
-        if matches!(self.verdict, Some(End::TranscriptFailed(_))) {
-            return Ok(Got::Bytes);
-        }
-        to.write_all(&buffer[..count])?;
         self.kept += count as u64;
+        self.write_down(stream, buffer.get(..count))?;
+        Ok(Got::Bytes)
+    }
+
+    /// Writes a piece down without the secrets in it; none is the end of the stream, and what was held back.
+    fn write_down(&mut self, stream: Stream, piece: Option<&[u8]>) -> std::io::Result<()> {
+        if matches!(self.verdict, Some(End::TranscriptFailed(_))) {
+            return Ok(());
+        }
+        let (redactor, to) = match stream {
+            Stream::Out => (&mut self.out.redactor, &mut self.out.to),
+            Stream::Err => (&mut self.err.redactor, &mut self.err.to),
+        };
+        self.clean.clear();
+        match piece {
+            Some(bytes) => redactor.chunk(bytes, &mut self.clean),
+            None => redactor.finish(&mut self.clean),
+        }
+        to.write_all(&self.clean)?;
         if let Stream::Out = stream {
             ring();
         }
-        Ok(Got::Bytes)
+        Ok(())
     }
 
     fn read_signals(&mut self) {
