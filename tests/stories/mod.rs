@@ -6,6 +6,7 @@ mod bridge;
 mod coordinator;
 mod ends;
 mod examples;
+mod injections;
 mod lying;
 mod modes;
 mod new_tests;

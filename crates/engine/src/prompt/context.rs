@@ -13,6 +13,7 @@ use turno_core::view::park_phrase;
 
 use crate::config::cause_name;
 use crate::prompt::Extras;
+use crate::prompt::fence::is_unseen;
 
 const BODY: usize = 40_000;
 const EXTRACT: usize = 6_000;
@@ -394,13 +395,9 @@ fn text(text: &str, most: usize) -> String {
     cut(&clean(text), most)
 }
 
-/// Leaves out what a person does not see and an agent does: control characters, direction marks and tag letters.
+/// Leaves out what a person does not see and an agent does.
 fn clean(text: &str) -> String {
-    let unseen = |c: char| {
-        (c.is_control() && !matches!(c, '\n' | '\t'))
-            || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{e0000}'..='\u{e007f}')
-    };
-    text.chars().filter(|c| !unseen(*c)).collect()
+    text.chars().filter(|c| !is_unseen(*c)).collect()
 }
 
 /// At most `most` characters of a text: its beginning and its end, with the sum of what is left out between them.
@@ -431,7 +428,7 @@ mod tests {
     #[test]
     fn what_nobody_sees_is_left_out() {
         assert_eq!(
-            clean("a\u{0}\u{1b}[31mb\u{202e}c\u{e0041}\td\r\n"),
+            clean("a\u{0}\u{1b}[31m\u{200b}b\u{202e}c\u{e0041}\td\u{feff}\r\n"),
             "a[31mbc\td\n"
         );
     }
