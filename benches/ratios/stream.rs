@@ -8,7 +8,7 @@ use std::process::Command;
 
 use tokio::runtime::Runtime;
 use turno_agents::DialectKind;
-use turno_agents::dialect::{Conversation, Cue, Job, Line};
+use turno_agents::dialect::{Conversation, Cue, Job, Line, Protected};
 use turno_core::command::Session;
 use turno_core::outcome::OutcomeKind;
 use turno_core::persona::{Access, Effort, Model, Tools};
@@ -226,6 +226,7 @@ fn job() -> Job {
         cap: MicroUsd(1_000_000),
         prices: BTreeMap::new(),
         tool_servers: Vec::new(),
+        protected: Protected::default(),
         cue: Cue {
             persona: "reviewer".parse().unwrap(),
             task: "1.1".parse().unwrap(),

@@ -94,7 +94,11 @@ impl Dialect for Claude {
                 .collect::<BTreeMap<_, _>>(),
             files: tool_servers(job).into_iter().collect(),
             input: vec![
-                control_line("turno-initialize", "initialize", &json!({ "hooks": null })),
+                control_line(
+                    "turno-initialize",
+                    "initialize",
+                    &permission::hooks(&job.protected),
+                ),
                 prompt,
             ],
             after_input: AfterInput::KeepOpen,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use turno_core::command::Session;
 use turno_core::decision::{Question, Reply};
 use turno_core::event::AgentEnd;
+use turno_core::globs;
 use turno_core::ids::{PersonaName, SessionId, TaskId};
 use turno_core::outcome::OutcomeKind;
 use turno_core::persona::{Access, Effort, Model, Tools};
@@ -64,6 +65,27 @@ pub struct ToolServer {
     pub env: BTreeMap<String, String>,
 }
 
+/// Paths that a writer leaves alone, where its agent can be told so before it writes. Relative to where it works.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Protected {
+    /// Globs of them.
+    pub globs: Vec<String>,
+    /// Globs of what the task itself names as its own: that may be written all the same.
+    pub named: Vec<String>,
+}
+
+impl Protected {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.globs.is_empty()
+    }
+
+    /// Whether a path, relative and with `/`, is one of them.
+    pub fn covers(&self, path: &str) -> bool {
+        globs::matches(&self.globs, path) && !globs::matches(&self.named, path)
+    }
+}
+
 /// One run of an agent, as the engine asks for it. Plain data.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Job {
@@ -101,6 +123,8 @@ pub struct Job {
     pub cue: Cue,
     /// Servers of tools to be wired in by the agent's own configuration, where it can.
     pub tool_servers: Vec<ToolServer>,
+    /// Paths whose writing is refused at the call of the tool, where the agent's protocol can.
+    pub protected: Protected,
 }
 
 /// A file that must exist before the launch.

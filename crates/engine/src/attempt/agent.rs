@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use turno_agents::dialect as find_dialect;
-use turno_agents::dialect::{Cue, Dialect, Job, Launch, Support, ToolServer};
+use turno_agents::dialect::{Cue, Dialect, Job, Launch, Protected, Support, ToolServer};
 use turno_core::brief::Ask;
 use turno_core::command::AgentStart;
 use turno_core::event::{AgentEnd, Event, LeftBehind};
@@ -259,6 +259,10 @@ fn job(
         cap: start.limits.cap,
         prices: site.config.prices.list(),
         tool_servers,
+        protected: Protected {
+            globs: site.config.core.policy.protected.clone(),
+            named: start.brief.task.touches.clone(),
+        },
         cue: Cue {
             persona: start.persona.clone(),
             task: start.task,
