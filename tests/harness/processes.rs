@@ -37,6 +37,16 @@ pub(crate) fn runs(pid: i32) -> bool {
     })
 }
 
+/// Every process whose environment or command line names this text.
+pub(crate) fn naming(text: &str) -> Vec<i32> {
+    let names = |file: String| {
+        let bytes = fs::read(file).unwrap_or_default();
+        bytes.windows(text.len()).any(|w| w == text.as_bytes())
+    };
+    let named = |pid: &i32| names(format!("/proc/{pid}/environ")) || names(format!("/proc/{pid}/cmdline"));
+    pids().into_iter().filter(named).collect()
+}
+
 /// Every process that carries an attempt's marker, names the project's directories in its environment, works in
 /// them, or wrote its number down in the file `pids` of the project's home.
 pub(crate) fn alive(project: &Project) -> Vec<Alive> {

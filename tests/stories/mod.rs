@@ -1,5 +1,6 @@
 //! One file for each story, or each family of them.
 
+mod attacks;
 mod bad_input;
 mod big_project;
 mod bridge;
