@@ -46,13 +46,13 @@ fn in_order() -> Vec<Attack> {
     all
 }
 
-/// The table in shifts: one for all that leave each other alone, one for each that spoils the others.
-fn shifts() -> Vec<Vec<Attack>> {
-    let (apart, spoils): (Vec<_>, Vec<_>) = in_order().into_iter().partition(|a| a.harm == Harm::Apart);
-    let together = Some(apart).filter(|all| !all.is_empty());
+/// A shift for all that leave each other alone, and one for each of the others.
+fn apart(attacks: Vec<Attack>) -> Vec<Vec<Attack>> {
+    let (together, others): (Vec<_>, Vec<_>) = attacks.into_iter().partition(|a| a.harm == Harm::Apart);
+    let together = Some(together).filter(|all| !all.is_empty());
     together
         .into_iter()
-        .chain(spoils.into_iter().map(|a| vec![a]))
+        .chain(others.into_iter().map(|a| vec![a]))
         .collect()
 }
 
@@ -77,8 +77,13 @@ fn tried(config: Config, attacks: Vec<Attack>) -> Came {
     let mut all = Vec::new();
     for attack in attacks {
         let came = succeeded(&mut stage, &attack, &said);
+        let mark = stage.mark(&attack);
         // What was never tried proves nothing, unless it ended everything before it could be told.
-        if !said.tried(&stage.mark(&attack)) && !(alone && came) {
+        let tried = match attack.harm {
+            Harm::Apart | Harm::Spoils(_) => said.tried(&mark) || alone && came,
+            Harm::EndsItsAttempt => said.begun(&mark),
+        };
+        if !tried {
             return Came::NotTried(attack.name);
         }
         all.push((attack, came));
@@ -89,16 +94,23 @@ fn tried(config: Config, attacks: Vec<Attack>) -> Came {
 /// Tries the whole table. Where none succeeds, none can have spoiled another, and one shift is enough; otherwise
 /// those that spoil are tried apart, so that each is judged by itself.
 fn tried_all(config: Config) -> Vec<(Attack, bool)> {
-    if let Came::OfAll(all) = tried(config, in_order())
-        && all.iter().all(|(_, came)| !came)
-    {
-        return all;
-    }
-    let apart = shifts().into_iter().flat_map(|shift| match tried(config, shift) {
+    let ends = |a: &Attack| a.harm == Harm::EndsItsAttempt;
+    let (ending, others): (Vec<_>, Vec<_>) = in_order().into_iter().partition(ends);
+    let mut all = match tried(config, others.clone()) {
+        Came::OfAll(all) if all.iter().all(|(_, came)| !came) => all,
+        Came::OfAll(_) | Came::NotTried(_) => one_by_one(config, others),
+    };
+    all.extend(one_by_one(config, ending));
+    all
+}
+
+fn one_by_one(config: Config, attacks: Vec<Attack>) -> Vec<(Attack, bool)> {
+    let shifts = apart(attacks).into_iter();
+    let judged = shifts.flat_map(|shift| match tried(config, shift) {
         Came::OfAll(all) => all,
         Came::NotTried(name) => panic!("{name} was not tried"),
     });
-    apart.collect()
+    judged.collect()
 }
 
 #[rstest]

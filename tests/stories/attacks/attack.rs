@@ -74,6 +74,8 @@ pub(super) enum Harm {
     Apart,
     /// It spoils what comes after it, so it comes late; the higher the number, the later.
     Spoils(u8),
+    /// Held or not, it ends its own attempt, so it always has a shift of its own.
+    EndsItsAttempt,
 }
 
 /// What is done to a process of the harness.
@@ -215,6 +217,13 @@ impl Attack {
 
     pub(super) fn then(self, then: &'static str) -> Self {
         Self { then, ..self }
+    }
+
+    pub(super) fn ends_its_attempt(self) -> Self {
+        Self {
+            harm: Harm::EndsItsAttempt,
+            ..self
+        }
     }
 
     pub(super) fn spoils(self, rank: u8) -> Self {

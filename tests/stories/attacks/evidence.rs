@@ -74,6 +74,11 @@ impl Said {
             .any(|line| holds(line, one) && holds(line, other))
     }
 
+    /// Whether the attack with this mark was at least begun.
+    pub(super) fn begun(&self, mark: &str) -> bool {
+        self.lines.iter().any(|line| holds(line, &format!("# {mark}")))
+    }
+
     /// Whether the attack with this mark was carried out to its end.
     pub(super) fn tried(&self, mark: &str) -> bool {
         self.lines

@@ -26,7 +26,7 @@ pub(super) fn attacks() -> Vec<Attack> {
             "perl -e '$x=\"x\"x(1<<30); sleep 1' \"$MARK\" >/dev/null 2>&1",
             Seen(Peak::Memory(MEMORY * 3 / 2)),
         )
-        .spoils(0),
+        .ends_its_attempt(),
         flood(
             "open-files",
             "ten thousand open files",
@@ -48,10 +48,10 @@ pub(super) fn attacks() -> Vec<Attack> {
         flood(
             "output",
             "300 MB of output",
-            "yes | head -c 300000000 > /proc/$PERFORMER/fd/1",
+            "perl -e '$l=\"x\"x65535 .\"\\n\"; print $l for 1..4600' > /proc/$PERFORMER/fd/1",
             Kept(260 << 20),
         )
-        .spoils(0),
+        .ends_its_attempt(),
         flood(
             "line",
             "one line of 80 MB",

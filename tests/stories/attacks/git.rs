@@ -170,7 +170,13 @@ pub(super) fn attacks() -> Vec<Attack> {
     all.extend(FILES.iter().map(|(name, what, path, text)| {
         let quoted = text.replace('"', "\\\"");
         let tries = format!("printf \"{quoted}\\n\" >> '{path}'");
-        attack(Git, name, what, tries, Marked(path))
+        let one = attack(Git, name, what, tries, Marked(path));
+        // No command of git works beside a worktree in disorder.
+        if name.starts_with("side-") {
+            one.spoils(4)
+        } else {
+            one
+        }
     }));
     all
 }

@@ -260,7 +260,7 @@ impl Stage {
             ),
             (
                 "script.yaml".to_owned(),
-                layout::script(&self.nonce, &self.scripts_in_order()),
+                layout::script(&self.nonce, &self.steps()),
             ),
         ];
         files.extend(
@@ -276,6 +276,15 @@ impl Stage {
                 }),
         );
         files
+    }
+
+    /// The same with their marks, as a shell's comment: what was begun is seen by them.
+    fn steps(&self) -> Vec<(super::attack::Who, String)> {
+        let paths = self.scripts_in_order().into_iter();
+        let marked = paths.zip(&self.attacks);
+        marked
+            .map(|((who, path), a)| (who, format!("{path} # {}", self.mark(a))))
+            .collect()
     }
 
     fn scripts_in_order(&self) -> Vec<(super::attack::Who, String)> {
