@@ -85,7 +85,7 @@ fn commands() -> Vec<Attack> {
     let config = Marked("@REPO@/.git/config");
     let git = |name: &str, what, tries: &str, sight| attack(Git, name, what, tries, sight);
     vec![
-        git("config-hooks", "git config core.hooksPath", "git config core.hooksPath /nowhere/$MARK", config),
+        git("config-hooks", "git config core.hooksPath", "git config --add core.hooksPath /nowhere/$MARK", config),
         git("config-fsmonitor", "git config core.fsmonitor", "git config core.fsmonitor \": $MARK\"", config),
         git("config-alias", "git config alias", "git config alias.st \"!: $MARK\"", config),
         git("config-ssh", "git config core.sshCommand", "git config core.sshCommand \": $MARK\"", config),
