@@ -101,6 +101,7 @@ git add -A && git commit -qm begin
 echo begun >> src/a.txt && git commit -qam more
 git tag v1
 git branch precious
+git branch release
 git update-ref refs/kept/one HEAD
 git checkout -q -b keep && echo kept > kept.txt && git add -A && git commit -qm keep && git checkout -q main
 git checkout -q -b packed && echo packed > packed.txt && git add -A && git commit -qm packed && git checkout -q main

