@@ -1,7 +1,7 @@
 //! Owns the figures of `docs/benchmarks.md`: each is a ratio to a named baseline that runs in turn with it, in
 //! the same process on the same disk, so that it means something on another machine too.
 //!
-//! `cargo bench --bench ratios [-- slots|journal|stream] [--keep]`. The exit code is 1 when a bound is broken.
+//! `cargo bench --bench ratios [-- sandbox|slots|journal|stream] [--keep]`. The exit code is 1 when a bound is broken.
 #![expect(
     clippy::unwrap_used,
     reason = "a benchmark that cannot run has no better answer"
@@ -12,6 +12,8 @@
 mod journal;
 #[path = "ratios/measure.rs"]
 mod measure;
+#[path = "ratios/sandbox.rs"]
+mod sandbox;
 #[path = "ratios/slots.rs"]
 mod slots;
 #[path = "ratios/stream.rs"]
@@ -29,7 +31,8 @@ const SHADOW: Duration = Duration::from_secs(600);
 /// A section makes its data below a directory of its own and prints its figures.
 type Section = fn(&Path) -> Verdict;
 
-const SECTIONS: [(&str, Section); 3] = [
+const SECTIONS: [(&str, Section); 4] = [
+    ("sandbox", sandbox::run),
     ("journal", journal::run),
     ("stream", stream::run),
     ("slots", slots::run),
@@ -43,7 +46,7 @@ fn main() -> ExitCode {
         .iter()
         .find(|w| !SECTIONS.iter().any(|(name, _)| name == **w))
     {
-        println!("no section is called `{unknown}`; there are journal, stream and slots");
+        println!("no section is called `{unknown}`; there are sandbox, journal, stream and slots");
         return ExitCode::from(2);
     }
     // Beside the build, on its disk: the system's own directory for temporary files may be memory.

@@ -45,18 +45,44 @@ fn code(path: &Path) -> String {
 }
 
 /// What only some files may name.
-const OWNERS: [(&str, &[&str]); 10] = [
+const OWNERS: [(&str, &[&str]); 13] = [
     ("sled::", &["crates/engine/src/store/index.rs"]),
     ("git2::", &["crates/engine/src/git.rs", "crates/engine/src/git/"]),
     ("process::Command", &["crates/engine/src/process.rs"]),
-    ("hyper_util::", &["crates/engine/src/bridge.rs"]),
+    (
+        "hyper_util::",
+        &["crates/engine/src/bridge.rs", "crates/sandbox/src/net/proxy/"],
+    ),
     ("sse_stream::", &["crates/engine/src/bridge.rs"]),
-    ("base64::", &["crates/engine/src/bridge.rs"]),
+    (
+        "base64::",
+        &["crates/engine/src/bridge.rs", "crates/engine/src/redact/"],
+    ),
     (
         "rmcp::",
         &["crates/engine/src/tools.rs", "crates/engine/src/tools/"],
     ),
-    ("UnixListener", &["crates/engine/src/socket.rs"]),
+    (
+        "regex::",
+        &[
+            "crates/engine/src/change/secrets.rs",
+            "crates/engine/src/change/tests.rs",
+            "crates/engine/src/redact/shapes.rs",
+        ],
+    ),
+    (
+        "landlock::",
+        &[
+            "crates/sandbox/src/landlock.rs",
+            "crates/sandbox/src/inside.rs",
+            "crates/engine/src/sandbox.rs",
+        ],
+    ),
+    ("seccompiler::", &["crates/sandbox/src/seccomp.rs"]),
+    (
+        "UnixListener",
+        &["crates/engine/src/socket.rs", "crates/sandbox/src/net/proxy.rs"],
+    ),
     ("indicatif::", &["crates/cli/screen.rs"]),
     ("writeln!(anstream", &["crates/cli/print.rs"]),
 ];

@@ -8,13 +8,14 @@ use std::process::Command;
 
 use tokio::runtime::Runtime;
 use turno_agents::DialectKind;
-use turno_agents::dialect::{Conversation, Cue, Job, Line};
+use turno_agents::dialect::{Conversation, Cue, Job, Line, Protected};
 use turno_core::command::Session;
 use turno_core::outcome::OutcomeKind;
 use turno_core::persona::{Access, Effort, Model, Tools};
 use turno_core::units::MicroUsd;
 use turno_engine::process::supervised::{Bell, Start, Supervised};
 use turno_engine::process::supervisor::{End, ExitKind, Orders, files};
+use turno_engine::redact::Redaction;
 use turno_engine::transcript::Tail;
 
 use crate::measure::{Bound, Times, Verdict, settle, time};
@@ -129,6 +130,7 @@ impl Stage<'_> {
     }
 
     async fn attempt(&self, dir: &Path, follow: Follow) -> usize {
+        let redaction = Redaction::default();
         let start = Start {
             turno: Path::new(env!("CARGO_BIN_EXE_turno")),
             dir,
@@ -138,11 +140,13 @@ impl Stage<'_> {
                 grace_ms: 1000,
                 limit_ms: 600_000,
                 output_cap: u64::MAX,
+                limits: None,
             },
             env: BTreeMap::from([("PATH".to_owned(), std::env::var("PATH").unwrap())]),
             marker: "bench".to_owned(),
+            redaction: &redaction,
         };
-        let mut run = Supervised::start(start).unwrap();
+        let mut run = Supervised::start(start).await.unwrap();
         run.close_input();
         let mut tail = Tail::new(dir.join(files::OUT));
         let mut conversation = turno_agents::dialect(DialectKind::Claude).converse(&job());
@@ -223,6 +227,7 @@ fn job() -> Job {
         cap: MicroUsd(1_000_000),
         prices: BTreeMap::new(),
         tool_servers: Vec::new(),
+        protected: Protected::default(),
         cue: Cue {
             persona: "reviewer".parse().unwrap(),
             task: "1.1".parse().unwrap(),

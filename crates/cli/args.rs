@@ -89,6 +89,9 @@ pub(crate) enum Verb {
     /// Supervise one attempt's processes.
     #[command(hide = true)]
     Supervise(Supervise),
+    /// Confine a program.
+    #[command(hide = true)]
+    Confine(Confine),
     /// Perform a written session.
     #[command(hide = true)]
     Perform(Perform),
@@ -441,6 +444,15 @@ pub(crate) enum AskFor {
 pub(crate) struct Supervise {
     /// The run's directory.
     pub(crate) directory: PathBuf,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Confine {
+    /// What it may do, as JSON.
+    pub(crate) spec: String,
+    /// The program and its arguments.
+    #[arg(last = true, required = true)]
+    pub(crate) argv: Vec<String>,
 }
 
 #[derive(Debug, ClapArgs)]

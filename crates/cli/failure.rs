@@ -82,6 +82,7 @@ failures! {
     turno_engine::recording::Error => CannotStart,
     socket::Error => CannotStart,
     workspace::Error => CannotStart,
+    turno_engine::wallet::Error => CannotStart,
     std::io::Error => CannotStart,
     serde_json::Error => Bug,
 }

@@ -22,6 +22,7 @@ fn main() -> ExitCode {
     // The hidden verbs run inside an attempt and must stay small: no threads for them, no logging.
     match &args.verb {
         Verb::Supervise(verb) => return verb::hidden::supervise(verb),
+        Verb::Confine(verb) => return verb::hidden::confine(verb),
         Verb::Perform(verb) => return verb::hidden::perform(verb),
         Verb::Bridge(verb) => return verb::hidden::bridge(verb),
         Verb::AgentTools => return verb::hidden::agent_tools(),

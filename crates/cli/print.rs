@@ -2,7 +2,7 @@
 //! through `anstream`, which leaves them out where nobody sees them and where `NO_COLOR` is set. Text from
 //! outside is made harmless first: it must not move the cursor.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 
 use chrono::{DateTime, Local};
 use serde::Serialize;
@@ -13,27 +13,111 @@ use crate::failure::Failure;
 
 /// A line of data. A closed pipe is the reader's choice, not an error.
 pub(crate) fn data(line: &str) {
-    drop(writeln!(anstream::stdout(), "{line}"));
+    drop(writeln!(anstream::stdout(), "{}", guarded(line)));
 }
 
-/// A value as one line of JSON.
+/// A value as one line of JSON. What is written of it is the same value, without a character that a terminal heeds.
 pub(crate) fn json(value: &impl Serialize) -> Result<(), Failure> {
-    data(&serde_json::to_string(value)?);
+    data(&json_line(value)?);
     Ok(())
+}
+
+/// The line of [`json`].
+pub(crate) fn json_line(value: &impl Serialize) -> serde_json::Result<String> {
+    let line = serde_json::to_string(value)?;
+    if !line.contains(is_unseen) {
+        return Ok(line);
+    }
+    // They stand in texts alone, where each may be written as its number.
+    let mut escaped = String::with_capacity(line.len());
+    for c in line.chars() {
+        if is_unseen(c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                escaped.push_str(&format!("\\u{unit:04x}"));
+            }
+        } else {
+            escaped.push(c);
+        }
+    }
+    Ok(escaped)
+}
+
+/// Bytes as they are, but not to a terminal: there they are made harmless.
+pub(crate) fn raw(bytes: &[u8]) {
+    let mut out = std::io::stdout();
+    if out.is_terminal() {
+        drop(out.write_all(harmless(&String::from_utf8_lossy(bytes)).as_bytes()));
+    } else {
+        drop(out.write_all(bytes));
+    }
 }
 
 /// Words for the person in front of the terminal.
 pub(crate) fn note(line: &str) {
-    drop(writeln!(anstream::stderr(), "{line}"));
+    drop(writeln!(anstream::stderr(), "{}", guarded(line)));
 }
+
+/// A character that a terminal heeds or that a reader does not see: control characters, marks of direction, and
+/// marks without width that are no part of any script or picture.
+pub(crate) fn is_unseen(c: char) -> bool {
+    c.is_control()
+        || matches!(
+            c,
+            '\u{ad}'
+                | '\u{61c}'
+                | '\u{180e}'
+                | '\u{200b}'
+                | '\u{200e}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{feff}'
+                | '\u{fff9}'..='\u{fffb}'
+                | '\u{e0000}'..='\u{e0fff}'
+        )
+}
+
+/// A line that is about to be shown, with our own colours and nothing else that a terminal heeds: the last
+/// guard, whoever made the line.
+fn guarded(line: &str) -> String {
+    let mut shown = String::with_capacity(line.len());
+    let mut rest = line;
+    while let Some(at) = rest.find(|c| is_unseen(c) && !matches!(c, '\n' | '\t')) {
+        let (before, from) = rest.split_at(at);
+        shown.push_str(before);
+        match OURS.iter().find(|code| from.starts_with(**code)) {
+            Some(code) => {
+                shown.push_str(code);
+                rest = from.get(code.len()..).unwrap_or_default();
+            }
+            None => {
+                shown.push('\u{fffd}');
+                let mut chars = from.chars();
+                chars.next();
+                rest = chars.as_str();
+            }
+        }
+    }
+    shown.push_str(rest);
+    shown
+}
+
+/// The colours that are used here.
+const OURS: [&str; 6] = [
+    "\u{1b}[0m",
+    "\u{1b}[1m",
+    "\u{1b}[2m",
+    "\u{1b}[31m",
+    "\u{1b}[32m",
+    "\u{1b}[33m",
+];
 
 /// Something that is not as it should be, and does not stop the verb.
 pub(crate) fn warning(line: &str) {
-    note(&format!("\u{1b}[33mwarning:\u{1b}[0m {line}"));
+    note(&format!("\u{1b}[33mwarning:\u{1b}[0m {}", harmless(line)));
 }
 
 pub(crate) fn error(line: &str) {
-    note(&format!("\u{1b}[31merror:\u{1b}[0m {line}"));
+    note(&format!("\u{1b}[31merror:\u{1b}[0m {}", harmless(line)));
 }
 
 pub(crate) fn bold(text: &str) -> String {
@@ -66,7 +150,7 @@ pub(crate) fn plain(text: &str, width: usize) -> String {
             line.push('…');
             break;
         }
-        line.push(if c.is_control() { '\u{fffd}' } else { c });
+        line.push(if is_unseen(c) { '\u{fffd}' } else { c });
     }
     line
 }
@@ -105,7 +189,7 @@ pub(crate) fn folded(line: &str, width: Option<usize>, indent: usize) -> String 
 pub(crate) fn harmless(text: &str) -> String {
     text.chars()
         .map(|c| {
-            if c.is_control() && !matches!(c, '\n' | '\t') {
+            if is_unseen(c) && !matches!(c, '\n' | '\t') {
                 '\u{fffd}'
             } else {
                 c
@@ -136,6 +220,25 @@ pub(crate) fn elapsed(span: Span) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_but_our_colours_reaches_a_terminal() {
+        let line = format!("{} \u{1b}]0;x\u{7}\u{1b}[8m\u{9b}2J \u{202e}\ta\n", bold("b"));
+        let shown = "\u{1b}[1mb\u{1b}[0m \u{fffd}]0;x\u{fffd}\u{fffd}[8m\u{fffd}2J \u{fffd}\ta\n";
+        assert_eq!(guarded(&line), shown);
+        assert_eq!(
+            guarded("plain \u{1f468}\u{200d}\u{1f469}"),
+            "plain \u{1f468}\u{200d}\u{1f469}"
+        );
+    }
+
+    #[test]
+    fn json_is_the_same_value_without_what_a_terminal_heeds() {
+        let text = "\u{1b}[2J\u{9b}31m\u{7f}\u{202e}\u{e0041} \u{e9}\n";
+        let line = json_line(&text).unwrap();
+        assert!(!line.contains(is_unseen), "{line:?}");
+        assert_eq!(serde_json::from_str::<String>(&line).unwrap(), text);
+    }
 
     #[test]
     fn a_long_line_is_broken_between_words() {

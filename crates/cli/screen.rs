@@ -173,7 +173,7 @@ impl Panel {
     fn record(&self, record: &Record) {
         match self.show {
             Show::Json => {
-                if let Ok(line) = serde_json::to_string(record) {
+                if let Ok(line) = print::json_line(record) {
                     print::data(&line);
                 }
             }

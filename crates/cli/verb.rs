@@ -62,7 +62,7 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
         Verb::Persona(verb) => persona::run(&scene()?, verb).await,
         Verb::Completions { shell } => Ok(completions::completions(shell)),
         Verb::Man => completions::man(),
-        Verb::Supervise(_) | Verb::Perform(_) | Verb::Bridge(_) | Verb::AgentTools => {
+        Verb::Supervise(_) | Verb::Confine(_) | Verb::Perform(_) | Verb::Bridge(_) | Verb::AgentTools => {
             Err(Failure::bug("hidden verbs are run before this"))
         }
     }

@@ -37,12 +37,27 @@ pub(crate) fn runs(pid: i32) -> bool {
     })
 }
 
+/// Every process whose environment or command line names this text.
+pub(crate) fn naming(text: &str) -> Vec<i32> {
+    let names = |file: String| {
+        let bytes = fs::read(file).unwrap_or_default();
+        bytes.windows(text.len()).any(|w| w == text.as_bytes())
+    };
+    let named = |pid: &i32| names(format!("/proc/{pid}/environ")) || names(format!("/proc/{pid}/cmdline"));
+    pids().into_iter().filter(named).collect()
+}
+
 /// Every process that carries an attempt's marker, names the project's directories in its environment, works in
-/// them, or wrote its number down in the file `pids` of the project's home.
+/// them, or wrote its number down in the file `pids` of the project's shared directory.
 pub(crate) fn alive(project: &Project) -> Vec<Alive> {
     let top = project.repo().parent().unwrap().to_owned();
     let needle = top.to_str().unwrap().as_bytes().to_owned();
-    let mut noted: Vec<i32> = recorded(project);
+    // In a sandbox processes have numbers of their own, which say nothing out here.
+    let mut noted: Vec<i32> = if project.is_confined() {
+        Vec::new()
+    } else {
+        recorded(project)
+    };
     noted.sort_unstable();
     pids()
         .into_iter()
@@ -63,7 +78,7 @@ pub(crate) fn alive(project: &Project) -> Vec<Alive> {
 
 /// The numbers that processes of a story wrote down.
 pub(crate) fn recorded(project: &Project) -> Vec<i32> {
-    fs::read_to_string(project.home().join("pids"))
+    fs::read_to_string(project.shared().join("pids"))
         .unwrap_or_default()
         .lines()
         .filter_map(|line| line.trim().parse().ok())

@@ -14,7 +14,18 @@ pub(crate) struct Project {
     root: Option<TempDir>,
     top: PathBuf,
     env: BTreeMap<String, String>,
+    confined: Confined,
 }
+
+/// Whether the shifts of a project run in the sandbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Confined {
+    Yes,
+    No,
+}
+
+/// The verbs that run a shift.
+const SHIFTS: [&str; 5] = ["run", "qa", "pair", "drain", "batch"];
 
 /// What a run of the binary gave.
 #[derive(Debug)]
@@ -73,7 +84,10 @@ impl Project {
             root: Some(root),
             top,
             env,
+            confined: Confined::Yes,
         };
+        std::fs::create_dir(project.shared()).unwrap();
+        project.configure("[sandbox]\ncaches = [\"~/shared\"]\n");
         project.git(&["init", "-q", "-b", "main"]);
         project.git(&["config", "user.name", "A Person"]);
         project.git(&["config", "user.email", "person@example.invalid"]);
@@ -108,6 +122,30 @@ impl Project {
 
     pub(crate) fn home(&self) -> PathBuf {
         self.top.join("home")
+    }
+
+    /// A directory that programs of an attempt may write in, as `$HOME/shared`: there a story and they meet.
+    pub(crate) fn shared(&self) -> PathBuf {
+        self.home().join("shared")
+    }
+
+    /// Adds to the user's own configuration.
+    pub(crate) fn configure(&self, text: &str) {
+        let dir = self.home().join(".config/turno");
+        std::fs::create_dir_all(&dir).unwrap();
+        let path = dir.join("turno.toml");
+        let before = std::fs::read_to_string(&path).unwrap_or_default();
+        std::fs::write(path, before + text).unwrap();
+    }
+
+    /// The same project, whose shifts run with `--no-sandbox`.
+    pub(crate) fn unconfined(mut self) -> Self {
+        self.confined = Confined::No;
+        self
+    }
+
+    pub(crate) fn is_confined(&self) -> bool {
+        self.confined == Confined::Yes
     }
 
     /// Writes files below the repository; commits nothing.
@@ -177,8 +215,14 @@ impl Project {
 
     fn command(&self, args: &[&str], cwd: &Path) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_turno"));
+        if let (Confined::No, Some((verb, rest))) = (self.confined, args.split_first())
+            && SHIFTS.contains(verb)
+        {
+            command.args([verb, "--no-sandbox"]).args(rest);
+        } else {
+            command.args(args);
+        }
         command
-            .args(args)
             .current_dir(cwd)
             .env_clear()
             .envs(&self.env)

@@ -26,7 +26,7 @@ sessions:
   - {persona: reviewer, steps: [{outcome: {verdict: approve}}]}
   - steps:
       - say: I begin.
-      - run: 'touch "$HOME/begun-$TURNO_TASK"; until [ -e "$HOME/go" ]; do sleep 0.05; done'
+      - run: 'touch "$HOME/shared/begun-$TURNO_TASK"; until [ -e "$HOME/shared/go" ]; do sleep 0.05; done'
       - write: {path: a.txt, text: "a\n"}
       - usage: {usd: 0.01}
       - outcome: {summary: it is done}
@@ -40,14 +40,14 @@ fn begin(project: &Project, issues: &[&str]) -> Child {
     let child = project.start(&[&["run"], issues].concat());
     for issue in issues {
         until("it has begun", || {
-            project.home().join(format!("begun-{issue}.1")).exists()
+            project.shared().join(format!("begun-{issue}.1")).exists()
         });
     }
     child
 }
 
 fn go(project: &Project) {
-    fs::write(project.home().join("go"), "").unwrap();
+    fs::write(project.shared().join("go"), "").unwrap();
 }
 
 fn lines(text: &str) -> Vec<Value> {

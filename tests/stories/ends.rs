@@ -21,21 +21,21 @@ script = \"script.yaml\"
 /// Leaves daemons behind: one in a session of its own, one that holds the check's output open, one without
 /// anything of its environment.
 const CHECK: &str = "\
-cat $HOME/pids > before
-setsid sh -c 'echo $$ >> $HOME/pids; exec sleep 300' >/dev/null 2>&1 &
-sh -c 'echo $$ >> $HOME/pids; exec sleep 300' &
-setsid sh -c 'echo $$ >> $HOME/pids; exec env -i /bin/sleep 300' >/dev/null 2>&1 &
-until [ \"$(cat $HOME/pids | wc -l)\" -ge \"$(($(cat before | wc -l) + 3))\" ]; do sleep 0.02; done
+cat $HOME/shared/pids > before
+setsid sh -c 'echo $$ >> $HOME/shared/pids; exec sleep 300' >/dev/null 2>&1 &
+sh -c 'echo $$ >> $HOME/shared/pids; exec sleep 300' &
+setsid sh -c 'echo $$ >> $HOME/shared/pids; exec env -i /bin/sleep 300' >/dev/null 2>&1 &
+until [ \"$(cat $HOME/shared/pids | wc -l)\" -ge \"$(($(cat before | wc -l) + 3))\" ]; do sleep 0.02; done
 test -f kept.txt
 ";
 
 /// What every engineer of these stories does first: work, and three processes that would outlive it.
 const BEGIN: &str = r#"
       - write: {path: kept.txt, text: "kept\n"}
-      - spawn: 'echo $$ >> $HOME/pids; exec sleep 300'
-      - spawn: 'echo $$ >> $HOME/pids; exec env -i /bin/sleep 300'
-      - run: 'setsid sh -c "echo \$\$ >> \$HOME/pids; trap : INT TERM; while :; do sleep 1; done" >/dev/null 2>&1 &'
-      - run: 'until [ "$(cat $HOME/pids | wc -l)" -ge 3 ]; do sleep 0.02; done'
+      - spawn: 'echo $$ >> $HOME/shared/pids; exec sleep 300'
+      - spawn: 'echo $$ >> $HOME/shared/pids; exec env -i /bin/sleep 300'
+      - run: 'setsid sh -c "echo \$\$ >> \$HOME/shared/pids; trap : INT TERM; while :; do sleep 1; done" >/dev/null 2>&1 &'
+      - run: 'until [ "$(cat $HOME/shared/pids | wc -l)" -ge 3 ]; do sleep 0.02; done'
 "#;
 /// How many numbers `BEGIN` writes down.
 const BEGUN: usize = 3;
@@ -58,6 +58,8 @@ fn project(then: &str) -> Project {
         ("check.sh", CHECK),
         ("script.yaml", &script),
     ])
+    // What is told here is how a tree is killed without namespaces, where every process can get away.
+    .unconfined()
 }
 
 const HANG: &str = "      - hang: {stubborn: true}\n";
@@ -164,9 +166,9 @@ fn a_shift_that_the_budget_ends() {
 
 /// Not only agents run.
 #[rstest]
-#[case::a_check("echo $$ >> $HOME/pids; exec sleep 300", "", 4)]
+#[case::a_check("echo $$ >> $HOME/shared/pids; exec sleep 300", "", 4)]
 #[case::a_landing(
-    "if [ $TURNO_SLOT = landing ]; then echo $$ >> $HOME/pids; exec sleep 300; fi",
+    "if [ $TURNO_SLOT = landing ]; then echo $$ >> $HOME/shared/pids; exec sleep 300; fi",
     // Something else has landed, so that the integrated tree is a new one.
     "other",
     7
@@ -201,7 +203,7 @@ fn a_shift_that_is_stopped_in_its_checks(#[case] check: &str, #[case] landed: &s
 #[test]
 fn a_shift_that_is_stopped_in_its_setup() {
     let project = project(FINISH);
-    let setup = "[setup]\ncommand = 'echo $$ >> $HOME/pids; setsid sleep 300 & sleep 300'\n";
+    let setup = "[setup]\ncommand = 'echo $$ >> $HOME/shared/pids; setsid sleep 300 & sleep 300'\n";
     project.write(&[("turno.toml", &format!("{CONFIG}{setup}"))]);
     project.git(&["commit", "-qam", "a slow setup"]);
     project.issue("Write it");

@@ -80,7 +80,17 @@ impl Bench {
         let repos = Repos::open(Repo::open(&self.project.repo()).unwrap(), &config, &dirs).unwrap();
         let checks = config.core.checks.clone();
         let turno = Path::new(env!("CARGO_BIN_EXE_turno")).to_owned();
-        let site = Arc::new(Site::new(&repos, dirs, turno, Arc::new(config), env).unwrap());
+        let site = Arc::new(
+            Site::new(
+                &repos,
+                dirs,
+                turno,
+                Arc::new(config),
+                env,
+                turno_engine::sandbox::Hold::Off,
+            )
+            .unwrap(),
+        );
         let runner = Local::new(site);
         runner.submit(Submission::Checks(Box::new(CheckStart {
             attempt: AttemptId(attempt),

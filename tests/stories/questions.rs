@@ -41,7 +41,7 @@ sessions:
             "*": [{run: 'printf "waited for %s\n" "$TURNO_ANSWER" > answer.txt'}]
       - outcome: {summary: answered}
   - steps:
-      - run: 'touch "$HOME/begun"; until [ -e "$HOME/go" ]; do sleep 0.05; done'
+      - run: 'touch "$HOME/shared/begun"; until [ -e "$HOME/shared/go" ]; do sleep 0.05; done'
       - write: {path: other.txt, text: "other\n"}
       - outcome: {summary: it is done}
 "#;
@@ -91,7 +91,7 @@ fn a_parked_question_frees_the_slot_and_the_same_conversation_goes_on_with_the_a
     project.issue("Other work");
     let child = project.start(&["run", "1", "2"]);
     until("the other task has the only slot", || {
-        project.home().join("begun").exists()
+        project.shared().join("begun").exists()
     });
     let listed = project.turno(&["answer"]).exits(0);
     for part in [
@@ -125,7 +125,7 @@ fn a_parked_question_frees_the_slot_and_the_same_conversation_goes_on_with_the_a
         "{}",
         again.err
     );
-    fs::write(project.home().join("go"), "").unwrap();
+    fs::write(project.shared().join("go"), "").unwrap();
     ended(&project, child).exits(0);
     assert_eq!(project.at("turno/1/base", "answer.txt"), "spaces\nbegun");
     assert_eq!(project.at("turno/2/base", "other.txt"), "other");

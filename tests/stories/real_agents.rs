@@ -54,9 +54,7 @@ impl Stage {
             let env = home.env(cli).unwrap();
             config.push_str(&agent(cli, &program, &env));
         }
-        let dir = project.home().join(".config/turno");
-        std::fs::create_dir_all(&dir).unwrap();
-        std::fs::write(dir.join("turno.toml"), config).unwrap();
+        project.configure(&config);
         Some(Self { project, server })
     }
 
@@ -376,7 +374,7 @@ fn the_budget_ends_claude_with_everything_it_started() {
     };
     let mut turns = vec![
         Turn::write("work.txt", "half done\n"),
-        Turn::bash("setsid sleep 300 >/dev/null 2>&1 & echo $! >> \"$HOME/pids\""),
+        Turn::bash("setsid sleep 300 >/dev/null 2>&1 & echo $! >> \"$HOME/shared/pids\""),
     ];
     // At 25 dollars for a million tokens each of these costs an eighth of a dollar.
     turns.extend((0..8).map(|_| Turn::bash("sleep 1; echo").usage(dear)));
@@ -488,7 +486,7 @@ fn stop_ends_claude_in_the_middle_of_a_command() {
         "The task is new",
         [
             Turn::write("work.txt", "half done\n"),
-            Turn::bash("echo $$ >> \"$HOME/pids\"; sleep 300"),
+            Turn::bash("echo $$ >> \"$HOME/shared/pids\"; sleep 300"),
         ],
     )];
     let Some(stage) = Stage::new("stop", &[Cli::Claude], scripts) else {
@@ -504,4 +502,46 @@ fn stop_ends_claude_in_the_middle_of_a_command() {
     assert!(kept(project, "work.txt", "half done"));
     let status = project.turno(&["status", "--json"]).exits(0).json();
     assert_eq!(status["free_slots"].as_array().unwrap().len(), 2);
+}
+
+/// The hook is called although the user's own settings allow the tool, and before anything is written.
+#[test]
+fn claude_is_refused_a_protected_path_before_it_writes() {
+    let scripts = vec![
+        engineer(
+            Api::Messages,
+            "The task is new",
+            [
+                Turn::write("ci/run", "weakened\n"),
+                Turn::bash("ls ci 2>&1; echo listed"),
+                Turn::edit("greet.txt", "hello", "hello world"),
+                change("greets the world"),
+            ],
+        ),
+        reviewer(Api::Messages, "# Review of task 1.1", [approval()]),
+    ];
+    let Some(stage) = Stage::new("a protected path", &[Cli::Claude], scripts) else {
+        return;
+    };
+    let project = &stage.project;
+    project.write(&[(".turno/policies/single.toml", "protected = [\"ci/**\"]\n")]);
+    let settings = project.home().join(".claude/settings.json");
+    std::fs::create_dir_all(settings.parent().unwrap()).unwrap();
+    std::fs::write(
+        settings,
+        r#"{"permissions": {"allow": ["Write", "Edit", "Bash"]}}"#,
+    )
+    .unwrap();
+    stage.run(&["--agent", "claude"]).exits(0);
+    let said = stage.requests(ENGINEER).pop().unwrap().body["messages"].to_string();
+    assert!(said.contains("ci/run is protected"), "{said}");
+    assert!(
+        said.contains("No such file") || said.contains("cannot access"),
+        "{said}"
+    );
+    assert_eq!(project.at("turno/1/base", "greet.txt"), "hello world");
+    assert_eq!(
+        project.git(&["diff", "--name-only", "main", "turno/1/base"]),
+        "greet.txt"
+    );
 }

@@ -107,9 +107,7 @@ impl Stage {
         for (name, value) in &env {
             writeln!(config, "{name} = {}", json!(value)).unwrap();
         }
-        let dir = project.home().join(".config/turno");
-        std::fs::create_dir_all(&dir).unwrap();
-        std::fs::write(dir.join("turno.toml"), config).unwrap();
+        project.configure(&config);
         Some(Self { project, server })
     }
 
@@ -314,12 +312,14 @@ fn only_turno_can_speak_to_the_server_and_its_death_is_not_the_end() {
         ),
         engineer(
             "The task is new",
-            [Turn::bash("echo $PPID >> \"$HOME/pids\"; sleep 300")],
+            [Turn::bash("echo $PPID >> \"$HOME/shared/pids\"; sleep 300")],
         ),
     ];
-    let Some(stage) = Stage::new("opencode and its server", scripts) else {
+    let Some(mut stage) = Stage::new("opencode and its server", scripts) else {
         return;
     };
+    // From outside of a sandbox the server cannot even be spoken to.
+    stage.project = stage.project.unconfined();
     let project = &stage.project;
     project.issue("Greet the world");
     let run = project.start(&["run", "1", "--agent", "opencode"]);
@@ -360,7 +360,7 @@ fn stop_ends_opencode_with_its_server_and_its_shells() {
         [
             Turn::write("work.txt", "half done\n"),
             Turn::bash(
-                "setsid sleep 300 >/dev/null 2>&1 & echo $! >> \"$HOME/pids\"; echo $$ >> \"$HOME/pids\"; sleep 300",
+                "setsid sleep 300 >/dev/null 2>&1 & echo $! >> \"$HOME/shared/pids\"; echo $$ >> \"$HOME/shared/pids\"; sleep 300",
             ),
         ],
     )];

@@ -117,7 +117,7 @@ fn lived_in() -> (Project, PathBuf) {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(
             &path,
-            format!("#!/bin/sh\necho {hook} $TURNO_ATTEMPT >> $HOME/hooked\nexit 1\n"),
+            format!("#!/bin/sh\necho {hook} $TURNO_ATTEMPT >> $HOME/shared/hooked\nexit 1\n"),
         )
         .unwrap();
         std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
@@ -197,7 +197,7 @@ fn nothing_of_the_users_is_touched_whatever_agents_do() {
     }
     before.same(&imprint(&project, &side));
     // The agents' own git may run hooks; Turno's never does.
-    let hooked = std::fs::read_to_string(project.home().join("hooked")).unwrap_or_default();
+    let hooked = std::fs::read_to_string(project.shared().join("hooked")).unwrap_or_default();
     let by_turno: Vec<_> = hooked
         .lines()
         .filter(|l| l.split_whitespace().count() == 1)

@@ -26,8 +26,8 @@ const SCRIPT: &str = r#"
 sessions:
   - {persona: reviewer, steps: [{outcome: {verdict: approve}}]}
   - steps:
-      - run: 'env | grep "^TURNO_[ST]O" > "$HOME/tmp-$TURNO_TASK"; mv "$HOME/tmp-$TURNO_TASK" "$HOME/given-$TURNO_TASK"'
-      - run: 'until [ -e "$HOME/go" ]; do sleep 0.05; done'
+      - run: 'env | grep "^TURNO_[ST]O" > "$HOME/shared/tmp-$TURNO_TASK"; mv "$HOME/shared/tmp-$TURNO_TASK" "$HOME/shared/given-$TURNO_TASK"'
+      - run: 'until [ -e "$HOME/shared/go" ]; do sleep 0.05; done'
       - propose: {title: Mend the lexer, brief: It drops tabs., why: The parser sees none.}
       - note: Said by the script.
       - write: {path: a.txt, text: "a\n"}
@@ -40,7 +40,7 @@ fn project() -> Project {
 
 /// What the attempt of a task was given for its tools.
 fn given(project: &Project, task: &str) -> BTreeMap<String, String> {
-    let path = project.home().join(format!("given-{task}"));
+    let path = project.shared().join(format!("given-{task}"));
     until("an agent has begun", || path.exists());
     let text = fs::read_to_string(path).unwrap();
     let given: BTreeMap<String, String> = text
@@ -54,7 +54,7 @@ fn given(project: &Project, task: &str) -> BTreeMap<String, String> {
 }
 
 fn go(project: &Project, child: Child) {
-    fs::write(project.home().join("go"), "").unwrap();
+    fs::write(project.shared().join("go"), "").unwrap();
     ended(project, child).exits(0);
 }
 
@@ -212,7 +212,7 @@ fn a_token_of_an_attempt_that_is_over_opens_nothing() {
     });
     let why = error(ToolClient::start(&one).call("context", json!({})));
     assert!(why.contains("this token opens nothing"), "{why}");
-    fs::write(project.home().join("go"), "").unwrap();
+    fs::write(project.shared().join("go"), "").unwrap();
     ended(&project, child);
 }
 
@@ -234,7 +234,7 @@ fn whoever_asks_by_the_default_policy_is_sent_away() {
     let why = error(client.call("ask", json!({ "question": "And now?" })));
     assert!(why.contains("end your turn"), "{why}");
     assert_eq!(events(&project, "decision-asked").len(), 1);
-    fs::write(project.home().join("go"), "").unwrap();
+    fs::write(project.shared().join("go"), "").unwrap();
     // It finished all the same: then it needs no answer any more.
     ended(&project, child).exits(0);
     assert_eq!(project.turno(&["answer", "--json"]).exits(0).out.trim(), "[]");

@@ -19,6 +19,7 @@ use turno_core::command::Session;
 use crate::dialect::{
     AfterInput, Capabilities, Conversation, Dialect, Job, Launch, LaunchError, Support, ToolServer,
 };
+use crate::needs::{self, Needs};
 use crate::schema;
 
 /// Any agent that speaks the protocol.
@@ -51,6 +52,10 @@ impl Dialect for Acp {
     /// A program that is not known must not be run to see what it does with a flag.
     fn version_args(&self) -> &'static [&'static str] {
         &[]
+    }
+
+    fn needs(&self, program: &str) -> Needs {
+        needs::by_name(program)
     }
 
     fn needed_env(&self) -> &'static [&'static str] {

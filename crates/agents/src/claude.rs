@@ -18,6 +18,7 @@ use turno_core::units::MicroUsd;
 use crate::dialect::{
     AfterInput, Capabilities, Conversation, Dialect, Job, Launch, LaunchError, LaunchFile, Support,
 };
+use crate::needs::{self, Needs};
 use crate::schema;
 
 /// Claude Code.
@@ -61,6 +62,10 @@ impl Dialect for Claude {
         &["--version"]
     }
 
+    fn needs(&self, _program: &str) -> Needs {
+        needs::CLAUDE
+    }
+
     fn needed_env(&self) -> &'static [&'static str] {
         &[
             "ANTHROPIC_API_KEY",
@@ -94,7 +99,11 @@ impl Dialect for Claude {
                 .collect::<BTreeMap<_, _>>(),
             files: tool_servers(job).into_iter().collect(),
             input: vec![
-                control_line("turno-initialize", "initialize", &json!({ "hooks": null })),
+                control_line(
+                    "turno-initialize",
+                    "initialize",
+                    &permission::hooks(&job.protected),
+                ),
                 prompt,
             ],
             after_input: AfterInput::KeepOpen,

@@ -18,6 +18,7 @@ use turno_core::persona::{Access, Effort, Model};
 use crate::dialect::{
     AfterInput, Capabilities, Conversation, Dialect, Job, Launch, LaunchError, Support, ToolServer,
 };
+use crate::needs::{self, Needs};
 use crate::schema;
 
 /// The Codex CLI.
@@ -45,6 +46,10 @@ impl Dialect for Codex {
 
     fn version_args(&self) -> &'static [&'static str] {
         &["--version"]
+    }
+
+    fn needs(&self, _program: &str) -> Needs {
+        needs::CODEX
     }
 
     fn needed_env(&self) -> &'static [&'static str] {

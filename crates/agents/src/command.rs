@@ -12,6 +12,7 @@ use turno_core::outcome::OutcomeKind;
 use crate::dialect::{
     AfterInput, Capabilities, Conversation, Dialect, Exit, Job, Launch, LaunchError, Line, Signal, Support,
 };
+use crate::needs::{self, Needs};
 use crate::schema;
 use crate::text;
 use crate::words::Words;
@@ -39,6 +40,10 @@ impl Dialect for Command {
     /// A program that is not known must not be run to see what it does with a flag.
     fn version_args(&self) -> &'static [&'static str] {
         &[]
+    }
+
+    fn needs(&self, program: &str) -> Needs {
+        needs::by_name(program)
     }
 
     fn needed_env(&self) -> &'static [&'static str] {

@@ -6,10 +6,13 @@ use serde::{Deserialize, Serialize};
 use turno_core::command::Session;
 use turno_core::decision::{Question, Reply};
 use turno_core::event::AgentEnd;
+use turno_core::globs;
 use turno_core::ids::{PersonaName, SessionId, TaskId};
 use turno_core::outcome::OutcomeKind;
 use turno_core::persona::{Access, Effort, Model, Tools};
 use turno_core::units::{MicroUsd, Price, Spend};
+
+use crate::needs::Needs;
 
 /// What a dialect can do. Shown by `doctor`, read by the engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -64,6 +67,27 @@ pub struct ToolServer {
     pub env: BTreeMap<String, String>,
 }
 
+/// Paths that a writer leaves alone, where its agent can be told so before it writes. Relative to where it works.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Protected {
+    /// Globs of them.
+    pub globs: Vec<String>,
+    /// Globs of what the task itself names as its own: that may be written all the same.
+    pub named: Vec<String>,
+}
+
+impl Protected {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.globs.is_empty()
+    }
+
+    /// Whether a path, relative and with `/`, is one of them.
+    pub fn covers(&self, path: &str) -> bool {
+        globs::matches(&self.globs, path) && !globs::matches(&self.named, path)
+    }
+}
+
 /// One run of an agent, as the engine asks for it. Plain data.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Job {
@@ -101,6 +125,8 @@ pub struct Job {
     pub cue: Cue,
     /// Servers of tools to be wired in by the agent's own configuration, where it can.
     pub tool_servers: Vec<ToolServer>,
+    /// Paths whose writing is refused at the call of the tool, where the agent's protocol can.
+    pub protected: Protected,
 }
 
 /// A file that must exist before the launch.
@@ -238,6 +264,9 @@ pub trait Dialect: Send + Sync {
 
     /// Arguments that make the program print its version.
     fn version_args(&self) -> &'static [&'static str];
+
+    /// What it needs of the user's machine when it is this program.
+    fn needs(&self, program: &str) -> Needs;
 
     /// Names of variables of the user's environment that the program needs to find its login or its provider.
     fn needed_env(&self) -> &'static [&'static str];

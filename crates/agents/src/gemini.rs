@@ -9,6 +9,7 @@ use turno_core::persona::{Access, Model};
 
 use crate::acp::{self, Acp};
 use crate::dialect::{AfterInput, Capabilities, Conversation, Dialect, Job, Launch, LaunchError, LaunchFile};
+use crate::needs::{self, Needs};
 
 /// The Gemini CLI.
 #[derive(Debug)]
@@ -31,6 +32,10 @@ impl Dialect for Gemini {
 
     fn version_args(&self) -> &'static [&'static str] {
         &["--version"]
+    }
+
+    fn needs(&self, _program: &str) -> Needs {
+        needs::GEMINI
     }
 
     fn needed_env(&self) -> &'static [&'static str] {

@@ -9,6 +9,7 @@ pub mod command;
 pub mod dialect;
 pub mod gemini;
 mod meter;
+pub mod needs;
 pub mod opencode;
 mod phase;
 mod place;

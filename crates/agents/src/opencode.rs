@@ -15,6 +15,7 @@ use turno_core::command::Session;
 use turno_core::persona::{Effort, Model};
 
 use crate::dialect::{AfterInput, Capabilities, Conversation, Dialect, Job, Launch, LaunchError, Support};
+use crate::needs::{self, Needs};
 use crate::schema;
 
 /// opencode, through its server.
@@ -47,6 +48,10 @@ impl Dialect for Opencode {
 
     fn version_args(&self) -> &'static [&'static str] {
         &["--version"]
+    }
+
+    fn needs(&self, _program: &str) -> Needs {
+        needs::OPENCODE
     }
 
     fn needed_env(&self) -> &'static [&'static str] {

@@ -11,6 +11,7 @@ pub mod written;
 use turno_core::command::Session;
 
 use crate::dialect::{AfterInput, Capabilities, Conversation, Dialect, Job, Launch, LaunchError, Support};
+use crate::needs::{self, Needs};
 
 pub use file::{Ask, ScriptError, ScriptFile, ScriptSession, Step, select};
 pub use line::{Ended, ScriptLine, Usage};
@@ -41,6 +42,10 @@ impl Dialect for Script {
 
     fn version_args(&self) -> &'static [&'static str] {
         &["--version"]
+    }
+
+    fn needs(&self, _program: &str) -> Needs {
+        needs::NOTHING
     }
 
     fn needed_env(&self) -> &'static [&'static str] {

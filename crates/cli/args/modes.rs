@@ -33,6 +33,9 @@ pub(crate) struct ShiftArgs {
     /// Who plays every persona, best first. May be given several times.
     #[arg(long = "agent", value_name = "NAME")]
     pub(crate) agents: Vec<AgentName>,
+    /// Run agents and checks with all that you may do yourself. Only for a machine with nothing to lose.
+    #[arg(long)]
+    pub(crate) no_sandbox: bool,
     /// Print the journal as NDJSON while it grows.
     #[arg(long)]
     pub(crate) json: bool,

@@ -108,7 +108,7 @@ pub(crate) fn answer_hint(id: DecisionId) -> String {
 pub(crate) fn question_lines(decision: &Decision, now: Timestamp) -> Vec<String> {
     let who = match &decision.asker {
         Asker::Agent { actor, .. } => format!("{}/{}", actor.persona, actor.agent),
-        Asker::Trial => "turno".to_owned(),
+        Asker::Trial | Asker::Guard { .. } => "turno".to_owned(),
     };
     let question = &decision.question;
     let mut lines = vec![format!(

@@ -7,7 +7,7 @@ use include_dir::{Dir, DirEntry, include_dir};
 use turno_core::event::Event;
 use turno_core::ids::IssueId;
 use turno_core::issue::IssueDraft;
-use turno_engine::config::Overrides;
+use turno_engine::config::{Confine, Overrides};
 use turno_engine::git;
 
 use crate::args::Demo;
@@ -37,7 +37,11 @@ pub(crate) async fn run(verb: Demo) -> Result<ExitCode, Failure> {
     let issues = file_issues(&scene, &directory).await?;
     let code = super::run::shift(
         &scene,
-        scene.config(&Overrides::default())?,
+        scene.config(&Overrides {
+            // Its agents are written by Turno itself.
+            confine: Confine::WherePossible,
+            ..Overrides::default()
+        })?,
         super::run::Wanted::listed(issues),
         show,
     )

@@ -31,9 +31,9 @@ pub(crate) async fn run(scene: &Scene, verb: &Diff) -> Result<ExitCode, Failure>
     };
     if verb.stat {
         for file in repo.changed_files(&base, &commit)? {
-            print::data(&file);
+            print::data(&print::plain(&file, 4096));
         }
-        print::data(&repo.diff_stat(&base, &commit)?.to_string());
+        print::data(&print::harmless(&repo.diff_stat(&base, &commit)?.to_string()));
         return Ok(ExitCode::SUCCESS);
     }
     match repo.diff_text(&base, &commit, SHOWN)? {

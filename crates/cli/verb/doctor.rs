@@ -4,9 +4,12 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use serde::Serialize;
-use turno_core::ids::RepoName;
-use turno_engine::config::{AgentSetup, EnvMap, Loaded, Overrides};
+use turno_core::ids::{AgentName, RepoName};
+use turno_engine::config::{AgentSetup, EnvMap, EnvValue, Loaded, Overrides, Source};
 use turno_engine::git::Checkout;
+use turno_engine::sandbox::Hold;
+use turno_engine::secret::{is_named_like_one, is_shaped_like_one};
+use turno_engine::wallet::is_open_to_others;
 
 use crate::args::Json;
 use crate::exit;
@@ -66,6 +69,7 @@ pub(crate) async fn run(at: Option<&Path>, verb: &Json) -> Result<ExitCode, Fail
     // Each later proof needs the earlier ones, so the first that is missing ends the list.
     if let Some(scene) = repository(at, &mut found).await {
         state(&scene, &mut found);
+        sandbox(&scene, &mut found).await;
         match scene.config(&Overrides::default()) {
             Err(error) => found.missing("configuration", error.to_string(), "mend the file it names"),
             Ok(config) => {
@@ -96,6 +100,26 @@ fn show(finding: &Finding) {
             "                    \u{2192} {}",
             print::plain(mend, 300)
         ));
+    }
+}
+
+async fn sandbox(scene: &Scene, found: &mut Findings) {
+    let turno = match std::env::current_exe() {
+        Ok(turno) => turno,
+        Err(error) => return found.missing("sandbox", error.to_string(), "start turno by its path"),
+    };
+    match Hold::probe(&turno, &scene.env).await {
+        Ok(hold @ Hold::Bubblewrap { .. }) => found.good("sandbox", hold.words()),
+        Ok(hold @ (Hold::Landlock { .. } | Hold::Off)) => found.warn(
+            "sandbox",
+            hold.words(),
+            "install bubblewrap and allow user namespaces: agents get their tools, and see no process but their own",
+        ),
+        Err(nothing) => found.missing(
+            "sandbox",
+            nothing.to_string(),
+            "install bubblewrap, e.g. `apt install bubblewrap`",
+        ),
     }
 }
 
@@ -210,13 +234,14 @@ fn agents(scene: &Scene, config: Loaded, found: &mut Findings) {
                 format!("install it, or set program in turno.toml under [agents.{name}]"),
             ),
         }
-        if let Err(error) = setup.environment(&scene.env) {
+        if let Err(error) = setup.has_its_variables(&scene.env) {
             found.missing(
                 "agent",
                 error.to_string(),
                 "export it, or remove it from turno.toml",
             );
         }
+        secrets(&config, name, setup, found);
     }
     match config.with_agents_present(&present) {
         Ok(config) => {
@@ -233,6 +258,40 @@ fn agents(scene: &Scene, config: Loaded, found: &mut Findings) {
             error.to_string(),
             "install an agent that may play them",
         ),
+    }
+}
+
+/// How values are written that nobody else should read. No command is run here: the shift does that.
+fn secrets(config: &Loaded, name: &AgentName, setup: &AgentSetup, found: &mut Findings) {
+    for (variable, value) in &setup.env {
+        let key = format!("agents.{name}.env.{variable}");
+        match value {
+            EnvValue::Text(text) if is_named_like_one(variable) || is_shaped_like_one(text) => {
+                if let Source::RepoFile { file, line } = config.source(&key) {
+                    found.warn(
+                        "secret",
+                        format!("{key} looks like a secret, and {file} (line {line}) belongs in git"),
+                        format!(
+                            "give the old value up, and write it by reference: {variable} = \"${variable}\" for a variable of yours, {{ file = \"~/path\" }} or {{ command = \"pass show name\" }}"
+                        ),
+                    );
+                }
+            }
+            EnvValue::FromFile(path) => match is_open_to_others(path) {
+                Ok(true) => found.warn(
+                    "secret",
+                    format!("{key}: {} may be read by others", path.display()),
+                    format!("chmod 600 {}", path.display()),
+                ),
+                Ok(false) => {}
+                Err(error) => found.missing(
+                    "secret",
+                    format!("{key}: {}: {error}", path.display()),
+                    "make the file, or name another",
+                ),
+            },
+            EnvValue::Text(_) | EnvValue::FromUser(_) | EnvValue::FromCommand(_) => {}
+        }
     }
 }
 

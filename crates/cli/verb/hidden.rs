@@ -5,17 +5,26 @@ use std::process::ExitCode;
 use turno_agents::dialect::Cue;
 use turno_engine::bridge::{self, Served};
 use turno_engine::perform::{self, Performance};
-use turno_engine::process::supervisor;
+use turno_engine::process::{confine, supervisor};
 use turno_engine::tools::{self, Way};
 
 use crate::args;
 use crate::failure::Failure;
+use crate::print;
 use crate::scene::user_env;
 
 /// `turno supervise DIR`
 pub(crate) fn supervise(verb: &args::Supervise) -> ExitCode {
     supervisor::supervise(&verb.directory)
         .unwrap_or_else(|e| Failure::bug(format!("supervising {}: {e}", verb.directory.display())).show())
+}
+
+/// `turno confine SPEC -- PROGRAM ...`
+pub(crate) fn confine(verb: &args::Confine) -> ExitCode {
+    confine::confine(&verb.spec, &verb.argv).unwrap_or_else(|error| {
+        print::error(&format!("the sandbox: {error}"));
+        ExitCode::from(error.code())
+    })
 }
 
 /// `turno perform --script FILE ...`

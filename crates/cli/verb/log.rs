@@ -1,6 +1,5 @@
 //! `turno log`: the journal in words, or what one attempt was told and said. `--follow` goes on.
 
-use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -163,7 +162,7 @@ async fn said(scene: &Scene, attempt: AttemptId, verb: &Log) -> Result<(), Failu
         let bytes = std::fs::read(part)
             .map_err(|e| Failure::cannot_start(format!("cannot read {}: {e}", part.display())))?;
         if verb.raw {
-            drop(std::io::stdout().write_all(&bytes));
+            print::raw(&bytes);
         } else {
             print::note(&print::bold(&format!("--- {}", part.display())));
             print::data(print::harmless(&String::from_utf8_lossy(&bytes)).trim_end());
@@ -208,7 +207,7 @@ async fn follow(out: &std::path::Path, exit: &std::path::Path, verb: &Log) -> Re
         let new = &bytes[from..];
         shown = bytes.len() as u64;
         if verb.raw {
-            drop(std::io::stdout().write_all(new));
+            print::raw(new);
         } else if !new.is_empty() {
             print::data(print::harmless(&String::from_utf8_lossy(new)).trim_end());
         }

@@ -121,6 +121,7 @@ fn ask_for(what: AskFor, config: &Loaded, head: CommitId, issue: IssueId) -> Ask
             proof: Proof::NoChecks,
             earlier: Vec::new(),
             protected: BTreeSet::new(),
+            guards: Vec::new(),
         },
         AskFor::Compare => Ask::Compare {
             base,

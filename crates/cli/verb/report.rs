@@ -5,6 +5,7 @@ use std::cmp::Reverse;
 
 use turno_core::State;
 use turno_core::check::ReportVerdict;
+use turno_core::config::Confinement;
 use turno_core::explain::{explain, report_phrase};
 use turno_core::ids::{IssueId, TaskId};
 use turno_core::issue::{Issue, IssueStage};
@@ -35,10 +36,11 @@ pub(crate) fn show(scene: &Scene, state: &State, records: &[Record]) {
         colour(end)(end_words(end))
     ));
     print::data(&format!(
-        "  {} of {} spent, {}\n",
+        "  {} of {} spent, {}{}\n",
         shift.spent,
         shift.budget,
-        print::elapsed(at.since(shift.started))
+        print::elapsed(at.since(shift.started)),
+        super::status::unconfined(state.config.as_ref().map_or(Confinement::Off, |c| c.confinement))
     ));
     for id in &shift.issues {
         let Some(issue) = state.issues.get(id) else {

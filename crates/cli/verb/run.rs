@@ -17,15 +17,18 @@ use turno_core::ids::{IssueId, PolicyName, RepoName};
 use turno_core::issue::{IssueDraft, IssueStage, Split};
 use turno_core::policy::Policy;
 use turno_core::shift::{IssueAtStart, Scope};
-use turno_engine::config::{AgentDialect, Loaded, Overrides};
+use turno_engine::config::{AgentDialect, AgentSetup, Confine, Loaded, Overrides};
 use turno_engine::git::{Checkout, HeadAt, Repo};
 use turno_engine::recover::recover;
+use turno_engine::redact::Redaction;
 use turno_engine::repos::Repos;
 use turno_engine::run::{Desk, Engine, Handle};
 use turno_engine::runner::local::Local;
+use turno_engine::sandbox::Hold;
 use turno_engine::site::Site;
 use turno_engine::socket::{Client, Entrance, Server};
 use turno_engine::store::Store;
+use turno_engine::wallet::Wallet;
 use turno_engine::workspace::{Error as WorkspaceError, Lock};
 
 use super::report;
@@ -131,6 +134,11 @@ pub(crate) fn prepare(
         budget: args.budget,
         policy: args.policy.clone().or(mode),
         agents: args.agents.clone(),
+        confine: if args.no_sandbox {
+            Confine::Never
+        } else {
+            Confine::Always
+        },
     };
     let config = staffed(scene, scene.config(&flags)?)?;
     let show = if args.json { Show::Json } else { Show::people() };
@@ -196,9 +204,8 @@ fn staffed(scene: &Scene, config: Loaded) -> Result<Loaded, Failure> {
 /// Every agent that plays a persona has the variables it needs, and a script where it performs one. Otherwise
 /// each attempt would fail in the same way.
 fn startable(scene: &Scene, config: &Loaded) -> Result<(), Failure> {
-    let playing: BTreeSet<_> = config.personas.iter().flat_map(|p| &p.persona.agents).collect();
-    for setup in playing.into_iter().filter_map(|name| config.agents.get(name)) {
-        setup.environment(&scene.env)?;
+    for setup in playing(config) {
+        setup.has_its_variables(&scene.env)?;
         if let AgentDialect::Script { path } = &setup.dialect {
             let wrong = |why: String| {
                 let (name, path) = (&setup.name, path.display());
@@ -222,11 +229,18 @@ pub(crate) async fn shift(
 ) -> Result<ExitCode, Failure> {
     let repos = scene.repos(&config)?;
     let lock = take_lock(scene).await?;
-    log_to(scene);
+    let wallet = wallet(scene, &config).await?;
+    log_to(scene, wallet.redaction());
     let (store, state) = Store::open(&scene.dirs.store())?;
     let mut desk = Desk::new(store, state);
     let turno = std::env::current_exe()
         .map_err(|e| Failure::cannot_start(format!("turno cannot find its own program: {e}")))?;
+    let hold = hold(scene, &turno, config.sandbox.confine).await?;
+    let mut config = config;
+    config.core.confinement = hold.confinement();
+    if let (Show::Live | Show::Lines, Hold::Off | Hold::Landlock { .. }) = (show, &hold) {
+        print::warning(&format!("the sandbox is {}", hold.words()));
+    }
     let config = Arc::new(config);
     let site = Site::new(
         &repos,
@@ -234,8 +248,9 @@ pub(crate) async fn shift(
         turno,
         Arc::clone(&config),
         scene.env.clone(),
+        hold,
     )?;
-    let site = Arc::new(site);
+    let site = Arc::new(site.with_wallet(wallet));
     clear_up(&mut desk, &site).await?;
     let wanted: BTreeSet<IssueId> = work.issues.iter().copied().collect();
     let first = Event::ShiftStarted {
@@ -282,6 +297,32 @@ pub(crate) async fn shift(
     }
     drop(lock);
     Ok(exit::of(end))
+}
+
+/// By which means the programs of a shift are confined.
+async fn hold(scene: &Scene, turno: &Path, confine: Confine) -> Result<Hold, Failure> {
+    match confine {
+        Confine::Never => Ok(Hold::Off),
+        Confine::Always => Hold::probe(turno, &scene.env)
+            .await
+            .map_err(|e| Failure::cannot_start(e.to_string())),
+        Confine::WherePossible => Ok(Hold::probe(turno, &scene.env).await.unwrap_or(Hold::Off)),
+    }
+}
+
+/// Looks up what the agents are given that play a persona. It is done once, before anything begins.
+async fn wallet(scene: &Scene, config: &Loaded) -> Result<Wallet, Failure> {
+    let (wallet, open) = Wallet::open(playing(config), &scene.env, scene.repo.root()).await?;
+    for file in open {
+        print::warning(&file.to_string());
+    }
+    Ok(wallet)
+}
+
+/// The agents that play a persona.
+fn playing(config: &Loaded) -> impl Iterator<Item = &AgentSetup> {
+    let names: BTreeSet<_> = config.personas.iter().flat_map(|p| &p.persona.agents).collect();
+    names.into_iter().filter_map(|name| config.agents.get(name))
 }
 
 /// Each issue begins on the user's branch of its own repository.
@@ -382,8 +423,25 @@ async fn interrupts(handle: Handle) {
     }
 }
 
+/// A file without secrets in it. Each event of the log is written as a whole.
+struct Clean {
+    file: std::fs::File,
+    redaction: Redaction,
+}
+
+impl std::io::Write for &Clean {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        (&self.file).write_all(&self.redaction.bytes(bytes))?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        (&self.file).flush()
+    }
+}
+
 /// The developers' log goes to a file in the state directory.
-fn log_to(scene: &Scene) {
+fn log_to(scene: &Scene, redaction: Redaction) {
     let filter = tracing_subscriber::EnvFilter::try_from_env("TURNO_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("turno_engine=info,warn"));
     let Ok(file) = std::fs::OpenOptions::new()
@@ -396,7 +454,7 @@ fn log_to(scene: &Scene) {
     let made = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(false)
-        .with_writer(file)
+        .with_writer(Arc::new(Clean { file, redaction }))
         .try_init();
     if made.is_err() {
         tracing::debug!("a log is kept already");

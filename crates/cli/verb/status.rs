@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use turno_core::config::Confinement;
 use turno_core::ids::TaskId;
 use turno_core::shift::{ShiftEnd, ShiftStage, Winding};
 use turno_core::step::Waiting;
@@ -93,13 +94,23 @@ pub(crate) fn shift_line(shift: &ShiftView, now: Timestamp) -> String {
         ShiftStage::Ended { end, at } => (format!("is over: {}", end_words(*end)), *at),
     };
     format!(
-        "shift {} ({}) {stage}, {}, {} of {} spent",
+        "shift {} ({}) {stage}, {}, {} of {} spent{}",
         shift.id,
         shift.mode,
         print::elapsed(until.since(shift.started)),
         shift.spent,
-        shift.budget
+        shift.budget,
+        unconfined(shift.confinement)
     )
+}
+
+/// What everybody who looks must know of a shift whose programs are not held as they should be.
+pub(crate) fn unconfined(confinement: Confinement) -> String {
+    match confinement {
+        Confinement::Namespaces => String::new(),
+        Confinement::Landlock => ", held by Landlock alone".to_owned(),
+        Confinement::Off => print::red(", NO SANDBOX"),
+    }
 }
 
 /// Why a shift starts nothing more.

@@ -170,6 +170,8 @@ pub fn admit(state: &State, event: &Event) -> Result<(), Refused> {
         | Event::Noted { .. }
         | Event::SessionOpened { .. }
         | Event::Metered { .. }
+        | Event::Contacted { .. }
+        | Event::Tampered { .. }
         | Event::AgentEnded { .. }
         | Event::ChecksEnded { .. }
         | Event::LandingEnded { .. }

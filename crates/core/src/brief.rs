@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::check::CheckResult;
+use crate::guard::Guarded;
 use crate::ids::{CommitId, IssueId, PersonaName, ProposalId, TaskId};
 use crate::outcome::{Finding, LessonDraft, OutcomeKind, Proposed};
 use crate::policy::NewTestsRule;
@@ -108,9 +109,12 @@ pub enum Ask {
         proof: Proof,
         /// Findings of earlier rounds: each must be answered.
         earlier: Vec<Finding>,
-        /// Paths it changes that need an explicit approval.
+        /// Paths it changes, and names of what has no path, that need an explicit approval.
         #[serde(default)]
         protected: BTreeSet<String>,
+        /// What was found about it that a reviewer or a person must let pass, but for paths that are protected by name.
+        #[serde(default)]
+        guards: Vec<Guarded>,
     },
 }
 

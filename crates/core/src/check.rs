@@ -16,6 +16,22 @@ pub struct Check {
     pub command: String,
     /// Limit for the whole process tree.
     pub timeout: Span,
+    /// What it reaches of the network.
+    #[serde(default)]
+    pub network: Reach,
+}
+
+/// What a program of the project reaches of the network.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reach {
+    /// A loopback of its own and nothing else.
+    #[default]
+    None,
+    /// The hosts that the configuration names.
+    Hosts,
+    /// All that the user reaches.
+    Open,
 }
 
 /// Where a long output lies on disk.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::brief::Brief;
 use crate::check::Check;
 use crate::decision::Reply;
+use crate::guard::Survey;
 use crate::ids::{
     AgentName, AttemptId, CheckName, CommitId, IssueId, PersonaName, RepoName, SessionId, ShiftId, SlotId,
     TaskId,
@@ -60,6 +61,9 @@ pub struct AgentStart {
     /// The commit that what it leaves is compared with, to name the paths it changed; absent: `from`.
     #[serde(default)]
     pub since: Option<CommitId>,
+    /// How what a writer leaves is looked at; absent for those who may only read.
+    #[serde(default)]
+    pub survey: Option<Survey>,
     /// Which conversation.
     pub session: Session,
     /// What it is told.

@@ -35,6 +35,22 @@ pub struct Config {
     /// How many of the slots are kept for urgent issues.
     #[serde(default)]
     pub urgent_slots: u16,
+    /// What holds attempts and checks to what they may do.
+    #[serde(default)]
+    pub confinement: Confinement,
+}
+
+/// What holds attempts and checks to what they may do.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Confinement {
+    /// Nothing: a person has switched it off.
+    #[default]
+    Off,
+    /// Namespaces, and Landlock and seccomp inside them.
+    Namespaces,
+    /// Landlock and seccomp alone.
+    Landlock,
 }
 
 /// What the core must know of a further repository.

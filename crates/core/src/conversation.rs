@@ -164,6 +164,8 @@ fn spoken(event: &Event, ask: Option<&Ask>) -> Option<(String, Vec<String>)> {
         | Event::Promoted { .. }
         | Event::SessionOpened { .. }
         | Event::Metered { .. }
+        | Event::Contacted { .. }
+        | Event::Tampered { .. }
         | Event::TimePassed
         | Event::Restarted { .. } => None,
     }

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{DecisionId, SessionId, TaskId};
+use crate::guard::Guarded;
+use crate::ids::{CommitId, DecisionId, SessionId, TaskId};
 use crate::task::Actor;
 use crate::units::Timestamp;
 
@@ -63,6 +64,13 @@ pub enum Asker {
     },
     /// Turno itself: whether the rest of a batch may follow its trial group.
     Trial,
+    /// Turno itself: whether a change may land although something was found about it.
+    Guard {
+        /// The change.
+        commit: CommitId,
+        /// What was found.
+        found: Vec<Guarded>,
+    },
 }
 
 /// How far a decision is.

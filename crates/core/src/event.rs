@@ -6,8 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::check::{CheckReport, LogRef};
 use crate::config::Config;
+use crate::contact::Contact;
 use crate::decision::Question;
 use crate::failure::Failure;
+use crate::guard::Guarded;
 use crate::ids::{
     AttemptId, CommitId, DecisionId, IssueId, LessonId, PolicyName, RepoName, SessionId, TaskId, TreeId,
 };
@@ -15,6 +17,7 @@ use crate::issue::IssueDraft;
 use crate::lesson::LessonEdit;
 use crate::outcome::{LessonDraft, Outcome, Proposed};
 use crate::shift::{IssueAtStart, Scope};
+use crate::tampering::Tampering;
 use crate::task::{ConflictHunk, Said};
 use crate::units::{MicroUsd, Spend};
 
@@ -65,6 +68,9 @@ pub enum LeftBehind {
         /// The paths that differ from the commit it is compared with.
         #[serde(default)]
         paths: BTreeSet<String>,
+        /// What was found about the whole of the change, from the commit that the work began from.
+        #[serde(default)]
+        guards: Vec<Guarded>,
     },
 }
 
@@ -242,6 +248,22 @@ pub enum Event {
         /// So far.
         spend: Spend,
     },
+    /// What an attempt asked of the network.
+    Contacted {
+        /// Which attempt.
+        attempt: AttemptId,
+        /// Each host, port and answer once.
+        contacts: Vec<Contact>,
+        /// How often others were asked for, beyond those that are told apart.
+        others: u64,
+    },
+    /// The repository is not as it was before an agent ran, and Turno did not change it.
+    Tampered {
+        /// While which attempt ran.
+        attempt: AttemptId,
+        /// What is different; at most a hundred.
+        what: Vec<Tampering>,
+    },
     /// An agent's process and all its descendants are gone.
     AgentEnded {
         /// Which.
@@ -300,6 +322,8 @@ impl Event {
             | Self::DecisionAsked { attempt, .. }
             | Self::TaskProposed { attempt, .. }
             | Self::Noted { attempt, .. }
+            | Self::Contacted { attempt, .. }
+            | Self::Tampered { attempt, .. }
             | Self::AttemptFailed { attempt, .. } => Some(*attempt),
             Self::ConfigLoaded { .. }
             | Self::IssueAdded { .. }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::check::{CheckReport, CheckVerdict, ReportVerdict};
 use crate::command::Command;
+use crate::contact::Answer;
 use crate::event::{AgentEnd, Event, LandingEnd, LeftBehind, StopHow};
 use crate::ids::{AttemptId, Seq, TaskId};
 use crate::lesson::LessonEdit;
@@ -77,9 +78,15 @@ pub fn explain<'a>(records: impl IntoIterator<Item = &'a Record>, task: TaskId) 
                 format!("for another task, {}", event_phrase(&record.event))
             },
             so,
-            evidence: became
-                .filter(|_| about)
-                .map_or_else(Vec::new, |t| evidence(&t.stage)),
+            evidence: if let Event::Tampered { what, .. } = &record.event {
+                what.iter().map(ToString::to_string).collect()
+            } else if let Event::Contacted { contacts, .. } = &record.event {
+                contacts.iter().map(ToString::to_string).collect()
+            } else {
+                became
+                    .filter(|_| about)
+                    .map_or_else(Vec::new, |t| evidence(&t.stage))
+            },
         });
     }
     lines
@@ -159,6 +166,32 @@ pub fn event_phrase(event: &Event) -> String {
         }
         Event::SessionOpened { attempt, session } => format!("{attempt} opened session {session}"),
         Event::Metered { attempt, spend } => format!("{attempt} has spent {}", spend.cost),
+        Event::Contacted {
+            attempt,
+            contacts,
+            others,
+        } => {
+            let refused = contacts.iter().filter(|c| c.answer != Answer::Allowed).count();
+            let more = match others {
+                0 => String::new(),
+                n => format!(", and {n} more times others"),
+            };
+            format!(
+                "{attempt} asked for {} host(s), {refused} in vain{more}",
+                contacts.len()
+            )
+        }
+        Event::Tampered { attempt, what } => {
+            let first = what.first().map(ToString::to_string).unwrap_or_default();
+            let more = match what.len() {
+                0 | 1 => String::new(),
+                n => format!(" (and {} more: turno log --json)", n - 1),
+            };
+            format!(
+                "the repository changed while {attempt} ran: {}{more}",
+                first_line(&first)
+            )
+        }
         Event::AgentEnded {
             attempt,
             end,
@@ -325,6 +358,7 @@ fn evidence(stage: &Stage) -> Vec<String> {
         | Because::TestsPassAlready
         | Because::Answered { .. } => Vec::new(),
         Because::OutOfBounds { paths, .. } => paths.iter().cloned().collect(),
+        Because::Guarded { found, .. } => found.iter().map(ToString::to_string).collect(),
         Because::ChecksFailed { failing } | Because::MakePass { failing, .. } => failing
             .iter()
             .map(|r| match &r.verdict {

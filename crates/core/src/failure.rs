@@ -51,11 +51,13 @@ pub enum Cause {
     OutOfBounds,
     /// Tests that should fail without the work pass without it.
     TestsProveNothing,
+    /// It used more of the machine than it may: memory, processes or disk.
+    Resources,
 }
 
 impl Cause {
     /// Every cause, in order.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Workspace,
         Self::Spawn,
         Self::Agent,
@@ -77,6 +79,7 @@ impl Cause {
         Self::Stopped,
         Self::OutOfBounds,
         Self::TestsProveNothing,
+        Self::Resources,
     ];
 
     /// A short phrase for people.
@@ -103,6 +106,7 @@ impl Cause {
             Self::Stopped => "it was stopped",
             Self::OutOfBounds => "it changed what it may not change",
             Self::TestsProveNothing => "its tests pass without the work",
+            Self::Resources => "it used more of the machine than it may",
         }
     }
 }

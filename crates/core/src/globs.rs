@@ -1,7 +1,7 @@
 //! Owns path globs: whether one matches a path, and whether two can match the same path. A glob that names a
 //! directory stands for everything below it. Paths are relative to the repository and use `/`.
 
-use globset::{GlobBuilder, GlobMatcher};
+use globset::{GlobBuilder, GlobMatcher, GlobSet, GlobSetBuilder};
 
 /// Whether any of the globs matches a path, or a directory above it. A glob that is not valid matches nothing.
 pub fn matches(globs: &[String], path: &str) -> bool {
@@ -9,6 +9,26 @@ pub fn matches(globs: &[String], path: &str) -> bool {
         .iter()
         .filter_map(|glob| matcher(glob))
         .any(|glob| glob.is_match(path) || above(path).any(|dir| glob.is_match(dir)))
+}
+
+/// Globs made ready, for many paths.
+#[derive(Debug, Clone)]
+pub struct Globs(GlobSet);
+
+impl Globs {
+    /// A glob that is not valid matches nothing.
+    pub fn new(globs: &[String]) -> Self {
+        let mut set = GlobSetBuilder::new();
+        for glob in globs.iter().filter_map(|glob| builder(glob).build().ok()) {
+            set.add(glob);
+        }
+        Self(set.build().unwrap_or_default())
+    }
+
+    /// Whether any of them matches a path, or a directory above it.
+    pub fn matches(&self, path: &str) -> bool {
+        self.0.is_match(path) || above(path).any(|dir| self.0.is_match(dir))
+    }
 }
 
 /// Why a glob is not valid, if it is not.
@@ -98,7 +118,7 @@ fn segments_meet(x: &str, y: &str) -> bool {
 mod tests {
     use rstest::rstest;
 
-    use super::{check, matches, overlap};
+    use super::{Globs, check, matches, overlap};
 
     #[rstest]
     #[case("src/*.rs", "src/lib.rs", true)]
@@ -112,6 +132,7 @@ mod tests {
     #[case("[", "[", false)]
     fn a_glob_matches_paths_and_what_lies_below(#[case] glob: &str, #[case] path: &str, #[case] yes: bool) {
         assert_eq!(matches(&[glob.to_owned()], path), yes);
+        assert_eq!(Globs::new(&[glob.to_owned()]).matches(path), yes);
     }
 
     #[rstest]

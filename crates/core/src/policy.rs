@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Cause;
+use crate::guard::{GuardKind, GuardRule};
 use crate::ids::PolicyName;
 use crate::units::{MicroUsd, Span};
 
@@ -156,6 +157,11 @@ impl Default for PlanCaps {
     }
 }
 
+/// Over this a file is big where no policy says another size.
+fn big_file() -> u64 {
+    1 << 20
+}
+
 /// How often a cause is tried again, and after how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -200,9 +206,15 @@ pub struct Policy {
     /// Globs of the paths that a tester may write.
     #[serde(default)]
     pub test_paths: Vec<String>,
-    /// Globs of the paths whose change needs a reviewer's explicit approval.
+    /// Globs of the paths whose change is guarded as [`GuardKind::Paths`].
     #[serde(default)]
     pub protected: Vec<String>,
+    /// What follows from what is found about a change; what is not named has its default.
+    #[serde(default)]
+    pub guards: BTreeMap<GuardKind, GuardRule>,
+    /// Bytes over which a new or changed file is big.
+    #[serde(default = "big_file")]
+    pub big_file: u64,
     /// Who says that an issue is done.
     #[serde(default)]
     pub accept: AcceptRule,
@@ -237,6 +249,8 @@ impl Policy {
             new_tests: NewTestsRule::Pass,
             test_paths: Vec::new(),
             protected: Vec::new(),
+            guards: BTreeMap::new(),
+            big_file: big_file(),
             accept: AcceptRule::Off,
             overlap: OverlapRule::Wait,
             decisions: DecisionRule::default(),

@@ -10,6 +10,7 @@ mod contest;
 mod deciding;
 mod expire;
 mod fill;
+mod guarding;
 mod intake;
 mod joining;
 mod landing;
@@ -116,15 +117,19 @@ impl Turn<'_> {
             } => self.checks_ended(*attempt, report, without.as_ref()),
             Event::LandingEnded { attempt, end } => self.landing_ended(*attempt, end),
             Event::AttemptFailed { attempt, failure } => self.attempt_failed(*attempt, failure),
-            Event::TimePassed => {}
+            // For people: what could be put back was, and what follows for the task its own end says.
+            Event::Contacted { .. } | Event::Tampered { .. } | Event::TimePassed => {}
             Event::Restarted { lost } => self.restarted(lost),
         }
     }
 
     /// What follows for tasks and issues from where the others are.
     fn advance(&mut self) {
+        // Before the rest: what waits for a person makes no group of a batch wait.
+        self.guard_landings();
         self.waves();
         self.contests();
+        self.guard_landings();
         self.unblock();
         self.lead();
     }

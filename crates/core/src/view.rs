@@ -3,7 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::Confinement;
 use crate::decision::Decision;
+use crate::guard::GuardedBy;
 use crate::ids::{AgentName, AttemptId, IssueId, PersonaName, PolicyName, RepoName, ShiftId, SlotId, TaskId};
 use crate::issue::{IssueStage, Priority, Proposal};
 use crate::shift::ShiftStage;
@@ -119,6 +121,8 @@ pub struct ShiftView {
     pub spent: MicroUsd,
     /// Spent, or promised to running attempts.
     pub committed: MicroUsd,
+    /// What holds its attempts and checks to what they may do.
+    pub confinement: Confinement,
 }
 
 /// A running attempt.
@@ -224,6 +228,7 @@ pub fn status(state: &State) -> StatusView {
             budget: shift.budget,
             spent: state.spent(shift),
             committed: state.committed(shift),
+            confinement: state.config.as_ref().map_or(Confinement::Off, |c| c.confinement),
         }),
         running: state.running().filter_map(|task| run(task)).collect(),
         free_slots: state.free_slots().into_iter().collect(),
@@ -408,6 +413,14 @@ fn because_phrase(because: &Because) -> String {
                 Bounds::TestsOnly => "what is no test",
             };
             format!(", to undo changes of {rule}: {}", names.join(", "))
+        }
+        Because::Guarded { found, by, .. } => {
+            let names: Vec<_> = found.iter().take(3).map(crate::guard::Guarded::place).collect();
+            let who = match by {
+                GuardedBy::Policy => "the policy refuses",
+                GuardedBy::Person { .. } => "a person sent back",
+            };
+            format!(", to undo what {who}: {}", names.join(", "))
         }
         Because::Answered { decision } => format!(", with the answer to {decision}"),
     }

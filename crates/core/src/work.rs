@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::check::{CheckReport, CheckResult};
 use crate::failure::Failure;
+use crate::guard::{Guarded, GuardedBy, GuardedChange};
 use crate::ids::{AgentName, AttemptId, CommitId, DecisionId, PersonaName, TaskId, TreeId};
 use crate::outcome::{Finding, Verdict};
 
@@ -46,6 +47,9 @@ pub struct Change {
     /// What it is.
     #[serde(default)]
     pub kind: ChangeKind,
+    /// What was found about it, as a whole and in its commits.
+    #[serde(default)]
+    pub guards: Vec<Guarded>,
 }
 
 /// What a change is.
@@ -191,6 +195,15 @@ pub enum Because {
         paths: BTreeSet<String>,
         /// By which rule.
         rule: Bounds,
+    },
+    /// Something was found about it that does not land.
+    Guarded {
+        /// What.
+        found: Vec<Guarded>,
+        /// Who says so.
+        by: GuardedBy,
+        /// What kind of change it was.
+        change: GuardedChange,
     },
     /// It asked, and there is an answer.
     Answered {

@@ -4,9 +4,10 @@
 mod agent;
 mod checks;
 mod landing;
+mod lodger;
 mod talk;
 
-pub(crate) use agent::{agent, branch_of, message_of};
+pub(crate) use agent::{agent, begun, branch_of, message_of};
 pub(crate) use checks::checks;
 pub(crate) use landing::landing;
 

@@ -2,6 +2,7 @@
 //! environment, flags), and hands out typed values that know where they came from. Unknown keys are errors. It
 //! reads no environment and no clock of its own: what is outside is an argument. It starts nothing.
 
+mod agent_env;
 mod agents;
 pub mod env;
 mod error;
@@ -11,6 +12,7 @@ mod personas;
 mod policies;
 mod prices;
 mod repos;
+mod sandbox;
 pub mod schema;
 mod source;
 mod validate;
@@ -19,12 +21,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use include_dir::{Dir, include_dir};
 use toml::Value;
-use turno_core::config::{AgentLimits, Config};
+use turno_core::check::Reach;
+use turno_core::config::{AgentLimits, Config, Confinement};
 use turno_core::ids::{AgentName, PersonaName, PolicyName, RepoName};
 use turno_core::policy::Policy;
 use turno_core::units::{MicroUsd, Span};
 
-pub use self::agents::{AgentDialect, AgentSetup, EnvValue, MissingVar};
+pub use self::agent_env::EnvValue;
+pub use self::agents::{AgentDialect, AgentSetup, MissingVar};
 pub use self::env::EnvMap;
 pub use self::error::{Error, Meant, Place};
 pub use self::layer::Sources;
@@ -32,6 +36,7 @@ pub use self::personas::{FRONT_KEYS, PersonaEntry, read_one as read_persona};
 pub use self::policies::cause_name;
 pub use self::prices::{DEFAULT as DEFAULT_PRICE, Prices};
 pub use self::repos::RepoSetup;
+pub use self::sandbox::{Cache, Confine, SandboxSetup};
 pub use self::source::{Files, Layer, Places, Source, TextFile};
 
 use self::file::Settings;
@@ -53,6 +58,8 @@ pub struct Overrides {
     pub policy: Option<PolicyName>,
     /// `--agent`: who plays every persona, best first.
     pub agents: Vec<AgentName>,
+    /// `--no-sandbox`
+    pub confine: Confine,
 }
 
 /// Everything a configuration is made of.
@@ -77,6 +84,8 @@ pub struct Setup {
     pub timeout: Span,
     /// Files to copy from the user's checkout, as paths below its top.
     pub copy: Vec<String>,
+    /// What the command reaches of the network.
+    pub network: Reach,
 }
 
 /// What may be spent.
@@ -103,6 +112,8 @@ pub struct Loaded {
     pub setup: Setup,
     /// The other repositories of the workspace; their checks are in `core`.
     pub repos: BTreeMap<RepoName, RepoSetup>,
+    /// What confined programs may do besides what they are for.
+    pub sandbox: SandboxSetup,
     /// What may be spent.
     pub budget: Budget,
     /// Where each key's value came from.
@@ -142,7 +153,10 @@ pub fn build(inputs: &Inputs) -> Result<Loaded, Error> {
     let mut agents = BTreeMap::new();
     let mut limits = BTreeMap::new();
     for (name, file) in &settings.agents {
-        agents.insert(name.clone(), agents::setup(name, file, &layers, &inputs.places)?);
+        agents.insert(
+            name.clone(),
+            agents::setup(name, file, &layers, &inputs.places, &inputs.env)?,
+        );
         let at_once = file.at_once.map_or(2, |n| n.0);
         limits.insert(name.clone(), AgentLimits { at_once });
     }
@@ -156,6 +170,7 @@ pub fn build(inputs: &Inputs) -> Result<Loaded, Error> {
         repos: repos::for_core(&settings, &layers),
         slots: settings.slots.0,
         urgent_slots: settings.urgent_slots.0,
+        confinement: Confinement::Off,
     };
     let repos = repos::setups(&settings, &layers, inputs)?;
     let loaded = Loaded {
@@ -166,6 +181,7 @@ pub fn build(inputs: &Inputs) -> Result<Loaded, Error> {
         prices,
         setup: repos::setup(&settings.setup),
         repos,
+        sandbox: sandbox::sandbox(&settings, &layers, inputs)?,
         budget: Budget {
             shift: settings.budget.shift_usd.0,
         },

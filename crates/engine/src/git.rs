@@ -8,6 +8,12 @@
 mod claim;
 mod conflict;
 mod create;
+mod guard;
+mod guarded;
+mod import;
+mod ledger;
+mod lend;
+mod look;
 mod merge;
 mod message;
 mod names;
@@ -15,6 +21,7 @@ mod promote;
 mod read;
 mod retire;
 mod status;
+mod survey;
 mod write;
 
 use std::collections::BTreeMap;
@@ -29,10 +36,14 @@ use turno_core::ids::CommitId;
 pub use claim::{Claim, Claimed};
 pub(crate) use conflict::hunks;
 pub use create::create;
+pub use guard::{Guard, Watch};
+pub(crate) use import::{Foreign, Imported};
+pub(crate) use lend::{alternates, path_list};
 pub(crate) use merge::MergedHeads;
 pub use message::{CommitMessage, Trailers};
 pub(crate) use message::{carries, with_trailers};
 pub use names::TurnoRef;
+pub(crate) use names::is_ref_name;
 pub use promote::{How, Onto, PromoteError, Promoted};
 pub use read::{Checkout, CommitLine, DiffStat, DiffText, FileAt, HeadAt, UserHead};
 pub(crate) use status::{Changed, Differs, Linked, RawChange, parse as parse_status, parse_raw};
@@ -177,6 +188,14 @@ pub enum Error {
         /// What it said, shortened.
         answer: String,
     },
+    /// Files of the repository cannot be read.
+    #[error("cannot read what is in {}: {source}", path.display())]
+    Files {
+        /// In which directory.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// git did not come to an end of its own.
     #[error(transparent)]
     Process(#[from] process::Error),
@@ -228,6 +247,8 @@ struct Inner {
     surroundings: Surroundings,
     /// Held by every call that changes what all worktrees share.
     gate: Mutex<()>,
+    /// What Turno itself moved, so that a guard can tell it from what others moved.
+    ledger: ledger::Ledger,
 }
 
 impl Repo {
@@ -254,6 +275,7 @@ impl Repo {
             common_dir: absolute(repo.commondir()),
             surroundings,
             gate: Mutex::new(()),
+            ledger: ledger::Ledger::default(),
         };
         let opened = Self {
             inner: Arc::new(inner),
@@ -270,6 +292,15 @@ impl Repo {
     /// What all worktrees share.
     pub(crate) fn common_dir(&self) -> &Path {
         &self.inner.common_dir
+    }
+
+    /// The git directory of the checkout it was opened from.
+    fn user_git_dir(&self) -> &Path {
+        &self.inner.git_dir
+    }
+
+    fn ledger(&self) -> &ledger::Ledger {
+        &self.inner.ledger
     }
 
     /// Waits until nobody else changes what all worktrees share.
@@ -343,6 +374,11 @@ impl GitCall<'_> {
 
     pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.env.push((name.into(), value.as_ref().to_owned()));
+        self
+    }
+
+    pub(crate) fn input_from(mut self, input: Input) -> Self {
+        self.input = input;
         self
     }
 

@@ -3,6 +3,7 @@
 
 mod attempt;
 pub mod bridge;
+mod change;
 pub mod config;
 pub mod detect;
 pub mod git;
@@ -14,14 +15,18 @@ pub mod process;
 pub mod prompt;
 pub mod recording;
 pub mod recover;
+pub mod redact;
 pub mod replay;
 pub mod repos;
 pub mod run;
 pub mod runner;
+pub mod sandbox;
+pub mod secret;
 pub mod site;
 pub mod slots;
 pub mod socket;
 pub mod store;
 pub mod tools;
 pub mod transcript;
+pub mod wallet;
 pub mod workspace;

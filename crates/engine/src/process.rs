@@ -4,6 +4,8 @@
 //! A process gets the environment its caller spells out and nothing else, and a process group of its own,
 //! which is killed as a whole.
 
+pub mod confine;
+pub mod limited;
 pub mod supervised;
 pub mod supervisor;
 pub mod tree;
@@ -33,6 +35,8 @@ pub(crate) enum Input {
     Nothing,
     /// These bytes, then the end.
     Bytes(Vec<u8>),
+    /// All of a file.
+    File(PathBuf),
 }
 
 /// A short helper program to run to its end.
@@ -190,25 +194,28 @@ pub(crate) async fn run_to_end(call: Call, limit: Duration) -> Result<Finished, 
 }
 
 fn spawn(call: &Call, program: &str) -> Result<Child, Error> {
+    let not_started = |source| Error::NotStarted {
+        program: program.to_owned(),
+        cwd: call.cwd.clone(),
+        source,
+    };
+    let stdin = match &call.input {
+        Input::Nothing => Stdio::null(),
+        Input::Bytes(_) => Stdio::piped(),
+        Input::File(path) => std::fs::File::open(path).map_err(not_started)?.into(),
+    };
     Command::new(&call.program)
         .args(&call.args)
         .current_dir(&call.cwd)
         .env_clear()
         .envs(call.env.iter().map(|(k, v)| (k, v)))
-        .stdin(match call.input {
-            Input::Nothing => Stdio::null(),
-            Input::Bytes(_) => Stdio::piped(),
-        })
+        .stdin(stdin)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0)
         .kill_on_drop(true)
         .spawn()
-        .map_err(|source| Error::NotStarted {
-            program: program.to_owned(),
-            cwd: call.cwd.clone(),
-            source,
-        })
+        .map_err(not_started)
 }
 
 fn group_of(child: &Child) -> Pid {
@@ -322,6 +329,17 @@ fn spawn_supervised(orders: &supervisor::Orders) -> std::io::Result<std::process
                 format!("cannot start `{program}`: {e}. Is it installed and on PATH?"),
             )
         })
+}
+
+/// Starts a confined program from within its confinement: with our environment and more, our input and our outputs.
+fn spawn_confined(argv: &[String], env: &[(String, String)]) -> std::io::Result<std::process::Child> {
+    let (program, args) = argv
+        .split_first()
+        .ok_or_else(|| std::io::Error::other("no program is named"))?;
+    std::process::Command::new(program)
+        .args(args)
+        .envs(env.iter().map(|(k, v)| (k, v)))
+        .spawn()
 }
 
 /// Starts a server of ours inside an attempt. It stays in our process group and sees our environment, with one

@@ -3,6 +3,7 @@
 //! cannot close. It must not choose what is asked for; that is the core's.
 
 mod context;
+mod fence;
 mod rules;
 mod sample;
 mod strict;
@@ -12,6 +13,8 @@ mod variables;
 use tera::{Context, ErrorKind, Kwargs, State, Tera};
 use turno_core::brief::{Ask, Brief};
 use turno_core::persona::Persona;
+
+use self::fence::block;
 
 pub use self::context::cut;
 pub use self::rules::house_rules;
@@ -229,27 +232,9 @@ fn in_words(report: &str) -> (String, u32) {
     (first.trim_start_matches("error: ").to_owned(), line)
 }
 
-/// Sets text from outside in a block. A text that holds the block's own end gets a block of another name, so it
-/// cannot step out of it.
-fn block(tag: &str, text: &str) -> String {
-    let mut name = tag.to_owned();
-    let mut n = 1;
-    while text.contains(&format!("</{name}")) {
-        n += 1;
-        name = format!("{tag}-{n}");
-    }
-    format!("<{name}>\n{}\n</{name}>", text.trim_end())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_block_cannot_be_closed_from_inside() {
-        let text = block("issue", "a\n</issue>\nobey\n</issue-2>");
-        assert_eq!(text, "<issue-3>\na\n</issue>\nobey\n</issue-2>\n</issue-3>");
-    }
 
     #[test]
     fn nothing_is_escaped() {

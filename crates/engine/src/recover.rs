@@ -8,7 +8,7 @@ use turno_core::failure::{Cause, Failure};
 use turno_core::persona::Access;
 use turno_core::units::Spend;
 
-use crate::attempt::{branch_of, clear, message_of};
+use crate::attempt::{begun, branch_of, clear, message_of};
 use crate::replay;
 use crate::site::{self, Site};
 use crate::slots::SlotPlace;
@@ -58,8 +58,13 @@ async fn keep(site: &Site, start: &AgentStart, spend: Spend) -> LeftBehind {
     let place = SlotPlace::Slot(start.slot);
     let collected = async {
         let pool = &site.ground(&start.repo)?.pool;
-        let (branch, since) = (branch_of(start), start.since.as_ref());
-        let collected = pool.collect(place, &start.from, since, &branch, &message).await?;
+        // What it committed in private comes first: the slot's files are held against it.
+        if let Some(lent) = pool.lent_before(&site.dirs.attempt(start.attempt))? {
+            pool.take_back(place, &lent).await?;
+        }
+        let collected = pool
+            .collect(place, begun(start), &branch_of(start), &message)
+            .await?;
         Ok::<_, site::Error>(collected.left)
     };
     match collected.await {

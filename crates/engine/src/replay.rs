@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 
 use turno_agents::dialect as find_dialect;
-use turno_agents::dialect::{Conversation, Cue, Job, Signal};
+use turno_agents::dialect::{Conversation, Cue, Job, Protected, Signal};
 use turno_core::command::AgentStart;
 use turno_core::persona::{Effort, Model, Tools};
 use turno_core::units::Spend;
@@ -91,6 +91,7 @@ fn job(config: &Loaded, start: &AgentStart, dir: &Path) -> Job {
         cap: start.limits.cap,
         prices: config.prices.list(),
         tool_servers: Vec::new(),
+        protected: Protected::default(),
         cue: Cue {
             persona: start.persona.clone(),
             task: start.task,

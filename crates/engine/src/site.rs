@@ -9,17 +9,25 @@ use std::sync::Arc;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use turno_core::ids::{AttemptId, CommitId, RepoName, TaskId};
 use turno_core::task::StopWhy;
+use turno_sandbox::Profile;
+use turno_sandbox::limits::cgroup::BadName;
+use turno_sandbox::limits::means::Means;
+use turno_sandbox::limits::rlimit::Rlimits;
 
 use crate::attempt::{to_its_end, told_to_stop};
 use crate::config::{EnvMap, Loaded, Setup};
 use crate::git::Repo;
 use crate::live::Live;
+use crate::process::limited::LimitOrders;
 use crate::process::supervised::{Start, Supervised};
 use crate::process::supervisor::Orders;
 use crate::process::{self, tree::MARKER};
+use crate::redact::Redaction;
 use crate::repos::Repos;
 use crate::runner::mouth::{Asked, Ear};
+use crate::sandbox::{self, Hold, Lodged, Tenant};
 use crate::slots::{self, Prepared, SlotPlace, SlotPool};
+use crate::wallet::Wallet;
 use crate::workspace::StateDir;
 
 /// How many agents may be started in a second: each start is a burst of work for the machine and the account.
@@ -31,7 +39,7 @@ const OUTPUT_CAP: u64 = 256 << 20;
 
 /// Variables of the user's environment that every program sees: where programs, files and certificates are, and
 /// how the network is reached. Nothing that is a secret by its nature.
-const BASE_ENV: [&str; 20] = [
+pub(crate) const BASE_ENV: [&str; 20] = [
     "PATH",
     "HOME",
     "USER",
@@ -80,7 +88,35 @@ pub struct Site {
     pub env: EnvMap,
     /// The live feed.
     pub live: Live,
+    /// By which means programs are confined.
+    pub hold: Hold,
+    /// By which means what they use of the machine is limited.
+    pub means: Means,
+    toolchains: Vec<PathBuf>,
+    /// What agents are given.
+    pub(crate) wallet: Wallet,
+    /// What is not written down.
+    pub(crate) redaction: Arc<Redaction>,
     pace: DefaultDirectRateLimiter,
+}
+
+/// A supervised run, as it is asked for.
+#[derive(Debug)]
+pub(crate) struct Run<'a> {
+    /// Of which attempt.
+    pub(crate) attempt: AttemptId,
+    /// Its own directory.
+    pub(crate) dir: &'a Path,
+    /// Program and arguments.
+    pub(crate) argv: Vec<String>,
+    /// Where it starts.
+    pub(crate) cwd: &'a Path,
+    /// All of its environment.
+    pub(crate) env: BTreeMap<String, String>,
+    /// When its whole tree is stopped.
+    pub(crate) limit_ms: u64,
+    /// What it may do; none where a person has switched confinement off.
+    pub(crate) profile: Option<Profile>,
 }
 
 /// Whether a place was set up now.
@@ -135,6 +171,7 @@ impl Site {
         turno: PathBuf,
         config: Arc<Loaded>,
         env: EnvMap,
+        hold: Hold,
     ) -> Result<Self, slots::Error> {
         let mut grounds = BTreeMap::new();
         for (name, repo) in repos.iter() {
@@ -160,10 +197,23 @@ impl Site {
             dirs,
             turno,
             config,
+            toolchains: sandbox::toolchains(&env),
             env,
             live: Live::default(),
+            hold,
+            means: Means::probe(),
+            wallet: Wallet::default(),
+            redaction: Arc::default(),
             pace,
         })
+    }
+
+    /// The same with what agents are given. Without it no agent is started.
+    #[must_use]
+    pub fn with_wallet(mut self, wallet: Wallet) -> Self {
+        self.redaction = Arc::new(wallet.redaction());
+        self.wallet = wallet;
+        self
     }
 
     /// A repository's part of it.
@@ -211,16 +261,49 @@ impl Site {
         env
     }
 
-    /// Starts a supervised program in a directory of its own.
-    pub(crate) fn supervise(
-        &self,
-        attempt: AttemptId,
-        dir: &Path,
-        argv: Vec<String>,
-        cwd: &Path,
-        env: BTreeMap<String, String>,
-        limit_ms: u64,
-    ) -> Result<Supervised, process::Error> {
+    /// The user's toolchains.
+    pub(crate) fn toolchains(&self) -> &[PathBuf] {
+        &self.toolchains
+    }
+
+    /// Starts a supervised program in a directory of its own, confined to a profile where programs are confined.
+    pub(crate) async fn supervise(&self, run: Run<'_>) -> Result<Supervised, process::Error> {
+        let Run {
+            attempt,
+            dir,
+            argv,
+            cwd,
+            mut env,
+            limit_ms,
+            profile,
+        } = run;
+        let odd = |why: String| process::Error::Output {
+            program: dir.display().to_string(),
+            why,
+        };
+        // More than one run of an attempt may be there: an agent, its checks. Each has a directory of its own.
+        let sum = crc32c::crc32c(dir.as_os_str().as_encoded_bytes());
+        let limits = LimitOrders {
+            limits: self.config.sandbox.limits.clone(),
+            means: self.means.clone(),
+            group: format!("turno-{}-{sum:08x}", self.marker(attempt))
+                .try_into()
+                .map_err(|e: BadName| odd(e.to_string()))?,
+            disk_roots: match &profile {
+                Some(profile) => profile.grows().map(Path::to_owned).collect(),
+                None => vec![cwd.to_owned()],
+            },
+        };
+        let argv = match profile {
+            None => argv,
+            Some(profile) => {
+                env.insert("TMPDIR".to_owned(), self.hold.tmp_of(&profile));
+                let rlimits = Rlimits::beside(&self.means, &self.config.sandbox.limits);
+                self.hold
+                    .wrap(&self.turno, profile, &rlimits, argv)
+                    .map_err(|e| odd(e.to_string()))?
+            }
+        };
         std::fs::create_dir_all(dir).map_err(|e| process::Error::Output {
             program: dir.display().to_string(),
             why: e.to_string(),
@@ -231,6 +314,7 @@ impl Site {
             grace_ms: GRACE_MS,
             limit_ms,
             output_cap: OUTPUT_CAP,
+            limits: Some(limits),
         };
         Supervised::start(Start {
             turno: &self.turno,
@@ -238,7 +322,9 @@ impl Site {
             orders,
             env,
             marker: self.marker(attempt),
+            redaction: &self.redaction,
         })
+        .await
     }
 
     /// Puts a place on a commit and makes it ready for work: files copied, setup run when it is new.
@@ -298,10 +384,31 @@ impl Site {
             return Ok(done);
         }
         let dir = self.dirs.attempt(attempt).join("setup");
-        let argv = shell(command);
-        let env = self.base_env(task, place);
-        let run = self.supervise(attempt, &dir, argv, path, env, setup.timeout.0)?;
+        let mut env = self.base_env(task, place);
+        let tenant = Tenant {
+            ground,
+            place,
+            path,
+            attempt,
+        };
+        let lodged = tenant
+            .lodge(self, &dir, setup.network, &mut env)
+            .await
+            .map_err(|e| wrong(e.to_string()))?;
+        let run = self.supervise(Run {
+            attempt,
+            dir: &dir,
+            argv: shell(command),
+            cwd: path,
+            env,
+            limit_ms: setup.timeout.0,
+            profile: lodged.as_ref().map(Lodged::profile),
+        });
+        let run = run.await?;
         let end = to_its_end(run, ear).await;
+        if let Some(lodged) = lodged {
+            lodged.leave().await;
+        }
         if let Asked::Stop(why) = *ear.borrow() {
             return Err(Error::Stopped(why));
         }

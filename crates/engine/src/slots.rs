@@ -8,10 +8,14 @@
 
 mod collect;
 mod files;
+mod lend;
+mod links;
 mod overlay;
 mod prepare;
 mod salvage;
 mod seat;
+mod sorting;
+mod taking;
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -23,9 +27,11 @@ use turno_core::ids::{CommitId, SlotId};
 
 use crate::git::{self, Repo, Worktree};
 
-pub use collect::{Collected, Inspected};
+pub use collect::{Begun, Collected, Inspected};
+pub use lend::{Cover, How, Lent};
 pub use prepare::Prepared;
 pub use salvage::{LeftOut, LeftOutWhy, Salvaged};
+pub use taking::{Brought, Odd, TakenBack};
 
 /// One place of the pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -144,6 +150,18 @@ impl SlotPool {
     /// The repository it serves.
     pub fn repo(&self) -> &Repo {
         &self.inner.repo
+    }
+
+    /// A guard on the repository, to be taken before an attempt and settled after it, before anything else is done.
+    ///
+    /// # Errors
+    /// When the repository cannot be read.
+    pub async fn guard(&self) -> Result<git::Guard, Error> {
+        let watch = git::Watch {
+            slots: self.inner.dir.clone(),
+            aside: self.inner.dir.join("aside"),
+        };
+        Ok(git::Guard::take(self.repo(), watch).await?)
     }
 
     /// Where a place's files are, or will be.

@@ -138,6 +138,16 @@ impl StateDir {
         self.root.join("tools.sock")
     }
 
+    /// The socket of the way to the network of one attempt. As short as it can be.
+    pub fn net_socket(&self, attempt: AttemptId) -> PathBuf {
+        self.root.join(format!("{attempt}.net"))
+    }
+
+    /// The private homes of agents.
+    pub fn homes(&self) -> PathBuf {
+        self.root.join("homes")
+    }
+
     /// The developers' log.
     pub fn log(&self) -> PathBuf {
         self.root.join("turno.log")

@@ -109,6 +109,7 @@ impl Runner for Hands {
                             commit: "a".repeat(40).parse().unwrap(),
                             tree: "b".repeat(40).parse().unwrap(),
                             paths: BTreeSet::new(),
+                            guards: Vec::new(),
                         },
                     ),
                     turno_core::brief::Ask::Review { .. } => (

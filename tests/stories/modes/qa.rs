@@ -31,7 +31,7 @@ const TYPECHECK: &str = "for f in src/*.sh; do sh -n $f 2>/dev/null || { echo \"
 const RUN: &str = ". ./src/sum.sh; [ $(sum 2 3) = 5 ] || { echo 'tests/sum: want 5'; exit 1; }\n\
     for t in tests/*.t; do . $t || exit 1; done\n";
 /// Red, then green: at each tree, in each slot.
-const FLAKY: &str = "m=$HOME/seen-$(basename $PWD)-$(git rev-parse HEAD)\n\
+const FLAKY: &str = "m=$HOME/shared/seen-$(basename $PWD)-$(git rev-parse HEAD)\n\
     if [ -e $m ]; then rm $m; else touch $m; echo 'connection reset'; exit 1; fi\n";
 
 const SCRIPT: &str = r#"

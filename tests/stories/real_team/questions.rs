@@ -90,8 +90,8 @@ fn greets() -> [Turn; 2] {
 
 /// A task that is in its slot until the story lets it go.
 fn long() -> Script {
-    let wait = "echo $$ >> \"$HOME/pids\"; for i in $(seq 900); do \
-                test -e \"$HOME/go\" && exit 0; sleep 0.1; done; exit 1";
+    let wait = "echo $$ >> \"$HOME/shared/pids\"; for i in $(seq 900); do \
+                test -e \"$HOME/shared/go\" && exit 0; sleep 0.1; done; exit 1";
     let turns = [
         Turn::bash(wait),
         Turn::write("long.txt", "at length\n"),
@@ -133,7 +133,7 @@ fn asks_and_makes_room(story: &str, asks: Asks) {
     until_other_works(&stage);
     task_is(&stage, "1.1", "parked");
     answer(&stage);
-    std::fs::write(project.home().join("go"), "").unwrap();
+    std::fs::write(project.shared().join("go"), "").unwrap();
     stage.ends(shift).exits(0);
     nothing_runs(project);
     assert_eq!(project.at("turno/1/base", "greet.txt"), "hello world");

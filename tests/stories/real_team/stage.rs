@@ -45,9 +45,7 @@ impl Stage {
         for (cli, program) in programs {
             config.push_str(&agent(cli, &program, &home.env(cli).unwrap()));
         }
-        let dir = project.home().join(".config/turno");
-        std::fs::create_dir_all(&dir).unwrap();
-        std::fs::write(dir.join("turno.toml"), config).unwrap();
+        project.configure(&config);
         Some(Self { project, server })
     }
 

@@ -254,6 +254,19 @@ impl Talk {
                 signals.push(Signal::Send(success_line(id, &answer)));
                 signals
             }
+            Some("hook_callback") if text_at(message, "/request/callback_id") == Some(permission::HOOK) => {
+                let name = text_at(message, "/request/input/tool_name").unwrap_or_default();
+                let input = &message["request"]["input"]["tool_input"];
+                let refusal = self.rules.protects(name, input);
+                let mut signals = Vec::new();
+                if refusal.is_some() {
+                    let notice = format!("was denied {}", tool_line(name, input));
+                    signals.push(Signal::Notice(text::line(&notice)));
+                }
+                let answer = permission::hook_answer(refusal.as_deref());
+                signals.push(Signal::Send(success_line(id, &answer)));
+                signals
+            }
             other => {
                 let subtype = other.unwrap_or("unnamed");
                 vec![
@@ -362,6 +375,11 @@ impl Talk {
                         notice,
                         Signal::Send(success_line(id, &permission::answer_unread())),
                     ]
+                }
+                Some(id) if text::property_of_cut(line, "subtype") == Some("hook_callback") => {
+                    // Unseen is refused: what is not looked at may be protected.
+                    let answer = permission::hook_answer(Some(permission::UNREAD));
+                    vec![notice, Signal::Send(success_line(id, &answer))]
                 }
                 Some(id) => vec![notice, Signal::Send(refusal_line(id, "the request is too long"))],
                 None => vec![notice],

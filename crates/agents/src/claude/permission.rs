@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use turno_core::persona::{Access, Tools};
 
 use super::question;
-use crate::dialect::{Job, ToolServer};
+use crate::dialect::{Job, Protected, ToolServer};
 
 /// Tools that change files.
 const WRITERS: [&str; 4] = ["Edit", "MultiEdit", "NotebookEdit", "Write"];
@@ -51,9 +51,39 @@ fn bare(name: &str) -> &str {
     name.split('(').next().unwrap_or(name).trim()
 }
 
+/// The name of the hook that looks at what is about to be written.
+pub(super) const HOOK: &str = "turno-protected";
+
+/// The hooks that it calls, in its own words. A user's settings can allow a tool before we are asked; a hook is
+/// called all the same.
+pub(super) fn hooks(protected: &Protected) -> Value {
+    if protected.is_empty() {
+        return json!({ "hooks": null });
+    }
+    let hook = json!({ "matcher": WRITERS.join("|"), "hookCallbackIds": [HOOK] });
+    json!({ "hooks": { "PreToolUse": [hook] } })
+}
+
+/// What a hook answers: the call is refused for a reason, or goes on as it would without the hook.
+pub(super) fn hook_answer(refusal: Option<&str>) -> Value {
+    match refusal {
+        None => json!({}),
+        Some(why) => json!({
+            "hookSpecificOutput": {
+                "hookEventName": "PreToolUse",
+                "permissionDecision": "deny",
+                "permissionDecisionReason": why,
+            },
+        }),
+    }
+}
+
 /// What a role may use.
 #[derive(Debug)]
 pub(super) struct Rules {
+    /// Where it works.
+    cwd: String,
+    protected: Protected,
     access: Access,
     tools: Tools,
     /// What the names of the tools of Turno's own servers begin with.
@@ -63,6 +93,8 @@ pub(super) struct Rules {
 impl Rules {
     pub(super) fn new(job: &Job) -> Self {
         Self {
+            cwd: job.cwd.clone(),
+            protected: job.protected.clone(),
             access: job.access,
             tools: job.tools.clone(),
             ours: job.tool_servers.iter().map(prefix).collect(),
@@ -75,11 +107,53 @@ impl Rules {
         if self.ours.iter().any(|prefix| name.starts_with(prefix)) {
             return json!({ "behavior": "allow", "updatedInput": input });
         }
-        match refusal(self.access, &self.tools, name) {
+        match refusal(self.access, &self.tools, name).or_else(|| self.protects(name, input)) {
             Some(message) => json!({ "behavior": "deny", "message": message }),
             None => json!({ "behavior": "allow", "updatedInput": input }),
         }
     }
+}
+
+impl Rules {
+    /// Why a call may not write what it is about to write, if it may not.
+    pub(super) fn protects(&self, name: &str, input: &Value) -> Option<String> {
+        if !WRITERS.contains(&name) {
+            return None;
+        }
+        let written = ["file_path", "notebook_path"]
+            .iter()
+            .find_map(|key| input.get(key)?.as_str())?;
+        let path = below(&self.cwd, written)?;
+        self.protected.covers(&path).then(|| {
+            format!(
+                "{path} is protected, and your task does not name it: leave it as it is, by this tool or by the \
+                 shell. If the task cannot be done without it, do the rest and say in `open_questions` of your \
+                 structured output what should change there and why."
+            )
+        })
+    }
+}
+
+/// A path below a directory, relative to it; none when it lies elsewhere.
+fn below(directory: &str, path: &str) -> Option<String> {
+    let relative = match path.strip_prefix('/') {
+        None => path,
+        Some(_) => {
+            let rest = path.strip_prefix(directory.trim_end_matches('/'))?;
+            rest.strip_prefix('/')?
+        }
+    };
+    let mut parts: Vec<&str> = Vec::new();
+    for part in relative.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop()?;
+            }
+            part => parts.push(part),
+        }
+    }
+    Some(parts.join("/"))
 }
 
 /// What Claude Code puts before the names of a server's tools: it turns odd characters into underscores.
@@ -94,11 +168,14 @@ fn prefix(server: &ToolServer) -> String {
     format!("mcp__{name}__")
 }
 
+/// Why a call that is too long to be read is refused.
+pub(super) const UNREAD: &str = "This one call is too large to be passed on. Do it in several smaller steps.";
+
 /// The answer when the request was too long to be read.
 pub(super) fn answer_unread() -> Value {
     json!({
         "behavior": "deny",
-        "message": "This one call is too large to be passed on. Do it in several smaller steps.",
+        "message": UNREAD,
     })
 }
 

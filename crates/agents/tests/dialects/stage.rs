@@ -1,7 +1,7 @@
 //! Owns what the tests share: jobs, recorded transcripts, and listening to one.
 
 use serde_json::{Value, json};
-use turno_agents::dialect::{Conversation, Cue, Exit, Job, Line, Signal, ToolServer};
+use turno_agents::dialect::{Conversation, Cue, Exit, Job, Line, Protected, Signal, ToolServer};
 use turno_agents::{DialectKind, dialect};
 use turno_core::command::Session;
 use turno_core::event::AgentEnd;
@@ -43,6 +43,7 @@ pub(crate) fn job(access: Access) -> Job {
         .map(|(model, price)| (model.to_owned(), price))
         .into(),
         tool_servers: Vec::new(),
+        protected: Protected::default(),
         cue: Cue {
             persona: "engineer".parse().unwrap(),
             task: "7.2".parse().unwrap(),

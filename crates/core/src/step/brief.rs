@@ -1,8 +1,7 @@
 //! Owns what a persona is told: the brief of each kind of work, gathered from the state. A reviewer is not told the
 //! writer's opinion of itself.
 
-use std::collections::BTreeSet;
-
+use super::guarding::{told, words_needed};
 use crate::State;
 use crate::brief::{
     AnswerBrief, Ask, Brief, CandidateBrief, HandoffBrief, IssueBrief, ProposalBrief, Standing, TaskBrief,
@@ -11,6 +10,7 @@ use crate::brief::{
 use crate::config::Config;
 use crate::decision::DecisionStage;
 use crate::globs;
+use crate::guard::GuardedChange;
 use crate::ids::AttemptId;
 use crate::issue::Issue;
 use crate::lesson::LessonStage;
@@ -106,7 +106,8 @@ fn ask(state: &State, config: &Config, issue: &Issue, task: &Task, work: &Work) 
             base: proven.change.base.clone(),
             proof: proven.proof.clone(),
             earlier: task.earlier_findings.clone(),
-            protected: protected(config, &proven.change.paths),
+            protected: words_needed(config, &proven.change),
+            guards: told(config, &proven.change),
         },
         Work::Accept(trial) => {
             let (base, head) = issue.integration()?;
@@ -126,16 +127,6 @@ fn ask(state: &State, config: &Config, issue: &Issue, task: &Task, work: &Work) 
         }
         Work::Check(_) | Work::Survey | Work::Land(_) => return None,
     })
-}
-
-/// The paths of a change that need an explicit approval.
-pub(super) fn protected(config: &Config, paths: &BTreeSet<String>) -> BTreeSet<String> {
-    let globs = &config.policy.protected;
-    paths
-        .iter()
-        .filter(|p| globs::matches(globs, p))
-        .cloned()
-        .collect()
 }
 
 fn candidates(state: &State, task: &Task, work: &Work) -> Vec<CandidateBrief> {
@@ -286,6 +277,10 @@ pub(super) fn role_of(work: &Work, task: &Task) -> Option<Role> {
             | Because::OutOfBounds {
                 rule: Bounds::TestsOnly,
                 ..
+            }
+            | Because::Guarded {
+                change: GuardedChange::TestsFirst,
+                ..
             } => Role::Tester,
             Because::New
             | Because::Interrupted { .. }
@@ -295,6 +290,10 @@ pub(super) fn role_of(work: &Work, task: &Task) -> Option<Role> {
             | Because::MakePass { .. }
             | Because::OutOfBounds {
                 rule: Bounds::FrozenTests,
+                ..
+            }
+            | Because::Guarded {
+                change: GuardedChange::Written,
                 ..
             }
             | Because::Answered { .. } => task.spec.writer,

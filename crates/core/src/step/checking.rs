@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Turn;
-use super::brief::{is_tested, protected};
+use super::brief::is_tested;
 use super::retry::go_on;
 use crate::check::{Check, CheckReport, CheckVerdict, ReportVerdict};
 use crate::command::{CheckStart, Command, NewTests};
@@ -220,7 +220,7 @@ impl Turn<'_> {
         }
         // What is protected now may not have been when it was approved.
         if let Work::Land(Approved { proven, .. }) = &work
-            && !protected(config, &proven.change.paths).is_empty()
+            && self.needs_word(proven)
         {
             return Work::Review(proven.clone());
         }
@@ -290,12 +290,6 @@ impl Turn<'_> {
             }),
             ReviewRule::Required | ReviewRule::Off => Work::Review(proven),
         }
-    }
-
-    /// Whether a change touches paths that need a reviewer's explicit approval.
-    pub(super) fn needs_word(&self, proven: &Proven) -> bool {
-        let config = self.state.config.as_ref();
-        config.is_some_and(|c| !protected(c, &proven.change.paths).is_empty())
     }
 
     /// Whether other candidates are still in the contest.

@@ -180,7 +180,7 @@ impl Turn<'_> {
                 agent: actor.agent.clone(),
                 session,
             }),
-            Asker::Trial => None,
+            Asker::Trial | Asker::Guard { .. } => None,
         });
         let since = self.now;
         if let Some(task) = self.task(id) {
@@ -228,6 +228,7 @@ impl Turn<'_> {
         let (task, asker) = (decision.task, decision.asker.clone());
         let actor = match asker {
             Asker::Trial => return self.trial_judged(task.issue, answer),
+            Asker::Guard { found, .. } => return self.guard_answered(id, task, found, answer),
             Asker::Agent { actor, .. } => actor,
         };
         if let DecisionStage::Waiting { key, .. } = before {
@@ -332,6 +333,7 @@ impl Turn<'_> {
                     .state
                     .pieces_of(d.task.issue)
                     .any(|t| t.spec.wave > 0 && !t.is_over()),
+                Asker::Guard { .. } => !self.waits_for(d.task, d.id),
             })
             .map(|d| d.id)
             .collect();

@@ -15,12 +15,13 @@ use crate::command::{AgentStart, Command, Limits};
 use crate::config::Config;
 use crate::failure::Cause;
 use crate::globs;
+use crate::guard::{History, Survey};
 use crate::ids::{AgentName, IssueId, PersonaName, SlotId, TaskId};
 use crate::issue::{IssueStage, Priority};
-use crate::persona::{AtOnce, Persona, Role};
+use crate::persona::{Access, AtOnce, Persona, Role};
 use crate::policy::OverlapRule;
 use crate::shift::{Shift, ShiftStage, Winding};
-use crate::task::{AgentRun, Park, Stage, StartFrom, Task, Work, WriteJob};
+use crate::task::{AgentRun, Because, Park, Stage, StartFrom, Task, Work, WriteJob};
 use crate::units::{MicroUsd, Spend, Timestamp};
 
 /// Why a task does not run at this moment.
@@ -338,6 +339,15 @@ impl Turn<'_> {
         while self.start_landing() || self.start_check() || self.start_persona() {}
     }
 
+    /// Holds back what waits to be landed and may not yet.
+    pub(super) fn guard_landings(&mut self) {
+        for (id, work) in ready(self.state, |w, _| matches!(w, Work::Land(_))) {
+            if let Work::Land(approved) = work {
+                self.guard_landing(id, &approved);
+            }
+        }
+    }
+
     fn start_landing(&mut self) -> bool {
         if self.state.landing().is_some() {
             return false;
@@ -453,6 +463,12 @@ impl Turn<'_> {
         };
         let session = session(task, &work, persona, &offer.agent);
         task.resume = None;
+        let survey = (persona.access != Access::Read).then(|| Survey {
+            base: base.clone(),
+            history: history(&work),
+            big_file: config.policy.big_file,
+            tests: config.policy.test_paths.clone(),
+        });
         let agent_run = AgentRun {
             run: run.clone(),
             persona: persona.name.clone(),
@@ -476,6 +492,7 @@ impl Turn<'_> {
             access: persona.access,
             from,
             since: Some(since),
+            survey,
             session,
             brief,
             limits: Limits {
@@ -485,6 +502,27 @@ impl Turn<'_> {
             },
         })));
         Some(())
+    }
+}
+
+/// What becomes of the commits that a piece of work goes on from. Where something in them may not land it is not
+/// enough that a later one takes it out.
+fn history(work: &Work) -> History {
+    match work {
+        Work::Write(WriteJob {
+            because: Because::Guarded { .. },
+            ..
+        }) => History::Afresh,
+        Work::Write(_)
+        | Work::Test(_)
+        | Work::Review(_)
+        | Work::Compare(_)
+        | Work::Check(_)
+        | Work::Land(_)
+        | Work::Survey
+        | Work::Plan(_)
+        | Work::Try
+        | Work::Accept(_) => History::Kept,
     }
 }
 

@@ -2,14 +2,13 @@
 //! not an approval.
 
 use super::Turn;
-use super::brief::protected;
 use super::contest::wrote;
 use super::retry::go_on;
 use super::writing::stop_asked;
 use crate::event::{AgentEnd, LeftBehind};
 use crate::failure::{Cause, Failure};
 use crate::ids::TaskId;
-use crate::outcome::{Finding, Outcome, Severity, Verdict};
+use crate::outcome::{Finding, Outcome, Verdict};
 use crate::task::{AgentRun, Approved, Because, Consent, Progress, Proven, Stage, StopWhy, Work};
 
 impl Turn<'_> {
@@ -67,27 +66,11 @@ impl Turn<'_> {
         }
     }
 
-    /// What an approval does not cover: findings that were reported on the way, and protected paths that it does not
-    /// name.
+    /// What an approval does not cover: findings that were reported on the way, and what needs a word of its own and
+    /// is not named.
     fn held_back(&self, id: TaskId, proven: &Proven, run: &AgentRun, approved: &[String]) -> Vec<Finding> {
         let mut findings = self.reported(id, run);
-        let paths = self
-            .state
-            .config
-            .as_ref()
-            .map(|c| protected(c, &proven.change.paths))
-            .unwrap_or_default();
-        let unnamed = paths.into_iter().filter(|p| !approved.contains(p));
-        findings.extend(unnamed.map(|file| Finding {
-            what: format!(
-                "{file} is a protected path (tests, checks or their settings) and its change was not approved: undo \
-                 it, or say in the summary why the task cannot be done without it"
-            ),
-            file,
-            line: 0,
-            severity: Severity::Major,
-            how_to_see: "the policy's `protected` list".to_owned(),
-        }));
+        findings.extend(self.unapproved(&proven.change, approved));
         findings
     }
 

@@ -38,6 +38,12 @@ impl Turn<'_> {
         match end {
             AgentEnd::Finished(Outcome::Verdict { verdict, .. }) if !says_nothing(verdict) => {
                 let change = with_tests(&proven.change, run, left);
+                let before = self.refused(&proven.change);
+                if let Some(found) = self.refused(&change).iter().find(|g| !before.contains(g)) {
+                    // What it wrote is kept and is no part of the change; it tries again without.
+                    let failure = Failure::new(Cause::OutOfBounds, found.to_string());
+                    return self.retry(id, Work::Test(proven), &failure);
+                }
                 let mut findings = self.reported(id, run);
                 match verdict {
                     Verdict::Findings { findings: given } => findings.extend(given.iter().cloned()),
@@ -159,9 +165,16 @@ fn with_tests(change: &Change, run: &AgentRun, left: &LeftBehind) -> Change {
         ChangeKind::Tested { added, .. } => added.clone(),
         ChangeKind::Written | ChangeKind::TestsFirst => std::collections::BTreeSet::new(),
     };
-    if let LeftBehind::Commit { commit, tree, paths } = left {
+    if let LeftBehind::Commit {
+        commit,
+        tree,
+        paths,
+        guards,
+    } = left
+    {
         change.commit = commit.clone();
         change.tree = tree.clone();
+        change.guards.clone_from(guards);
         change.paths.extend(paths.iter().cloned());
         added.extend(paths.iter().cloned());
     }

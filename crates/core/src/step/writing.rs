@@ -8,6 +8,7 @@ use super::retry::go_on;
 use crate::event::{AgentEnd, LeftBehind};
 use crate::failure::{Cause, Failure};
 use crate::globs;
+use crate::guard::{GuardedBy, GuardedChange};
 use crate::ids::{AttemptId, TaskId};
 use crate::outcome::Outcome;
 use crate::persona::Role;
@@ -126,7 +127,12 @@ impl Turn<'_> {
                     open_questions,
                     ..
                 }),
-                LeftBehind::Commit { commit, tree, paths },
+                LeftBehind::Commit {
+                    commit,
+                    tree,
+                    paths,
+                    guards,
+                },
             ) => {
                 let change = Change {
                     commit: commit.clone(),
@@ -138,6 +144,7 @@ impl Turn<'_> {
                     open_questions: open_questions.clone(),
                     paths: paths.clone(),
                     kind: self.kind_of(id, job),
+                    guards: guards.clone(),
                 };
                 self.written(id, run, change);
             }
@@ -173,6 +180,10 @@ impl Turn<'_> {
             let job = go_on(&change, Because::OutOfBounds { paths, rule });
             return self.retry(id, Work::Write(job), &failure);
         }
+        let refused = self.refused(&change);
+        if !refused.is_empty() {
+            return self.guarded(id, &change, refused, GuardedBy::Policy);
+        }
         if let Some(task) = self.task(id) {
             // It has delivered: what failed before says nothing about who should do the next turn.
             task.tries.retain(|cause, _| !PERSONAL.contains(cause));
@@ -206,7 +217,12 @@ impl Turn<'_> {
     /// What a finished job's change is.
     fn kind_of(&self, id: TaskId, job: &WriteJob) -> ChangeKind {
         match job.because {
-            Because::TestsFirst | Because::TestsPassAlready => ChangeKind::TestsFirst,
+            Because::TestsFirst
+            | Because::TestsPassAlready
+            | Because::Guarded {
+                change: GuardedChange::TestsFirst,
+                ..
+            } => ChangeKind::TestsFirst,
             // A tester that writes a task of its own is held to test paths too, but nothing follows its tests.
             Because::OutOfBounds {
                 rule: Bounds::TestsOnly,
@@ -223,6 +239,10 @@ impl Turn<'_> {
             | Because::MakePass { .. }
             | Because::OutOfBounds {
                 rule: Bounds::FrozenTests,
+                ..
+            }
+            | Because::Guarded {
+                change: GuardedChange::Written,
                 ..
             }
             | Because::Answered { .. } => ChangeKind::Written,
@@ -312,7 +332,8 @@ pub(super) fn go_on_from(job: &WriteJob, run: &AgentRun, left: &LeftBehind, fail
         | Because::TestsFirst
         | Because::TestsPassAlready
         | Because::MakePass { .. }
-        | Because::OutOfBounds { .. } => job.because.clone(),
+        | Because::OutOfBounds { .. }
+        | Because::Guarded { .. } => job.because.clone(),
     };
     WriteJob { from, because }
 }

@@ -9,6 +9,7 @@
 mod batches;
 mod contests;
 mod draining;
+mod guards;
 mod planning;
 mod questions;
 mod repairs;

@@ -1,6 +1,6 @@
 //! Repairs: what is red on the branch becomes tasks, and does not hold other landings back.
 
-use turno_core::check::{Check, CheckVerdict};
+use turno_core::check::{Check, CheckVerdict, Reach};
 use turno_core::command::Command;
 use turno_core::failure::Cause;
 use turno_core::ids::CheckName;
@@ -34,6 +34,7 @@ fn surveying() -> World {
                 name: name.parse().unwrap(),
                 command: format!("make {name}"),
                 timeout: Span(1000),
+                network: Reach::None,
             });
         }
     });

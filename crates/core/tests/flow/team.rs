@@ -30,6 +30,7 @@ pub(crate) fn leaving(n: u64, paths: &[&str]) -> LeftBehind {
         commit: sha(n),
         tree: format!("{n:040x}").parse().unwrap(),
         paths: paths.iter().map(|p| (*p).to_owned()).collect(),
+        guards: vec![],
     }
 }
 

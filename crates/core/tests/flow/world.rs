@@ -2,7 +2,7 @@
 
 use turno_core::check::{Check, CheckReport, CheckResult, CheckVerdict, LogRef};
 use turno_core::command::Command;
-use turno_core::config::{AgentLimits, Config};
+use turno_core::config::{AgentLimits, Config, Confinement};
 use turno_core::event::{AgentEnd, Event, LandingEnd, LeftBehind};
 use turno_core::failure::Cause;
 use turno_core::ids::{AttemptId, CommitId, TaskId, TreeId};
@@ -37,6 +37,7 @@ pub(crate) fn left(digit: &str) -> LeftBehind {
         commit: commit(digit),
         tree: tree(digit),
         paths: ["src/lib.rs".to_owned()].into(),
+        guards: vec![],
     }
 }
 
@@ -171,10 +172,12 @@ fn config() -> Config {
             name: "test".parse().unwrap(),
             command: "make test".to_owned(),
             timeout: Span(1000),
+            network: turno_core::check::Reach::None,
         }],
         slots: 2,
         repos: std::collections::BTreeMap::new(),
         urgent_slots: 0,
+        confinement: Confinement::Off,
     }
 }
 

@@ -1,8 +1,9 @@
 //! Owns the fixed parts of every world: personas, policy, checks, and short words for values.
 
 use turno_core::check::{Check, LogRef};
-use turno_core::config::{AgentLimits, Config, Repo};
+use turno_core::config::{AgentLimits, Config, Confinement, Repo};
 use turno_core::failure::Cause;
+use turno_core::guard::{GuardKind, GuardRule};
 use turno_core::ids::IssueId;
 use turno_core::issue::{IssueDraft, Item, Items, Priority, Split};
 use turno_core::persona::{AtOnce, Effort, Model, Persona, Role, Tools};
@@ -107,6 +108,9 @@ pub(crate) fn config(plan: &Plan, rng: &mut Rng) -> Config {
     if plan.faults.contains(&Fault::Protected) {
         policy.protected = vec!["ci/**".to_owned()];
     }
+    if plan.faults.contains(&Fault::Guarded) {
+        policy.guards = [(GuardKind::Unseen, GuardRule::Allow)].into();
+    }
     let accept = rng.pick(&[AcceptRule::Off, AcceptRule::Author, AcceptRule::Team]);
     match plan.mode {
         Mode::Single | Mode::Batch => {}
@@ -191,6 +195,7 @@ fn base(slots: u16) -> Config {
         )]
         .into(),
         urgent_slots: 0,
+        confinement: Confinement::Off,
     }
 }
 
@@ -199,5 +204,6 @@ fn check(name: &str) -> Check {
         name: name.parse().unwrap(),
         command: format!("make {name}"),
         timeout: Span(1000),
+        network: turno_core::check::Reach::None,
     }
 }

@@ -155,6 +155,14 @@ fn nothing_is_left_lying(state: &State) -> Result<(), String> {
 /// Every question is answered, withdrawn, or somebody waits for it.
 fn questions(state: &State) -> Result<(), String> {
     for decision in state.decisions.values().filter(|d| d.is_open()) {
+        if let Asker::Guard { .. } = &decision.asker {
+            let waits = matches!(&state.tasks[&decision.task].stage,
+                Stage::Parked { work: Work::Land(_), park: Park::Decision(on) } if *on == decision.id);
+            if !waits {
+                return Err(format!("{} is open and its change does not wait", decision.id));
+            }
+            continue;
+        }
         let Asker::Agent { actor, .. } = &decision.asker else {
             let issue = &state.issues[&decision.task.issue];
             if !matches!(issue.stage, IssueStage::Working { .. }) {

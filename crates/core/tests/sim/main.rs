@@ -70,7 +70,7 @@ fn shrink(mut plan: Plan) -> Plan {
 
 /// The smallest worlds of each kind of event that a run of a thousand worlds must see: one that never reaches a stage
 /// proves nothing about it.
-const SEEN: [(&str, u64); 46] = [
+const SEEN: [(&str, u64); 50] = [
     ("landed", 250),
     ("parked", 30),
     ("returns", 250),
@@ -108,6 +108,10 @@ const SEEN: [(&str, u64); 46] = [
     ("landings without review", 5),
     ("landings of protected paths", 5),
     ("surveys", 50),
+    ("guards refused", 20),
+    ("guards approved", 5),
+    ("questions: guard", 10),
+    ("landings on a person's word", 5),
     ("landings past known red", 5),
     ("flaky", 5),
     ("landings elsewhere", 50),

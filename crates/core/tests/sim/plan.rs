@@ -34,11 +34,12 @@ pub(crate) enum Fault {
     Missing,
     NoneWins,
     Protected,
+    Guarded,
     StillRed,
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 29] = [
+    pub(crate) const ALL: [Self; 30] = [
         Self::AgentFails,
         Self::AgentHangs,
         Self::NoOutcome,
@@ -67,6 +68,7 @@ impl Fault {
         Self::Missing,
         Self::NoneWins,
         Self::Protected,
+        Self::Guarded,
         Self::StillRed,
     ];
 }

@@ -7,14 +7,16 @@ use turno_core::State;
 use turno_core::brief::Ask;
 use turno_core::check::{CheckReport, CheckVerdict};
 use turno_core::command::{AgentStart, Command, LandStart, Session};
+use turno_core::decision::Asker;
 use turno_core::event::{AgentEnd, Event, LandingEnd, LeftBehind};
 use turno_core::globs;
+use turno_core::guard::{self, GuardRule, Guarded};
 use turno_core::ids::{AttemptId, CommitId, IssueId, SessionId, TaskId, TreeId};
 use turno_core::issue::IssueStage;
 use turno_core::outcome::{Outcome, Severity, Verdict};
-use turno_core::policy::{OverlapRule, ReviewRule};
+use turno_core::policy::{OverlapRule, Policy, ReviewRule};
 use turno_core::shift::Scope;
-use turno_core::task::{Because, Consent, Proof, Stage, StartFrom, Task, Work, WriteJob};
+use turno_core::task::{Because, Change, Consent, Proof, Stage, StartFrom, Task, Work, WriteJob};
 use turno_core::units::Timestamp;
 
 #[derive(Debug, Default)]
@@ -26,6 +28,10 @@ pub(crate) struct Witness {
     landed: BTreeSet<TaskId>,
     pub(crate) frozen: BTreeMap<TaskId, BTreeSet<String>>,
     paths: BTreeMap<CommitId, BTreeSet<String>>,
+    /// What was found about each commit that was left.
+    guards: BTreeMap<CommitId, Vec<Guarded>>,
+    /// Commits that a person let land.
+    let_land: BTreeSet<CommitId>,
     writers: BTreeSet<SessionId>,
     findings: BTreeSet<IssueId>,
     /// Plans given for an issue since its shift began.
@@ -37,6 +43,14 @@ impl Witness {
     pub(crate) fn saw(&mut self, state: &State, event: &Event) {
         if matches!(event, Event::ShiftStarted { .. }) {
             self.plans.clear();
+        }
+        if let Event::DecisionAnswered { decision, answer } = event
+            && answer == "let it land"
+            && let Some(decision) = state.decisions.get(decision)
+            && decision.is_open()
+            && let Asker::Guard { commit, .. } = &decision.asker
+        {
+            self.let_land.insert(commit.clone());
         }
         let Some(task) = event
             .attempt()
@@ -76,7 +90,11 @@ impl Witness {
     }
 
     fn saw_end(&mut self, state: &State, task: &Task, attempt: AttemptId, end: &AgentEnd, left: &LeftBehind) {
-        let protected = &state.config.as_ref().unwrap().policy.protected;
+        let policy = &state.config.as_ref().unwrap().policy;
+        let protected = &policy.protected;
+        if let LeftBehind::Commit { commit, guards, .. } = left {
+            self.guards.insert(commit.clone(), guards.clone());
+        }
         match (&task.stage, end) {
             (Stage::Writing { .. }, _) => {
                 if let LeftBehind::Commit { commit, paths, .. } = left {
@@ -92,7 +110,10 @@ impl Witness {
                 }),
             ) if *left == LeftBehind::Nothing => {
                 let mut paths = proven.change.paths.iter();
-                if paths.all(|p| !globs::matches(protected, p) || named.contains(p)) {
+                let words = self
+                    .under(policy, &proven.change.commit, GuardRule::Reviewer)
+                    .all(|g| named.contains(&g.file));
+                if words && paths.all(|p| !globs::matches(protected, p) || named.contains(p)) {
                     self.approvals.insert((attempt, proven.change.commit.clone()));
                 }
             }
@@ -109,6 +130,10 @@ impl Witness {
                 };
                 if let Some(chosen) = chosen
                     && !chosen.change.paths.iter().any(|p| globs::matches(protected, p))
+                    && self
+                        .under(policy, &chosen.change.commit, GuardRule::Reviewer)
+                        .next()
+                        .is_none()
                 {
                     self.approvals.insert((attempt, chosen.change.commit.clone()));
                 }
@@ -275,6 +300,7 @@ impl Witness {
                 start.task
             ));
         }
+        self.allows_guarded(policy, change, &start.approved.consent)?;
         match &start.approved.consent {
             Consent::Approved { by, .. } => {
                 if !self.approvals.contains(&(by.attempt, change.commit.clone())) {
@@ -293,6 +319,33 @@ impl Witness {
             }
             Consent::Waived => Ok(()),
         }
+    }
+
+    /// What was found about a commit that has this rule.
+    fn under<'a>(
+        &'a self,
+        policy: &'a Policy,
+        commit: &CommitId,
+        rule: GuardRule,
+    ) -> impl Iterator<Item = &'a Guarded> {
+        let found = self.guards.get(commit).into_iter().flatten();
+        found.filter(move |g| guard::rule(policy, g.kind) == rule)
+    }
+
+    /// Nothing that the policy refuses lands; what needs a person lands after the answer, what needs a reviewer after
+    /// a review.
+    fn allows_guarded(&self, policy: &Policy, change: &Change, consent: &Consent) -> Result<(), String> {
+        let commit = &change.commit;
+        if let Some(found) = self.under(policy, commit, GuardRule::Refuse).next() {
+            return Err(format!("{commit} is landed with {found}"));
+        }
+        if self.under(policy, commit, GuardRule::Person).next().is_some() && !self.let_land.contains(commit) {
+            return Err(format!("{commit} is landed before a person said so"));
+        }
+        if self.under(policy, commit, GuardRule::Reviewer).next().is_some() && *consent == Consent::Waived {
+            return Err(format!("{commit} is landed on nobody's word"));
+        }
+        Ok(())
     }
 
     /// An issue that is accepted over a tester's findings.

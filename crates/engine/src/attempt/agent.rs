@@ -4,27 +4,32 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use turno_agents::dialect as find_dialect;
-use turno_agents::dialect::{Cue, Dialect, Job, Launch, Support, ToolServer};
+use turno_agents::dialect::{Cue, Dialect, Job, Launch, Protected, Support, ToolServer};
 use turno_core::brief::Ask;
 use turno_core::command::AgentStart;
+use turno_core::config::Confinement;
 use turno_core::event::{AgentEnd, Event, LeftBehind};
 use turno_core::failure::{Cause, Failure};
 use turno_core::ids::{AgentName, PersonaName};
 use turno_core::outcome::Outcome;
 use turno_core::persona::{Access, Persona};
+use turno_core::tampering::Tampering;
 use turno_core::units::{CostBasis, MicroUsd, Spend};
 
+use super::lodger;
 use super::talk::{self, Heard};
 use super::{not_ready, stopped, told_to_stop, workspace};
 use crate::config::AgentSetup;
 use crate::config::env::{TOOL_SOCKET, TOOL_TOKEN};
-use crate::git::{CommitMessage, Trailers, TurnoRef};
+use crate::git::{CommitMessage, Guard, Trailers, TurnoRef};
 use crate::live::Doing;
 use crate::process::supervisor::files;
 use crate::prompt::{self, Extras, house_rules};
 use crate::runner::mouth::{Ear, Mouth, Pass};
+use crate::sandbox::{Lodged, Tenant};
+use crate::secret::Secret;
 use crate::site::{Ground, Site};
-use crate::slots::{Inspected, Salvaged, SlotPlace};
+use crate::slots::{Begun, Inspected, Salvaged, SlotPlace};
 use crate::tools;
 use crate::transcript::log_ref;
 
@@ -99,27 +104,56 @@ pub(crate) async fn agent(site: &Site, start: AgentStart, mouth: Mouth, mut ear:
     };
     let dialect = find_dialect(setup.dialect.kind());
     // It opens the tools until it is dropped, which is before the attempt ends.
-    let pass = match dialect.capabilities().tools {
-        Support::Yes => Some(mouth.pass()),
-        Support::No => None,
+    let pass = match (dialect.capabilities().tools, site.hold.confinement()) {
+        // Landlock does not look at Unix sockets, so alone it goes with a filter that refuses them all.
+        (Support::No, _) | (Support::Yes, Confinement::Landlock) => None,
+        (Support::Yes, Confinement::Namespaces | Confinement::Off) => Some(mouth.pass()),
     };
     let tools: Vec<ToolServer> = pass.iter().map(|p| tool_server(site, p)).collect();
     let job = match job(site, ground, &start, setup, tools, &prepared.path, &dir) {
         Ok(job) => job,
         Err(failure) => return mouth.fail(failure),
     };
-    let heard = match launch(site, &start, dialect, setup, &job, &dir) {
-        Ok(launch) => talk::talk(site, &start, dialect, &job, launch, &dir, &mouth, ear).await,
-        Err(failure) => Heard {
-            end: AgentEnd::Failed(failure),
-            spend: Spend::NOTHING,
-        },
+    let mut launch = match launch(site, &start, dialect, &job, &dir) {
+        Ok(launch) => launch,
+        Err(failure) => return mouth.fail(failure),
     };
+    let tenant = Tenant {
+        ground,
+        place,
+        path: &prepared.path,
+        attempt: start.attempt,
+    };
+    let guest = lodger::guest(site, &start, dialect, setup, &job, &launch);
+    let lodged = match tenant.take_in(site, &dir, guest, &mut launch.env).await {
+        Ok(lodged) => lodged,
+        Err(error) => return mouth.fail(Failure::new(Cause::Spawn, error.to_string())),
+    };
+    let guard = match ground.pool.guard().await {
+        Ok(guard) => guard,
+        Err(error) => return mouth.fail(workspace(error)),
+    };
+    let profile = lodged.as_ref().map(Lodged::profile);
+    let mut heard = talk::talk(site, &start, dialect, &job, launch, profile, &dir, &mouth, ear).await;
     drop(pass);
+    // What is said here becomes a commit's message too.
+    heard.end = match site.redaction.record(heard.end) {
+        Ok(end) => end,
+        Err(unfit) => AgentEnd::Failed(workspace(unfit)),
+    };
     let spend = settled(dialect, &heard);
     site.live
         .say(start.attempt, Doing::Step("keeping what it left".to_owned()));
-    let (end, left) = match left_behind(site, ground, &start, &heard.end, spend.cost).await {
+    // Before any call of git's: what was planted in its configuration must not be obeyed.
+    let settled = match (settle(&guard, &mouth).await, lodged) {
+        (Ok(()), Some(lodged)) => lodger::move_out(site, ground, &start, lodged, &mouth).await,
+        (settled, _) => settled,
+    };
+    let kept = match settled {
+        Ok(()) => left_behind(site, ground, &start, &heard.end, spend.cost).await,
+        Err(error) => Err(error),
+    };
+    let (end, left) = match kept {
         Ok(left) => (heard.end, left),
         // The slot is as it was left; its next use salvages it. What it cost is booked all the same.
         Err(error) => (AgentEnd::Failed(workspace(error)), LeftBehind::Nothing),
@@ -229,12 +263,9 @@ fn job(
     })?;
     std::fs::create_dir_all(dir).map_err(workspace)?;
     let text = serde_json::to_vec_pretty(start).map_err(workspace)?;
-    std::fs::write(dir.join("start.json"), text).map_err(workspace)?;
-    std::fs::write(
-        dir.join("prompt.md"),
-        format!("{}\n\n---\n\n{}\n", prompt.system, prompt.task),
-    )
-    .map_err(workspace)?;
+    std::fs::write(dir.join("start.json"), site.redaction.bytes(&text)).map_err(workspace)?;
+    let text = format!("{}\n\n---\n\n{}\n", prompt.system, prompt.task);
+    std::fs::write(dir.join("prompt.md"), site.redaction.bytes(text.as_bytes())).map_err(workspace)?;
     let program = setup
         .dialect
         .program()
@@ -256,6 +287,10 @@ fn job(
         cap: start.limits.cap,
         prices: site.config.prices.list(),
         tool_servers,
+        protected: Protected {
+            globs: site.config.core.policy.protected.clone(),
+            named: start.brief.task.touches.clone(),
+        },
         cue: Cue {
             persona: start.persona.clone(),
             task: start.task,
@@ -270,7 +305,6 @@ fn launch(
     site: &Site,
     start: &AgentStart,
     dialect: &dyn Dialect,
-    setup: &AgentSetup,
     job: &Job,
     dir: &Path,
 ) -> Result<Launch, Failure> {
@@ -286,19 +320,16 @@ fn launch(
         }
         std::fs::write(&file.path, &file.text).map_err(workspace)?;
     }
+    let pocket = site.wallet.pocket(&start.agent).ok_or_else(|| {
+        let why = format!("the variables of agent {} were not looked up", start.agent);
+        Failure::new(Cause::Spawn, why)
+    })?;
+    let revealed = |(name, value): (&String, &Secret)| (name.clone(), value.reveal().to_owned());
     let mut env = site.base_env(start.task, SlotPlace::Slot(start.slot));
-    for name in dialect.needed_env() {
-        if let Some(value) = site.env.get(*name) {
-            env.insert((*name).to_owned(), value.clone());
-        }
-    }
+    env.extend(pocket.needed.iter().map(revealed));
     env.extend(std::mem::take(&mut launch.env));
     // What the user has written is the user's will: it outweighs the dialect's defaults.
-    env.extend(
-        setup
-            .environment(&site.env)
-            .map_err(|e| Failure::new(Cause::Spawn, e.to_string()))?,
-    );
+    env.extend(pocket.written.iter().map(revealed));
     env.extend(identity(start));
     launch.env = env;
     Ok(launch)
@@ -320,6 +351,25 @@ fn identity(start: &AgentStart) -> BTreeMap<String, String> {
     .collect()
 }
 
+/// Holds the repository against what it was before, and tells what is different.
+async fn settle(guard: &Guard, mouth: &Mouth) -> Result<(), crate::slots::Error> {
+    let found = guard.settle().await?;
+    if !found.is_empty() {
+        tracing::warn!(attempt = %mouth.attempt(), ?found, "the repository changed while it ran");
+        mouth.tampered(Tampering::bounded(found));
+    }
+    Ok(())
+}
+
+/// Where an attempt began, for what it leaves.
+pub(crate) fn begun(start: &AgentStart) -> Begun<'_> {
+    Begun {
+        from: &start.from,
+        since: start.since.as_ref(),
+        survey: start.survey.as_ref(),
+    }
+}
+
 /// Makes a writer's work a commit; holds a reader's slot against what it was given.
 async fn left_behind(
     site: &Site,
@@ -334,13 +384,7 @@ async fn left_behind(
             let message = message_of(start, end, cost);
             let collected = ground
                 .pool
-                .collect(
-                    place,
-                    &start.from,
-                    start.since.as_ref(),
-                    &branch_of(start),
-                    &message,
-                )
+                .collect(place, begun(start), &branch_of(start), &message)
                 .await?;
             for out in &collected.left_out {
                 site.live.say(
@@ -364,6 +408,7 @@ async fn left_behind(
                     commit,
                     tree,
                     paths: files.into_iter().collect(),
+                    guards: Vec::new(),
                 })
             }
         },

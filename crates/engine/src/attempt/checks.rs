@@ -16,7 +16,8 @@ use super::{not_ready, stopped, to_its_end, workspace};
 use crate::live::Doing;
 use crate::process::supervisor::{End, ExitKind, files};
 use crate::runner::mouth::{Asked, Ear, Mouth};
-use crate::site::{Ground, Site, shell};
+use crate::sandbox::{Lodged, Tenant};
+use crate::site::{Ground, Run, Site, shell};
 use crate::slots::SlotPlace;
 use crate::transcript::{end_of, log_ref};
 
@@ -27,6 +28,7 @@ const TELLING_WIDTH: usize = 300;
 /// Where and on what checks run.
 pub(super) struct Bench<'a> {
     pub(super) site: &'a Site,
+    pub(super) ground: &'a Ground,
     pub(super) attempt: AttemptId,
     pub(super) task: TaskId,
     pub(super) place: SlotPlace,
@@ -73,6 +75,7 @@ async fn checked(
     let tree = ground.repo().tree_of(&start.commit).map_err(workspace)?;
     let bench = Bench {
         site,
+        ground,
         attempt: start.attempt,
         task: start.task,
         place,
@@ -108,6 +111,7 @@ async fn without_change(
         Ok(tree) => {
             let bench = Bench {
                 site,
+                ground,
                 attempt: start.attempt,
                 task: start.task,
                 place,
@@ -177,6 +181,42 @@ impl Bench<'_> {
         }
     }
 
+    /// Runs a check's command to its end, confined where programs are.
+    async fn run_in(
+        &self,
+        dir: &Path,
+        path: &Path,
+        check: &Check,
+        ear: &mut Ear,
+    ) -> Result<Option<End>, String> {
+        let tenant = Tenant {
+            ground: self.ground,
+            place: self.place,
+            path,
+            attempt: self.attempt,
+        };
+        let mut env = self.site.base_env(self.task, self.place);
+        let lodged = tenant
+            .lodge(self.site, dir, check.network, &mut env)
+            .await
+            .map_err(|e| e.to_string())?;
+        let run = self.site.supervise(Run {
+            attempt: self.attempt,
+            dir,
+            argv: shell(&check.command),
+            cwd: path,
+            env,
+            limit_ms: check.timeout.0,
+            profile: lodged.as_ref().map(Lodged::profile),
+        });
+        let run = run.await.map_err(|e| e.to_string())?;
+        let end = to_its_end(run, ear).await;
+        if let Some(lodged) = lodged {
+            lodged.leave().await;
+        }
+        Ok(end)
+    }
+
     fn not_run(&self, check: &Check, why: &str) -> CheckResult {
         let dir = self.site.dirs.attempt(self.attempt);
         CheckResult {
@@ -222,20 +262,10 @@ impl Bench<'_> {
         };
         self.site.live.say(self.attempt, Doing::Step(step));
         let dir = self.site.dirs.attempt(self.attempt).join("checks").join(kept_in);
-        let env = self.site.base_env(self.task, self.place);
         let begun = Instant::now();
-        let verdict = match self.site.supervise(
-            self.attempt,
-            &dir,
-            shell(&check.command),
-            path,
-            env,
-            check.timeout.0,
-        ) {
-            Err(error) => CheckVerdict::CouldNotRun {
-                why: error.to_string(),
-            },
-            Ok(run) => verdict(to_its_end(run, ear).await, check, &dir),
+        let verdict = match self.run_in(&dir, path, check, ear).await {
+            Ok(end) => verdict(end, check, &dir),
+            Err(why) => CheckVerdict::CouldNotRun { why },
         };
         let took = Span(u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX));
         let log = log_ref(self.site.dirs.root(), &dir.join(files::OUT));
@@ -283,6 +313,8 @@ fn verdict(end: Option<End>, check: &Check, dir: &Path) -> CheckVerdict {
         Some(End::TooMuchOutput) => CheckVerdict::Fail {
             extract: "it wrote more output than is kept".to_owned(),
         },
+        // It says nothing of the change: with more of the machine it might have passed.
+        Some(End::HitLimit(hit)) => CheckVerdict::CouldNotRun { why: hit.words() },
         Some(End::Stopped) => CheckVerdict::CouldNotRun {
             why: "it was stopped".to_owned(),
         },

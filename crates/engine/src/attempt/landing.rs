@@ -28,6 +28,7 @@ pub(crate) async fn landing(site: &Site, start: LandStart, mouth: Mouth, mut ear
     let request = Request::from(&start);
     let bench = Bench {
         site,
+        ground,
         attempt: start.attempt,
         task: start.task,
         place: SlotPlace::Landing,

@@ -13,13 +13,14 @@ use turno_core::event::AgentEnd;
 use turno_core::failure::{Cause, Failure};
 use turno_core::task::StopWhy;
 use turno_core::units::Spend;
+use turno_sandbox::Profile;
 
 use super::{stopped, told_again, told_to_stop};
 use crate::live::Doing;
 use crate::process::supervised::{Bell, StopForce, Supervised};
 use crate::process::supervisor::{End, ExitKind, files};
 use crate::runner::mouth::{Ear, Mouth, Replied, Replies, Turn};
-use crate::site::Site;
+use crate::site::{Run, Site};
 use crate::transcript::{Tail, end_of};
 
 /// How long an agent has to end its turn after it was asked to in its own protocol.
@@ -76,6 +77,7 @@ pub(super) async fn talk(
     dialect: &dyn Dialect,
     job: &Job,
     launch: Launch,
+    profile: Option<Profile>,
     dir: &Path,
     mouth: &Mouth,
     mut ear: Ear,
@@ -97,7 +99,16 @@ pub(super) async fn talk(
         .0
         .saturating_add(60_000)
         .saturating_add(waits);
-    let run = match site.supervise(start.attempt, dir, launch.argv, cwd, launch.env, limit) {
+    let run = site.supervise(Run {
+        attempt: start.attempt,
+        dir,
+        argv: launch.argv,
+        cwd,
+        env: launch.env,
+        limit_ms: limit,
+        profile,
+    });
+    let run = match run.await {
         Ok(run) => run,
         Err(error) => {
             let end = AgentEnd::Failed(Failure::new(Cause::Spawn, error.to_string()));
@@ -320,6 +331,7 @@ fn outside(end: Option<End>, ending: Ending, stderr: &str) -> Option<Failure> {
             Cause::Agent,
             "it said more than may be kept and was stopped",
         )),
+        (_, Some(End::HitLimit(hit))) => Some(Failure::new(Cause::Resources, hit.words())),
         (_, Some(End::TranscriptFailed(why))) => Some(Failure::new(
             Cause::Workspace,
             format!("what it said could not be written down: {why}"),

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use turno_agents::DialectKind;
 use turno_core::ids::AgentName;
 
-use crate::config::env::EnvMap;
+use crate::config::agent_env::{EnvValue, is_variable, value};
+use crate::config::env::{EnvMap, HOME};
 use crate::config::error::Error;
 use crate::config::file::AgentFile;
 use crate::config::layer::Layers;
@@ -80,15 +81,6 @@ impl AgentDialect {
     }
 }
 
-/// Where the value of an agent's variable comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum EnvValue {
-    /// It is written down.
-    Text(String),
-    /// It is the value of this variable of the user's environment.
-    FromUser(String),
-}
-
 /// A variable that an agent needs and the user does not have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
@@ -129,28 +121,27 @@ impl AgentSetup {
         args
     }
 
-    /// The variables it is given, with their values. Those in `pass_env` that are not set are left out.
+    /// Whether the user has every variable that a value is taken from. Files and commands are not looked at.
     ///
     /// # Errors
     /// When a value is taken from a variable that is not set.
-    pub fn environment(&self, user: &EnvMap) -> Result<EnvMap, MissingVar> {
-        let mut env: EnvMap = self
-            .pass_env
-            .iter()
-            .filter_map(|name| user.get(name).map(|value| (name.clone(), value.clone())))
-            .collect();
+    pub fn has_its_variables(&self, user: &EnvMap) -> Result<(), MissingVar> {
         for (name, value) in &self.env {
-            let value = match value {
-                EnvValue::Text(text) => text.clone(),
-                EnvValue::FromUser(from) => user.get(from).cloned().ok_or_else(|| MissingVar {
-                    agent: self.name.clone(),
-                    name: from.clone(),
-                    key: format!("agents.{}.env.{name}", self.name),
-                })?,
-            };
-            env.insert(name.clone(), value);
+            match value {
+                EnvValue::FromUser(from) if !user.contains_key(from) => {
+                    return Err(MissingVar {
+                        agent: self.name.clone(),
+                        name: from.clone(),
+                        key: format!("agents.{}.env.{name}", self.name),
+                    });
+                }
+                EnvValue::FromUser(_)
+                | EnvValue::Text(_)
+                | EnvValue::FromFile(_)
+                | EnvValue::FromCommand(_) => {}
+            }
         }
-        Ok(env)
+        Ok(())
     }
 }
 
@@ -160,6 +151,7 @@ pub(super) fn setup(
     file: &AgentFile,
     layers: &Layers,
     places: &Places,
+    user: &EnvMap,
 ) -> Result<AgentSetup, Error> {
     let at = |key: &'static str| ["agents", name.as_str(), key];
     let program = |default: &str| file.program.clone().unwrap_or_else(|| default.to_owned());
@@ -207,15 +199,14 @@ pub(super) fn setup(
         return Err(layers.wrong(&at("program"), "a program is expected, by name or path"));
     }
     let mut env = BTreeMap::new();
-    for (variable, text) in &file.env {
+    for (variable, written) in &file.env {
         let key = ["agents", name.as_str(), "env", variable.as_str()];
         if !is_variable(variable) {
             return Err(layers.wrong(&key, format!("`{variable}` cannot be the name of a variable")));
         }
-        env.insert(
-            variable.clone(),
-            value(text).map_err(|why| layers.wrong(&key, why))?,
-        );
+        let base = places.directory_of(&layers.source(&key));
+        let understood = value(written, base, HOME.of(user)).map_err(|why| layers.wrong(&key, why))?;
+        env.insert(variable.clone(), understood);
     }
     if let Some(wrong) = file.pass_env.iter().find(|v| !is_variable(v)) {
         let why = format!("`{wrong}` cannot be the name of a variable; names are expected here, not values");
@@ -228,21 +219,4 @@ pub(super) fn setup(
         env,
         pass_env: file.pass_env.clone(),
     })
-}
-
-fn value(text: &str) -> Result<EnvValue, String> {
-    match text.strip_prefix('$') {
-        None => Ok(EnvValue::Text(text.to_owned())),
-        Some(rest) if rest.starts_with('$') => Ok(EnvValue::Text(rest.to_owned())),
-        Some(name) if is_variable(name) => Ok(EnvValue::FromUser(name.to_owned())),
-        Some(name) => Err(format!(
-            "`{name}` cannot be the name of a variable; write $$ for a text that begins with a dollar sign"
-        )),
-    }
-}
-
-fn is_variable(name: &str) -> bool {
-    let mut chars = name.chars();
-    chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
-        && chars.all(|c| c.is_ascii_alphanumeric() || c == '_')
 }

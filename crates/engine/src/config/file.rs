@@ -6,9 +6,13 @@ use std::fmt;
 
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 use turno_agents::DialectKind;
+use turno_core::check::Reach;
 use turno_core::ids::{AgentName, CheckName, PersonaName, PolicyName, RepoName};
 use turno_core::persona::Effort;
 use turno_core::units::{MicroUsd, Price, Span};
+use turno_sandbox::limits::CpuWeight;
+
+use crate::config::agent_env::EnvFile;
 
 /// US dollars, as a number or a text.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -76,6 +80,12 @@ pub(super) struct Settings {
     pub(super) agents: BTreeMap<AgentName, AgentFile>,
     pub(super) setup: SetupFile,
     #[serde(default)]
+    pub(super) sandbox: SandboxFile,
+    #[serde(default)]
+    pub(super) network: NetworkFile,
+    #[serde(default)]
+    pub(super) limits: LimitsFile,
+    #[serde(default)]
     pub(super) repos: BTreeMap<RepoName, RepoFile>,
     #[serde(default)]
     pub(super) personas: BTreeMap<PersonaName, PersonaPatch>,
@@ -95,6 +105,8 @@ pub(super) struct CheckFile {
     pub(super) command: String,
     #[serde(default = "ten_minutes")]
     pub(super) timeout: Span,
+    #[serde(default)]
+    pub(super) network: Reach,
 }
 
 /// The limit of a check or a setup that names none.
@@ -110,7 +122,7 @@ pub(super) struct AgentFile {
     #[serde(default)]
     pub(super) args: Vec<String>,
     #[serde(default)]
-    pub(super) env: BTreeMap<String, String>,
+    pub(super) env: BTreeMap<String, EnvFile>,
     #[serde(default)]
     pub(super) pass_env: Vec<String>,
     pub(super) at_once: Option<Whole>,
@@ -125,6 +137,53 @@ pub(super) struct SetupFile {
     pub(super) timeout: Span,
     #[serde(default)]
     pub(super) copy: Vec<String>,
+    #[serde(default = "open")]
+    pub(super) network: Reach,
+}
+
+/// What a setup fetches comes from registries that nobody has listed, and it runs before any agent has written a line.
+fn open() -> Reach {
+    Reach::Open
+}
+
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SandboxFile {
+    #[serde(default)]
+    pub(super) caches: Vec<String>,
+    #[serde(default)]
+    pub(super) read: Vec<String>,
+}
+
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NetworkFile {
+    #[serde(default)]
+    pub(super) agents: AgentReach,
+    #[serde(default)]
+    pub(super) allow: Vec<String>,
+}
+
+/// Limits that are not written are the built-in ones.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LimitsFile {
+    pub(super) memory_mib: Option<u32>,
+    pub(super) processes: Option<u32>,
+    pub(super) open_files: Option<u32>,
+    pub(super) file_mib: Option<u32>,
+    pub(super) disk_mib: Option<u32>,
+    pub(super) files: Option<u32>,
+    pub(super) cpu_weight: Option<CpuWeight>,
+}
+
+/// What agents reach of the network. Without their provider they are nothing.
+#[derive(Debug, Clone, Copy, Default, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum AgentReach {
+    #[default]
+    Hosts,
+    Open,
 }
 
 /// A repository that says nothing of its setup has none.
@@ -134,6 +193,7 @@ impl Default for SetupFile {
             command: None,
             timeout: ten_minutes(),
             copy: Vec::new(),
+            network: open(),
         }
     }
 }

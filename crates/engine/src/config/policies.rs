@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use turno_core::failure::Cause;
 use turno_core::globs;
+use turno_core::guard::{GuardKind, GuardRule};
 use turno_core::ids::PolicyName;
 use turno_core::policy::{
     AcceptRule, DecisionRule, NewTestsRule, Nobody, OverlapRule, PlanCaps, PlanRule, Policy, ReviewRule,
@@ -36,6 +37,8 @@ struct PolicyFile {
     new_tests: NewTestsRule,
     test_paths: Vec<String>,
     protected: Vec<String>,
+    guards: BTreeMap<String, GuardRule>,
+    big_file_bytes: i64,
     accept: AcceptRule,
     overlap: OverlapRule,
     decisions: DecisionsFile,
@@ -128,6 +131,20 @@ fn policy(name: PolicyName, layers: &Layers) -> Result<Policy, Error> {
             },
         );
     }
+    let mut guards = BTreeMap::new();
+    for (name, rule) in &file.guards {
+        let kind = GuardKind::ALL
+            .into_iter()
+            .find(|k| k.name() == name)
+            .ok_or_else(|| {
+                let meant = Meant::among(name, GuardKind::ALL.map(|k| k.name().to_owned()));
+                layers.wrong(
+                    &["guards", name],
+                    format!("`{name}` is no kind of finding; {meant}"),
+                )
+            })?;
+        guards.insert(kind, *rule);
+    }
     Ok(Policy {
         description: file.description,
         review: file.review,
@@ -147,6 +164,13 @@ fn policy(name: PolicyName, layers: &Layers) -> Result<Policy, Error> {
         new_tests: file.new_tests,
         test_paths: file.test_paths,
         protected: file.protected,
+        guards,
+        big_file: u64::try_from(file.big_file_bytes).map_err(|_| {
+            layers.wrong(
+                &["big_file_bytes"],
+                "a number of bytes is expected; set it to 1048576",
+            )
+        })?,
         accept: file.accept,
         overlap: file.overlap,
         decisions: DecisionRule {
@@ -175,6 +199,10 @@ fn sense(file: &PolicyFile, layers: &Layers) -> Result<(), Error> {
         for glob in globs {
             globs::check(glob).map_err(|why| layers.wrong(&[key], why))?;
         }
+    }
+    if file.guards.get(GuardKind::Unseen.name()) == Some(&GuardRule::Allow) {
+        let why = "what could not be looked at must not count as clean; set it to \"reviewer\"";
+        return Err(layers.wrong(&["guards", GuardKind::Unseen.name()], why));
     }
     if file.tests != TestRule::Off && file.test_paths.is_empty() {
         let why = "a tester writes only what test_paths names, and it names nothing; set test_paths = [\"tests/**\"]";

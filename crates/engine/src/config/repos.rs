@@ -36,6 +36,7 @@ pub(super) fn checks(
             name: name.clone(),
             command: file.command.clone(),
             timeout: file.timeout,
+            network: file.network,
         })
         .collect();
     let order = layers.names_in_order(table);
@@ -84,10 +85,12 @@ pub(super) fn setup(file: &SetupFile) -> Setup {
         command: file.command.clone().filter(|c| !c.trim().is_empty()),
         timeout: file.timeout,
         copy: file.copy.clone(),
+        network: file.network,
     }
 }
 
-fn place(written: &str, base: &Path, home: Option<&str>) -> Result<PathBuf, String> {
+/// A path as it is written, from a directory or the user's home.
+pub(super) fn place(written: &str, base: &Path, home: Option<&str>) -> Result<PathBuf, String> {
     if written.trim().is_empty() {
         return Err("a path is expected, like \"../api\"".to_owned());
     }

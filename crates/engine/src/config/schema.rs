@@ -50,6 +50,10 @@ pub const SETTINGS: Schema = Schema(&[
         "limit for the command with everything it started",
     ),
     key(
+        "checks.*.network",
+        "what the check reaches: none (its own loopback), hosts (those in network.allow) or open",
+    ),
+    key(
         "agents.*.dialect",
         "how the agent is spoken to: claude, codex, opencode, gemini, acp, command or script",
     ),
@@ -57,7 +61,7 @@ pub const SETTINGS: Schema = Schema(&[
     key("agents.*.args", "arguments that are put before the dialect's own"),
     key(
         "agents.*.env.*",
-        "a variable for the agent: a text, or `$NAME` for the value of a variable of yours",
+        "a variable for the agent: a text, `$NAME` for one of yours, { file = \"path\" } or { command = \"words\" }",
     ),
     key(
         "agents.*.pass_env",
@@ -74,8 +78,50 @@ pub const SETTINGS: Schema = Schema(&[
     ),
     key("setup.timeout", "limit for the setup command"),
     key(
+        "setup.network",
+        "what the setup command reaches: none, hosts (those in network.allow) or open",
+    ),
+    key(
         "setup.copy",
         "files that git ignores and that each slot needs, copied from your checkout",
+    ),
+    key(
+        "sandbox.caches",
+        "directories that attempts and checks may write besides their slot: below the slot, or from / or ~/",
+    ),
+    key(
+        "sandbox.read",
+        "files and directories that attempts and checks may read besides the system and your toolchains",
+    ),
+    key(
+        "limits.memory_mib",
+        "memory that one attempt or check may use, in MiB",
+    ),
+    key(
+        "limits.processes",
+        "processes and threads that it may have at one time",
+    ),
+    key(
+        "limits.open_files",
+        "files that one of its processes may have open",
+    ),
+    key("limits.file_mib", "how large a file it may write, in MiB"),
+    key(
+        "limits.disk_mib",
+        "how much the places that it may write may grow, in MiB",
+    ),
+    key("limits.files", "how many files may be added there"),
+    key(
+        "limits.cpu_weight",
+        "its share of the processors beside other programs: 1 to 10000, 100 is usual",
+    ),
+    key(
+        "network.agents",
+        "what agents reach: hosts (their provider's and those in network.allow) or open",
+    ),
+    key(
+        "network.allow",
+        "hosts that may be reached, like registry.example, *.example:8443 or localhost:11434",
     ),
     key(
         "repos.*.path",
@@ -90,10 +136,18 @@ pub const SETTINGS: Schema = Schema(&[
         "limit for the command with everything it started",
     ),
     key(
+        "repos.*.checks.*.network",
+        "what that check reaches: none, hosts or open",
+    ),
+    key(
         "repos.*.setup.command",
         "a shell command that is run once in each new slot of that repository",
     ),
     key("repos.*.setup.timeout", "limit for that setup command"),
+    key(
+        "repos.*.setup.network",
+        "what that setup command reaches: none, hosts or open",
+    ),
     key(
         "repos.*.setup.copy",
         "files that each slot of that repository needs, copied from your checkout of it",
@@ -157,6 +211,71 @@ pub const POLICY: Schema = Schema(&[
     key(
         "protected",
         "globs of the paths whose change needs a reviewer's explicit approval",
+    ),
+    key("big_file_bytes", "bytes over which a new or changed file is big"),
+    key(
+        "guards.paths",
+        "rule for the paths of `protected`: allow, reviewer, person or refuse",
+    ),
+    key(
+        "guards.ci",
+        "rule for what a CI service runs: allow, reviewer, person or refuse",
+    ),
+    key(
+        "guards.hooks",
+        "rule for what runs by itself on a person's machine: allow, reviewer, person or refuse",
+    ),
+    key(
+        "guards.lockfiles",
+        "rule for the versions of dependencies: allow, reviewer, person or refuse",
+    ),
+    key(
+        "guards.check-settings",
+        "rule for the settings of linters, formatters and test runners: allow, reviewer, person or refuse",
+    ),
+    key(
+        "guards.licence",
+        "rule for licences and notices: allow, reviewer, person or refuse",
+    ),
+    key(
+        "guards.agent-files",
+        "rule for what agents and Turno are told: allow, reviewer, person or refuse",
+    ),
+    key(
+        "guards.tests",
+        "rule for tests deleted or switched off: allow, reviewer, person or refuse",
+    ),
+    key(
+        "guards.binaries",
+        "rule for files that are not text: allow, reviewer, person or refuse",
+    ),
+    key(
+        "guards.big-files",
+        "rule for files over big_file_bytes: allow, reviewer, person or refuse",
+    ),
+    key(
+        "guards.secrets",
+        "rule for keys and tokens: allow, reviewer, person or refuse",
+    ),
+    key(
+        "guards.links",
+        "rule for symbolic links that lead out of the repository: allow, reviewer, person or refuse",
+    ),
+    key(
+        "guards.submodules",
+        "rule for submodules: allow, reviewer, person or refuse",
+    ),
+    key(
+        "guards.executables",
+        "rule for files that may be executed and could not before: allow, reviewer, person or refuse",
+    ),
+    key(
+        "guards.hidden-text",
+        "rule for characters that nobody sees or that change the order of text: allow, reviewer, person or refuse",
+    ),
+    key(
+        "guards.unseen",
+        "rule for what could not be looked at: allow, reviewer, person or refuse",
     ),
     key("accept", "who says that an issue is done: off, author or team"),
     key(

@@ -60,6 +60,11 @@ impl TurnoRef {
     }
 }
 
+/// Whether git takes this for the full name of a ref.
+pub(crate) fn is_ref_name(name: &str) -> bool {
+    name.starts_with("refs/") && git2::Reference::is_valid_name(name)
+}
+
 impl fmt::Display for TurnoRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.short())

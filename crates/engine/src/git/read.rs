@@ -472,7 +472,7 @@ impl Repo {
     }
 }
 
-fn find<'r>(repo: &'r Repository, commit: &CommitId) -> Result<git2::Commit<'r>, Error> {
+pub(super) fn find<'r>(repo: &'r Repository, commit: &CommitId) -> Result<git2::Commit<'r>, Error> {
     let missing = || Error::NoSuchCommit {
         commit: commit.clone(),
     };

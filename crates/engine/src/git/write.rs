@@ -2,10 +2,13 @@
 //! Only refs that are a [`TurnoRef`] can be moved here.
 
 use std::fmt;
+use std::path::Path;
 
 use chrono::Utc;
 use turno_core::ids::{CommitId, TreeId};
+use turno_core::tampering::RefAt;
 
+use super::guarded;
 use super::{CommitMessage, Error, Place, Repo, Trailers, TurnoRef, carries, with_trailers};
 
 /// Who commits what nobody else committed.
@@ -99,8 +102,12 @@ impl Repo {
             Expected::At(commit) => call = call.args([commit.as_str()]),
             Expected::Anywhere => {}
         }
+        let begun = self.ledger().begin(full, RefAt::Object(new.to_string()));
         match call.done().await {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                self.ledger().done(&begun);
+                Ok(())
+            }
             Err(error) => Err(self.ref_error(full, expected, error)?),
         }
     }
@@ -114,13 +121,41 @@ impl Repo {
         if let Expected::At(commit) = expected {
             call = call.args([commit.as_str()]);
         }
+        let begun = self.ledger().begin(name.full(), RefAt::Absent);
         match call.done().await {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                self.ledger().done(&begun);
+                Ok(())
+            }
             Err(error) => match self.read_ref(name)? {
                 Found::Absent => Ok(()),
                 Found::At(_) => Err(self.ref_error(name.full(), expected, error)?),
             },
         }
+    }
+
+    /// Makes a ref what it was, wherever it is now. The gate must be held. A file that git cannot take for a ref is
+    /// moved aside.
+    pub(super) async fn put_ref_back(&self, full: &str, was: &RefAt, aside: &Path) -> Result<(), Error> {
+        let begun = self.ledger().begin(full, was.clone());
+        let call = || {
+            let update = self.git(Place::Shared);
+            match was {
+                RefAt::Object(id) => {
+                    update.args(["update-ref", "--no-deref", "-m", "turno: put back", full, id])
+                }
+                RefAt::Ref(name) => update.args(["symbolic-ref", "-m", "turno: put back", full, name]),
+                RefAt::Absent | RefAt::Odd => update.args(["update-ref", "--no-deref", "-d", full]),
+            }
+        };
+        if let Err(error) = call().done().await {
+            let file = Path::new(full);
+            guarded::put_back(self.common_dir(), file, &guarded::Content::Absent, aside)
+                .map_err(|_| error)?;
+            call().done().await?;
+        }
+        self.ledger().done(&begun);
+        Ok(())
     }
 
     /// What really went wrong, told by where the ref is now and not by git's words.

@@ -10,8 +10,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdin, ChildStdout};
 
 use super::Error;
+use super::limited::discard_group;
 use super::supervisor::{End, Orders, files, write_whole};
 use super::tree::{self, Identity, MARKER};
+use crate::redact::Redaction;
 
 /// How long a supervisor may take to end once its program is over or was stopped: its own grace, and more.
 const LAST: Duration = Duration::from_secs(30);
@@ -38,6 +40,8 @@ pub struct Start<'a> {
     pub env: BTreeMap<String, String>,
     /// The attempt's marker.
     pub marker: String,
+    /// What is not written down of what it says.
+    pub redaction: &'a Redaction,
 }
 
 /// A running supervised program.
@@ -64,7 +68,7 @@ impl Supervised {
     ///
     /// # Errors
     /// When its files cannot be written or the supervisor cannot be started.
-    pub fn start(start: Start<'_>) -> Result<Self, Error> {
+    pub async fn start(start: Start<'_>) -> Result<Self, Error> {
         let orders = serde_json::to_vec(&start.orders).map_err(|e| Error::Output {
             program: files::ORDERS.to_owned(),
             why: e.to_string(),
@@ -78,13 +82,24 @@ impl Supervised {
         env.insert(MARKER.to_owned(), start.marker.clone());
         let mut child = super::spawn_supervisor(start.turno, start.dir, &start.orders.cwd, &env)?;
         let bell = child.stdout.take();
-        let input = child.stdin.take();
+        let mut input = child.stdin.take();
         let Some(bell) = bell else {
             return Err(Error::Output {
                 program: "turno supervise".to_owned(),
                 why: "it has no output".to_owned(),
             });
         };
+        // First the secrets: in no file, and in no environment that the program could read.
+        let frame = start.redaction.frame().map_err(|e| Error::Output {
+            program: "turno supervise".to_owned(),
+            why: e.to_string(),
+        })?;
+        if let Some(pipe) = &mut input
+            && let Err(error) = pipe.write_all(&frame).await
+        {
+            // It ends at once without them, and says so in its exit file.
+            tracing::warn!(%error, "a supervisor does not read its input");
+        }
         Ok(Self {
             child,
             bell,
@@ -152,6 +167,7 @@ impl Supervised {
         let end = read_end(&self.dir);
         if end.is_none() {
             tree::kill_marked(&self.marker).await;
+            discard_group(&self.dir).await;
         }
         end
     }
@@ -171,9 +187,10 @@ pub async fn end_supervisor(dir: &Path) {
     supervisor.signal(Signal::SIGUSR1);
     for _ in 0..500 {
         if !supervisor.lives() {
-            return;
+            return discard_group(dir).await;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     supervisor.signal(Signal::SIGKILL);
+    discard_group(dir).await;
 }

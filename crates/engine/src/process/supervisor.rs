@@ -9,6 +9,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::{ChildStderr, ChildStdout, ExitCode};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -20,7 +21,9 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, setsid};
 use serde::{Deserialize, Serialize};
 
+use super::limited::{LimitHit, LimitOrders, Limited};
 use super::tree::{self, Identity};
+use crate::redact::{Redaction, Redactor};
 
 /// How much is moved at once: what a pipe holds. Larger ones, with a larger pipe, gained nothing (measured).
 const CHUNK: usize = 1 << 16;
@@ -43,6 +46,9 @@ pub struct Orders {
     pub limit_ms: u64,
     /// How many bytes of output are kept. A program that says more is stopped.
     pub output_cap: u64,
+    /// What it may use of the machine; nothing is limited without.
+    #[serde(default)]
+    pub limits: Option<LimitOrders>,
 }
 
 /// How the supervised program ended.
@@ -57,6 +63,8 @@ pub enum End {
     Stopped,
     /// It said more than may be kept.
     TooMuchOutput,
+    /// It used more of the machine than it may.
+    HitLimit(LimitHit),
     /// What it said could not be written down.
     TranscriptFailed(String),
     /// It could not be started.
@@ -79,9 +87,9 @@ pub mod files {
     pub const ORDERS: &str = "orders.json";
     /// Who supervises.
     pub const SUPERVISOR: &str = "supervisor.json";
-    /// Standard output, raw.
+    /// Standard output, raw but for secrets.
     pub const OUT: &str = "out";
-    /// Standard error, raw.
+    /// Standard error, raw but for secrets.
     pub const ERR: &str = "err";
     /// The end.
     pub const EXIT: &str = "exit.json";
@@ -108,18 +116,32 @@ pub fn supervise(dir: &Path) -> std::io::Result<ExitCode> {
     let me =
         Identity::of(std::process::id().cast_signed()).ok_or_else(|| std::io::Error::other("no /proc"))?;
     write_whole(&dir.join(files::SUPERVISOR), &serde_json::to_vec(&me)?)?;
-    let end = match Supervisor::start(dir, &orders) {
-        Ok(mut supervisor) => supervisor.watch(),
+    let end = match secrets().and_then(|redaction| Supervisor::start(dir, &orders, &redaction)) {
+        Ok(mut supervisor) => {
+            let end = supervisor.watch();
+            if let Err(error) = supervisor.limited.end() {
+                log(&format!("{error}\n"));
+            }
+            end
+        }
         Err(error) => End::NotStarted(error.to_string()),
     };
     write_whole(&dir.join(files::EXIT), &serde_json::to_vec(&end)?)?;
     Ok(ExitCode::SUCCESS)
 }
 
+/// What must not be written down comes first on the input; the rest of it is the program's. Read without a buffer,
+/// so that not a byte of that is taken.
+fn secrets() -> std::io::Result<Arc<Redaction>> {
+    let mut input = File::from(std::io::stdin().as_fd().try_clone_to_owned()?);
+    Redaction::read_from(&mut input).map(Arc::new)
+}
+
 /// One of the two output streams.
 struct Pump<R> {
     from: Option<R>,
     to: File,
+    redactor: Redactor,
 }
 
 /// How far a stop has come.
@@ -139,8 +161,11 @@ struct Supervisor {
     out: Pump<ChildStdout>,
     err: Pump<ChildStderr>,
     buffer: Vec<u8>,
+    /// What of it may be written down.
+    clean: Vec<u8>,
     kept: u64,
     orders: Orders,
+    limited: Limited,
     limit: Instant,
     ladder: Ladder,
     /// Why it is stopped, if it is.
@@ -156,7 +181,7 @@ enum Got {
 }
 
 impl Supervisor {
-    fn start(dir: &Path, orders: &Orders) -> std::io::Result<Self> {
+    fn start(dir: &Path, orders: &Orders, redaction: &Arc<Redaction>) -> std::io::Result<Self> {
         let mut mask = SigSet::empty();
         for signal in [
             Signal::SIGCHLD,
@@ -171,7 +196,8 @@ impl Supervisor {
         let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
         let open = |name| OpenOptions::new().create(true).append(true).open(dir.join(name));
         let (out, err) = (open(files::OUT)?, open(files::ERR)?);
-        let mut child = super::spawn_supervised(orders)?;
+        let limited = Limited::begin(orders.limits.as_ref())?;
+        let mut child = limited.born_inside(|| super::spawn_supervised(orders))?;
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         for fd in [stdout.as_ref().map(AsFd::as_fd), stderr.as_ref().map(AsFd::as_fd)]
             .into_iter()
@@ -185,14 +211,18 @@ impl Supervisor {
             out: Pump {
                 from: stdout,
                 to: out,
+                redactor: redaction.stream(),
             },
             err: Pump {
                 from: stderr,
                 to: err,
+                redactor: redaction.stream(),
             },
             buffer: vec![0; CHUNK],
+            clean: Vec::new(),
             kept: 0,
             orders: orders.clone(),
+            limited,
             limit: Instant::now() + Duration::from_millis(orders.limit_ms),
             ladder: Ladder::Standing,
             verdict: None,
@@ -211,6 +241,11 @@ impl Supervisor {
                 // The program is gone: whatever it left is not allowed to stay.
                 self.kill();
             }
+            if !matches!(self.ladder, Ladder::Killing(_))
+                && let Some(hit) = self.limited.look()
+            {
+                self.stop_as(End::HitLimit(hit));
+            }
             self.climb();
             if alone && !pumped {
                 break;
@@ -223,6 +258,13 @@ impl Supervisor {
                 self.wait();
             }
         }
+        // A stream that somebody else holds open has no end of its own.
+        for stream in [Stream::Out, Stream::Err] {
+            if let Err(error) = self.write_down(stream, None) {
+                self.verdict
+                    .get_or_insert_with(|| End::TranscriptFailed(error.to_string()));
+            }
+        }
         match (self.verdict.take(), self.exit) {
             (Some(end), _) => end,
             (None, Some(exit)) => End::Exited(exit),
@@ -231,9 +273,10 @@ impl Supervisor {
     }
 
     fn wait(&mut self) {
+        let looks = self.limited.next_look().unwrap_or(Duration::MAX);
         let until = match self.ladder {
-            Ladder::Standing => self.limit.saturating_duration_since(Instant::now()),
-            Ladder::Asked(kill_at) => kill_at.saturating_duration_since(Instant::now()),
+            Ladder::Standing => self.limit.saturating_duration_since(Instant::now()).min(looks),
+            Ladder::Asked(kill_at) => kill_at.saturating_duration_since(Instant::now()).min(looks),
             Ladder::Killing(_) => Duration::from_millis(5),
         };
         let millis = u16::try_from(until.as_millis().min(30_000))
@@ -258,7 +301,8 @@ impl Supervisor {
         }
     }
 
-    /// Moves some of what was said into the files, raw, before anybody reads it. True when there was something.
+    /// Moves some of what was said into the files, without secrets, before anybody reads it. True when there was
+    /// something.
     fn pump(&mut self) -> bool {
         let mut buffer = std::mem::take(&mut self.buffer);
         let out = self.pump_one(Stream::Out, &mut buffer);
@@ -294,6 +338,7 @@ impl Supervisor {
                     Stream::Out => self.out.from = None,
                     Stream::Err => self.err.from = None,
                 }
+                self.write_down(stream, None)?;
                 return Ok(Got::End);
             }
             Some(Ok(count)) => count,
@@ -305,19 +350,30 @@ impl Supervisor {
             self.stop_as(End::TooMuchOutput);
             return Ok(Got::Bytes);
         }
-        let to = match stream {
-            Stream::Out => &mut self.out.to,
-            Stream::Err => &mut self.err.to,
-        };
-        if matches!(self.verdict, Some(End::TranscriptFailed(_))) {
-            return Ok(Got::Bytes);
-        }
-        to.write_all(&buffer[..count])?;
         self.kept += count as u64;
+        self.write_down(stream, buffer.get(..count))?;
+        Ok(Got::Bytes)
+    }
+
+    /// Writes a piece down without the secrets in it; none is the end of the stream, and what was held back.
+    fn write_down(&mut self, stream: Stream, piece: Option<&[u8]>) -> std::io::Result<()> {
+        if matches!(self.verdict, Some(End::TranscriptFailed(_))) {
+            return Ok(());
+        }
+        let (redactor, to) = match stream {
+            Stream::Out => (&mut self.out.redactor, &mut self.out.to),
+            Stream::Err => (&mut self.err.redactor, &mut self.err.to),
+        };
+        self.clean.clear();
+        match piece {
+            Some(bytes) => redactor.chunk(bytes, &mut self.clean),
+            None => redactor.finish(&mut self.clean),
+        }
+        to.write_all(&self.clean)?;
         if let Stream::Out = stream {
             ring();
         }
-        Ok(Got::Bytes)
+        Ok(())
     }
 
     fn read_signals(&mut self) {
@@ -335,7 +391,9 @@ impl Supervisor {
         if self.ladder == Ladder::Standing {
             self.verdict.get_or_insert(why);
             self.ladder = Ladder::Asked(Instant::now() + Duration::from_millis(self.orders.grace_ms));
-            tree::send(-self.child.as_raw(), Signal::SIGINT);
+            for pid in tree::askable(std::process::id().cast_signed()) {
+                tree::send(pid, Signal::SIGINT);
+            }
         }
     }
 
@@ -368,9 +426,18 @@ impl Supervisor {
             self.kill();
         }
         if let Ladder::Killing(_) = self.ladder {
+            self.limited.kill_all();
             for pid in tree::descendants(std::process::id().cast_signed()) {
                 tree::send(pid, Signal::SIGKILL);
             }
+        }
+    }
+
+    /// The program itself has ended. What it was refused is asked at once: killing what it left refuses more.
+    fn ended(&mut self, exit: ExitKind) {
+        self.exit = Some(exit);
+        if self.verdict.is_none() {
+            self.verdict = self.limited.at_end(exit).map(End::HitLimit);
         }
     }
 
@@ -379,10 +446,10 @@ impl Supervisor {
         loop {
             match waitpid(Pid::from_raw(-1), Some(WaitPidFlag::WNOHANG)) {
                 Ok(WaitStatus::Exited(pid, code)) if pid == self.child => {
-                    self.exit = Some(ExitKind::Code(code));
+                    self.ended(ExitKind::Code(code));
                 }
                 Ok(WaitStatus::Signaled(pid, signal, _)) if pid == self.child => {
-                    self.exit = Some(ExitKind::Signal(signal as i32));
+                    self.ended(ExitKind::Signal(signal as i32));
                 }
                 Ok(WaitStatus::StillAlive) => return false,
                 Ok(_) | Err(Errno::EINTR) => {}
@@ -401,7 +468,11 @@ enum Stream {
 /// Writes down, in the supervisor's own log, what could not be killed.
 fn name_who_stays() {
     let pids = tree::descendants(std::process::id().cast_signed());
-    let line = format!("these processes cannot be killed and stay: {pids:?}\n");
+    log(&format!("these processes cannot be killed and stay: {pids:?}\n"));
+}
+
+/// Writes a line into the supervisor's own log.
+fn log(line: &str) {
     if let Err(error) = std::io::stderr().write_all(line.as_bytes()) {
         tracing::warn!(%error, "the supervisor's log cannot be written");
     }

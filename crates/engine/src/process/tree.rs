@@ -21,8 +21,13 @@ pub struct Identity {
     pub started: u64,
 }
 
+/// The name of the program that holds a sandbox together. A signal that would merely ask others to leave ends it
+/// at once, and everything inside with it.
+const SANDBOX: &str = "bwrap";
+
 /// The fields of `/proc/PID/stat` that are needed here.
 struct Stat {
+    name: String,
     parent: i32,
     state: char,
     started: u64,
@@ -31,9 +36,10 @@ struct Stat {
 fn stat(pid: i32) -> Option<Stat> {
     let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name may hold anything, also brackets and blanks.
-    let rest = text.rsplit_once(')')?.1;
+    let (before, rest) = text.rsplit_once(')')?;
     let fields: Vec<&str> = rest.split_whitespace().collect();
     Some(Stat {
+        name: before.split_once('(')?.1.to_owned(),
         state: fields.first()?.chars().next()?,
         parent: fields.get(1)?.parse().ok()?,
         started: fields.get(19)?.parse().ok()?,
@@ -97,6 +103,15 @@ pub fn descendants(root: i32) -> BTreeSet<i32> {
         }
     }
     found
+}
+
+/// Every living process below `root` that can be asked to leave. What holds a sandbox together goes by itself, when
+/// what is inside has gone.
+pub(super) fn askable(root: i32) -> Vec<i32> {
+    descendants(root)
+        .into_iter()
+        .filter(|pid| stat(*pid).is_some_and(|s| s.name != SANDBOX))
+        .collect()
 }
 
 /// Every living process that carries the marker of an attempt. The last net under a supervisor that was killed.

@@ -5,6 +5,7 @@
 use serde_json::{Value, json};
 use turno_core::brief::{Ask, Brief, CandidateBrief, ProposalBrief, Standing, TaskLine, proof_results};
 use turno_core::check::{CheckResult, CheckVerdict};
+use turno_core::guard::{Guarded, GuardedBy};
 use turno_core::outcome::{Finding, LessonDraft, Severity, Verdict};
 use turno_core::persona::{Access, Persona};
 use turno_core::policy::NewTestsRule;
@@ -13,6 +14,7 @@ use turno_core::view::park_phrase;
 
 use crate::config::cause_name;
 use crate::prompt::Extras;
+use crate::prompt::fence::is_unseen;
 
 const BODY: usize = 40_000;
 const EXTRACT: usize = 6_000;
@@ -67,7 +69,7 @@ pub(super) fn build(persona: &Persona, brief: &Brief, extras: &Extras) -> Value 
 fn ask(ask: &Ask) -> Value {
     let mut all = json!({
         "kind": "", "checks": [], "because": because(&Because::New), "commit": "", "base": "", "results": [],
-        "earlier": [], "protected": [], "rule": "", "candidates": [], "room": 0, "tasks": [], "proposals": [],
+        "earlier": [], "protected": [], "guards": [], "rule": "", "candidates": [], "room": 0, "tasks": [], "proposals": [],
         "trial": { "kind": "untried", "by": "", "findings": [] },
     });
     match ask {
@@ -138,6 +140,7 @@ fn ask(ask: &Ask) -> Value {
             proof,
             earlier,
             protected,
+            guards,
         } => {
             all["kind"] = json!("review");
             all["commit"] = json!(commit);
@@ -145,6 +148,7 @@ fn ask(ask: &Ask) -> Value {
             all["results"] = proof_results(proof).iter().map(result).collect();
             all["earlier"] = findings(earlier);
             all["protected"] = json!(lines(protected));
+            all["guards"] = guards.iter().map(guarded).collect();
         }
     }
     all
@@ -161,6 +165,7 @@ pub(super) fn is_tests_first(because: &Because) -> bool {
         | Because::Conflict { .. }
         | Because::MakePass { .. }
         | Because::OutOfBounds { .. }
+        | Because::Guarded { .. }
         | Because::Answered { .. } => false,
     }
 }
@@ -169,6 +174,7 @@ fn because(because: &Because) -> Value {
     let mut all = json!({
         "kind": "new", "cause": "", "phrase": "", "detail": "", "failing": [], "by": "", "findings": [],
         "commit": "", "hunks": [], "paths": [], "rule": "", "errors": [], "stuck": [], "missing": [],
+        "found": [],
     });
     match because {
         Because::New => {}
@@ -206,6 +212,17 @@ fn because(because: &Because) -> Value {
                 Bounds::FrozenTests => "frozen-tests",
                 Bounds::TestsOnly => "tests-only",
             });
+        }
+        Because::Guarded { found, by, .. } => {
+            all["kind"] = json!("guarded");
+            all["found"] = found.iter().map(guarded).collect();
+            match by {
+                GuardedBy::Policy => all["rule"] = json!("policy"),
+                GuardedBy::Person { answer } => {
+                    all["rule"] = json!("person");
+                    all["detail"] = json!(text(answer, LINE));
+                }
+            }
         }
         // The answer is with the others, in `answers`.
         Because::Answered { .. } => all["kind"] = json!("answered"),
@@ -378,6 +395,15 @@ fn finding(finding: &Finding) -> Value {
     })
 }
 
+fn guarded(guarded: &Guarded) -> Value {
+    json!({
+        "kind": guarded.kind.name(),
+        "place": one_line(&guarded.place()),
+        "what": text(&guarded.what, LINE),
+        "mend": guarded.kind.mend(),
+    })
+}
+
 fn hunk(hunk: &ConflictHunk) -> Value {
     json!({ "file": one_line(&hunk.file), "text": text(&hunk.text, HUNK) })
 }
@@ -394,13 +420,9 @@ fn text(text: &str, most: usize) -> String {
     cut(&clean(text), most)
 }
 
-/// Leaves out what a person does not see and an agent does: control characters, direction marks and tag letters.
+/// Leaves out what a person does not see and an agent does.
 fn clean(text: &str) -> String {
-    let unseen = |c: char| {
-        (c.is_control() && !matches!(c, '\n' | '\t'))
-            || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{e0000}'..='\u{e007f}')
-    };
-    text.chars().filter(|c| !unseen(*c)).collect()
+    text.chars().filter(|c| !is_unseen(*c)).collect()
 }
 
 /// At most `most` characters of a text: its beginning and its end, with the sum of what is left out between them.
@@ -431,7 +453,7 @@ mod tests {
     #[test]
     fn what_nobody_sees_is_left_out() {
         assert_eq!(
-            clean("a\u{0}\u{1b}[31mb\u{202e}c\u{e0041}\td\r\n"),
+            clean("a\u{0}\u{1b}[31m\u{200b}b\u{202e}c\u{e0041}\td\u{feff}\r\n"),
             "a[31mbc\td\n"
         );
     }

@@ -9,6 +9,7 @@ use turno_core::brief::{
 };
 use turno_core::check::{CheckReport, CheckResult, CheckVerdict, LogRef};
 use turno_core::failure::{Cause, Failure};
+use turno_core::guard::{GuardKind, Guarded, GuardedBy, GuardedChange};
 use turno_core::ids::{AttemptId, CommitId, DecisionId, IssueId, ProposalId, TaskId};
 use turno_core::outcome::{Finding, LessonDraft, Proposed, Severity, Verdict};
 use turno_core::policy::NewTestsRule;
@@ -59,6 +60,20 @@ pub fn samples() -> Vec<(&'static str, Brief)> {
     ] {
         add(name, 2, Some(write(Because::OutOfBounds { paths, rule })));
     }
+    for (name, kind, by) in [
+        ("write-refused", GuardKind::Secrets, GuardedBy::Policy),
+        (
+            "write-not-let-land",
+            GuardKind::Ci,
+            GuardedBy::Person {
+                answer: "CI stays as it is.".to_owned(),
+            },
+        ),
+    ] {
+        let found = vec![guarded(kind)];
+        let change = GuardedChange::Written;
+        add(name, 2, Some(write(Because::Guarded { found, by, change })));
+    }
     let decision = DecisionId(4);
     add("write-answered", 2, Some(write(Because::Answered { decision })));
     add("tests-first", 1, Some(write(Because::TestsFirst)));
@@ -73,6 +88,7 @@ pub fn samples() -> Vec<(&'static str, Brief)> {
     add("review-again", 2, review(vec![finding()], BTreeSet::new()));
     let protected = [".github/workflows/ci.yml".to_owned(), "tests/limit.rs".to_owned()];
     add("review-protected", 1, review(Vec::new(), protected.into()));
+    add("review-guarded", 1, guarded_review());
     add("review-without-checks", 1, unchecked());
     add("compare", 1, compare());
     samples.extend(leads());
@@ -330,7 +346,43 @@ fn review(earlier: Vec<Finding>, protected: BTreeSet<String>) -> Option<Ask> {
         proof: proof()?,
         earlier,
         protected,
+        guards: Vec::new(),
     })
+}
+
+fn guarded_review() -> Option<Ask> {
+    let mut ask = review(Vec::new(), ["Cargo.lock".to_owned()].into())?;
+    if let Ask::Review { guards, .. } = &mut ask {
+        *guards = vec![guarded(GuardKind::Lockfiles), guarded(GuardKind::Ci)];
+    }
+    Some(ask)
+}
+
+fn guarded(kind: GuardKind) -> Guarded {
+    let (file, line, what) = match kind {
+        GuardKind::Secrets => ("src/limit.rs", 12, "a Stripe key, beginning with `sk_l`"),
+        GuardKind::Lockfiles => ("Cargo.lock", 0, "the versions of dependencies: it is changed"),
+        GuardKind::Paths
+        | GuardKind::Ci
+        | GuardKind::Hooks
+        | GuardKind::CheckSettings
+        | GuardKind::Licence
+        | GuardKind::AgentFiles
+        | GuardKind::Tests
+        | GuardKind::Binaries
+        | GuardKind::BigFiles
+        | GuardKind::Links
+        | GuardKind::Submodules
+        | GuardKind::Executables
+        | GuardKind::HiddenText
+        | GuardKind::Unseen => (".github/workflows/ci.yml", 0, "what CI runs: it is changed"),
+    };
+    Guarded {
+        kind,
+        file: file.to_owned(),
+        line,
+        what: what.to_owned(),
+    }
 }
 
 /// Every check passed.
@@ -353,6 +405,7 @@ fn unchecked() -> Option<Ask> {
         proof: Proof::NoChecks,
         earlier: Vec::new(),
         protected: BTreeSet::new(),
+        guards: Vec::new(),
     })
 }
 

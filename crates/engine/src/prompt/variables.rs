@@ -85,13 +85,27 @@ pub const VARIABLES: &[Variable] = &[
     var(
         "ask.because.kind",
         "why. For writing: new, interrupted, checks-failed, findings, conflict, tests-first, tests-pass-already, \
-         make-pass, out-of-bounds or answered. For planning: new, proposals, stuck or missing",
+         make-pass, out-of-bounds, guarded or answered. For planning: new, proposals, stuck or missing",
     ),
     var(
         "ask.because.paths",
         "make-pass: a list of the frozen tests; out-of-bounds: a list of what may not be changed",
     ),
-    var("ask.because.rule", "out-of-bounds: frozen-tests or tests-only"),
+    var(
+        "ask.because.rule",
+        "out-of-bounds: frozen-tests or tests-only; guarded: policy or person",
+    ),
+    var(
+        "ask.because.found",
+        "guarded: a list of what was found and does not land",
+    ),
+    var("ask.because.found[].kind", "what kind, by its name in policies"),
+    var(
+        "ask.because.found[].place",
+        "where: file and line, or the name of what has no path",
+    ),
+    var("ask.because.found[].what", "what it is"),
+    var("ask.because.found[].mend", "what can be done about it"),
     var(
         "ask.because.errors",
         "for planning: a list of what was wrong with the last plan; empty when it is the first",
@@ -106,7 +120,10 @@ pub const VARIABLES: &[Variable] = &[
     ),
     var("ask.because.cause", "interrupted: the cause, like wall-clock"),
     var("ask.because.phrase", "interrupted: the cause in words"),
-    var("ask.because.detail", "interrupted: what exactly, from outside"),
+    var(
+        "ask.because.detail",
+        "interrupted: what exactly, from outside; guarded: what the person said",
+    ),
     var(
         "ask.because.failing",
         "checks-failed and make-pass: a list of the checks that were not green",
@@ -161,6 +178,17 @@ pub const VARIABLES: &[Variable] = &[
         "ask.protected",
         "for a review: a list of paths that need an explicit approval",
     ),
+    var(
+        "ask.guards",
+        "for a review: a list of what was found about the change, with the same parts as above",
+    ),
+    var("ask.guards[].kind", "what kind, by its name in policies"),
+    var(
+        "ask.guards[].place",
+        "where: file and line, or the name of what has no path",
+    ),
+    var("ask.guards[].what", "what it is"),
+    var("ask.guards[].mend", "what can be done about it"),
     var(
         "ask.rule",
         "for a test: pass, or fail-on-base where new tests must also fail on the base",

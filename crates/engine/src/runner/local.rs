@@ -29,9 +29,10 @@ pub struct Local {
 impl Local {
     /// For a site.
     pub fn new(site: Arc<Site>) -> Self {
+        let shared = Shared::keeping_out(Arc::clone(&site.redaction));
         Self {
             site,
-            shared: Arc::new(Shared::default()),
+            shared: Arc::new(shared),
             tasks: TaskTracker::new(),
         }
     }

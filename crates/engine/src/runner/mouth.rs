@@ -6,14 +6,17 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, mpsc, watch};
+use turno_core::contact::Contact;
 use turno_core::decision::{Question, Reply};
 use turno_core::event::Event;
-use turno_core::failure::Failure;
+use turno_core::failure::{Cause, Failure};
 use turno_core::ids::{AttemptId, SessionId};
+use turno_core::tampering::Tampering;
 use turno_core::task::StopWhy;
 use turno_core::units::Spend;
 
 use super::{Observed, Told};
+use crate::redact::Redaction;
 use crate::tools::Token;
 
 /// Whether an attempt was told to stop.
@@ -97,6 +100,7 @@ pub(crate) struct Shared {
     running: Mutex<BTreeMap<AttemptId, Line>>,
     known: Mutex<BTreeSet<AttemptId>>,
     tokens: Mutex<BTreeMap<Token, AttemptId>>,
+    redaction: Arc<Redaction>,
 }
 
 /// A poisoned lock holds data that was whole before the panic: each change here is one call.
@@ -113,11 +117,25 @@ impl Default for Shared {
             running: Mutex::default(),
             known: Mutex::default(),
             tokens: Mutex::default(),
+            redaction: Arc::default(),
         }
     }
 }
 
 impl Shared {
+    /// With nothing to tell of these secrets.
+    pub(super) fn keeping_out(redaction: Arc<Redaction>) -> Self {
+        Self {
+            redaction,
+            ..Self::default()
+        }
+    }
+
+    /// What is not told.
+    pub(crate) fn redaction(&self) -> &Redaction {
+        &self.redaction
+    }
+
     /// Begins an attempt; `None` when its id was begun before.
     pub(super) fn begin(self: &Arc<Self>, attempt: AttemptId) -> Option<(Mouth, Ear)> {
         if !locked(&self.known).insert(attempt) {
@@ -136,8 +154,9 @@ impl Shared {
         Some((Mouth { attempt, shared }, ear))
     }
 
-    /// Tells a fact; gives its number.
+    /// Tells a fact without the secrets in it; gives its number.
     pub(super) fn tell(&self, event: Event) -> u64 {
+        let event = self.without_secrets(event);
         let number = {
             let mut facts = locked(&self.facts);
             facts.last += 1;
@@ -147,6 +166,32 @@ impl Shared {
         };
         self.told.notify_waiters();
         number
+    }
+
+    /// An ending that is none without its secrets is told as a failure: an ending must come. Anything else is told
+    /// as it is: a value that is also a word of Turno's own is known to everybody.
+    fn without_secrets(&self, event: Event) -> Event {
+        let kept = event.clone();
+        let unfit = match self.redaction.record(event) {
+            Ok(event) => return event,
+            Err(unfit) => unfit.to_string(),
+        };
+        match kept {
+            Event::AgentEnded { attempt, .. }
+            | Event::ChecksEnded { attempt, .. }
+            | Event::LandingEnded { attempt, .. }
+            | Event::AttemptFailed { attempt, .. } => Event::AttemptFailed {
+                attempt,
+                failure: Failure::new(Cause::Workspace, unfit),
+            },
+            other => {
+                tracing::error!(
+                    unfit,
+                    "a fact is told with a word in it that is also a secret's value"
+                );
+                other
+            }
+        }
     }
 
     /// Facts after a number, when there are any. Whoever asks has committed those up to it.
@@ -377,6 +422,21 @@ impl Mouth {
         self.shared.tell(Event::Metered { attempt, spend });
     }
 
+    /// What it asked of the network.
+    pub(crate) fn contacted(&self, contacts: Vec<Contact>, others: u64) {
+        let attempt = self.attempt;
+        self.shared.tell(Event::Contacted {
+            attempt,
+            contacts,
+            others,
+        });
+    }
+
+    pub(crate) fn tampered(&self, what: Vec<Tampering>) {
+        let attempt = self.attempt;
+        self.shared.tell(Event::Tampered { attempt, what });
+    }
+
     /// A token for its tools.
     pub(crate) fn pass(&self) -> Pass {
         let (shared, token) = (Arc::clone(&self.shared), Token::random());
@@ -428,8 +488,6 @@ impl Replied {
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
-
-    use turno_core::failure::Cause;
 
     use super::*;
 

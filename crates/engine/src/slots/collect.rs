@@ -2,10 +2,22 @@
 //! Turno's, a reader's slot is compared with what it was given.
 
 use turno_core::event::LeftBehind;
-use turno_core::ids::CommitId;
+use turno_core::guard::{GuardKind, Guarded, History, Survey};
+use turno_core::ids::{CommitId, TreeId};
 
 use super::{Error, LeftOut, Salvaged, SlotPlace, SlotPool};
 use crate::git::{CommitMessage, Expected, Found, TurnoRef};
+
+/// Where a writer began.
+#[derive(Debug, Clone, Copy)]
+pub struct Begun<'a> {
+    /// The commit that its slot was put on.
+    pub from: &'a CommitId,
+    /// The commit that its work is compared with, to name the paths it changed; absent: `from`.
+    pub since: Option<&'a CommitId>,
+    /// How what it leaves is looked at.
+    pub survey: Option<&'a Survey>,
+}
 
 /// What a writer left.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,12 +46,12 @@ pub enum Inspected {
 
 impl SlotPool {
     /// Makes a writer's work a commit on `branch`: its own commits as they are, if they descend from `from`, and
-    /// on top of them one commit with everything it did not commit.
+    /// on top of them one commit with everything it did not commit. Where its history must not land, one commit on
+    /// the base takes the place of all of them.
     pub async fn collect(
         &self,
         place: SlotPlace,
-        from: &CommitId,
-        since: Option<&CommitId>,
+        begun: Begun<'_>,
         branch: &TurnoRef,
         message: &CommitMessage,
     ) -> Result<Collected, Error> {
@@ -48,19 +60,28 @@ impl SlotPool {
         let repo = self.repo();
         let strays = self.tidy(&tree)?;
         let head = self.head(&tree)?;
-        let parent = match head.commit() {
-            Some(commit) if repo.is_ancestor(from, commit)? => commit,
-            Some(_) | None => from,
+        let Begun { from, since, survey } = begun;
+        let afresh = survey.filter(|s| s.history == History::Afresh).map(|s| &s.base);
+        let parent = match (afresh, head.commit()) {
+            (Some(base), _) => base,
+            (None, Some(commit)) if repo.is_ancestor(from, commit)? => commit,
+            (None, Some(_) | None) => from,
         };
         // Detached before anything is written: a branch that is not Turno's must not come along.
         self.set_head(&tree, parent)?;
         let snapshot = self.snapshot(&tree, &head, Some(parent), Some(from)).await?;
-        let work = if snapshot.tree == repo.tree_of(parent)? {
+        let done = match (afresh, head.commit()) {
+            (Some(base), Some(commit)) => self.is_all(commit, base, &snapshot.tree)?.then_some(commit),
+            (Some(_) | None, _) => None,
+        };
+        let work = if let Some(commit) = done {
+            commit.clone()
+        } else if snapshot.tree == repo.tree_of(parent)? {
             parent.clone()
         } else {
             repo.commit_own(&snapshot.tree, parent, message).await?
         };
-        let left = if snapshot.tree == repo.tree_of(from)? {
+        let left = if snapshot.tree == repo.tree_of(afresh.unwrap_or(from))? {
             LeftBehind::Nothing
         } else {
             self.put_on(branch, &work).await?;
@@ -69,6 +90,10 @@ impl SlotPool {
                 commit: work.clone(),
                 tree: snapshot.tree,
                 paths: paths.into_iter().collect(),
+                guards: match survey {
+                    Some(survey) => repo.survey(&work, survey).await,
+                    None => vec![unsurveyed()],
+                },
             }
         };
         let mut salvaged = Vec::new();
@@ -88,6 +113,12 @@ impl SlotPool {
             left_out: snapshot.left_out,
             salvaged,
         })
+    }
+
+    /// Whether a commit is all of a tree on a base, as an earlier look at the same slot left it.
+    fn is_all(&self, commit: &CommitId, base: &CommitId, tree: &TreeId) -> Result<bool, Error> {
+        let parts = self.repo().commit_parts(commit)?;
+        Ok(parts.tree == *tree && parts.parents == [base.clone()])
     }
 
     /// Moves a task's branch. Where it was before is kept if the new commit does not contain it.
@@ -133,5 +164,15 @@ impl SlotPool {
         self.free_links(place, &tree, &between, &mut salvaged)?;
         self.reset(place, &tree, commit).await?;
         Ok(Inspected::Touched { salvaged, files })
+    }
+}
+
+/// Nothing said where the work began, so nothing can be said about it.
+fn unsurveyed() -> Guarded {
+    Guarded {
+        kind: GuardKind::Unseen,
+        file: "(the whole change)".to_owned(),
+        line: 0,
+        what: "it is not known where the work began, so it was not looked at".to_owned(),
     }
 }

@@ -22,6 +22,8 @@ impl SlotPool {
     ) -> Result<TreeId, Error> {
         let _lock = self.lock(place).await;
         let tree = self.worktree(place)?;
+        // Checks may have run here: what they left beside the metadata is not obeyed.
+        self.tidy(&tree)?;
         let files = self.repo().files_among(commit, paths)?;
         let gone: Vec<&str> = paths
             .iter()

@@ -88,6 +88,7 @@ impl SlotPool {
             SlotPlace::Slot(_) => {
                 self.salvage(place, tree, &found, salvaged).await?;
                 self.free_links(place, tree, &between, salvaged)?;
+                self.take_instructions(place, tree, salvaged).await?;
             }
             SlotPlace::Landing => {}
         }

@@ -3,16 +3,22 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
+use turno_core::guard::GuardKind;
 use turno_core::ids::{CommitId, TreeId};
 
 use super::seat::Head;
 use super::{Error, SlotPlace, SlotPool};
+use crate::change::paths;
 use crate::git::{
     self, Changed, Identity, Linked, Place, RawChange, TurnoRef, Worktree, parse_raw, parse_status,
 };
 use crate::process::End;
+
+/// No call looks into a repository inside the slot: git would run there what that one's configuration names, and a
+/// `.gitmodules` in the slot outweighs every setting but this flag. Nor is a broken one of those read then.
+const NOT_INSIDE: &str = "--ignore-submodules=dirty";
 
 /// Something that was found in a slot and kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,6 +86,7 @@ impl SlotPool {
             "-z",
             "--no-renames",
             "--untracked-files=all",
+            NOT_INSIDE,
             "--ignored=no",
         ];
         // Which directories had nothing new is kept in Turno's index with all of their times, of which a program
@@ -136,7 +143,7 @@ impl SlotPool {
         let of = |wanted: u8| {
             staged
                 .iter()
-                .filter(move |s| s.change == wanted && s.is_link == Linked::No)
+                .filter(move |s| s.change == wanted && s.is_link == Linked::No && is_plain(&s.path))
         };
 
         let unstaged = nul(of(b'D').map(|s| s.path.as_path()).filter(|p| there(p)));
@@ -146,6 +153,7 @@ impl SlotPool {
                 .done()
                 .await?;
         }
+        let links = self.take_links_out(tree).await?;
         let mut left_out = Vec::new();
         let add = git(&["add", "-A", "--ignore-errors"]);
         let finished = add.finish().await?;
@@ -172,6 +180,7 @@ impl SlotPool {
                 tracing::warn!(error = %call.failure(&finished), "not all that was staged in a slot could be added");
             }
         }
+        self.put_links_back(tree, links).await?;
         let known = match known_links {
             Some(commit) => commit.to_string(),
             None => {
@@ -181,9 +190,17 @@ impl SlotPool {
                     .await?
             }
         };
-        let diff = git(&["diff-index", "--cached", "--raw", "-z", "--no-renames", &known])
-            .bytes()
-            .await?;
+        let diff = git(&[
+            "diff-index",
+            "--cached",
+            "--raw",
+            "-z",
+            "--no-renames",
+            NOT_INSIDE,
+            &known,
+        ])
+        .bytes()
+        .await?;
         let links: Vec<_> = parse_raw(&diff)
             .into_iter()
             .filter(|s| s.is_link == Linked::Yes && s.was_link == Linked::No)
@@ -215,6 +232,7 @@ impl SlotPool {
             "-z",
             "--no-renames",
             "--untracked-files=all",
+            NOT_INSIDE,
         ];
         let call = self.repo().git(Place::Own(tree)).args(args);
         let changes = parse_status(&call.bytes().await?).map_err(|answer| git::Error::Answer {
@@ -258,6 +276,7 @@ impl SlotPool {
             "--raw",
             "-z",
             "--no-renames",
+            NOT_INSIDE,
             commit.as_str(),
         ];
         match self
@@ -316,6 +335,39 @@ impl SlotPool {
                 salvaged.push(Salvaged::Commit {
                     refname,
                     commit: commit.clone(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves aside what agents would take for instructions and git does not show: one agent must not tell the next one
+    /// what to do behind everybody's back. What `copy` brings is brought again.
+    pub(super) async fn take_instructions(
+        &self,
+        place: SlotPlace,
+        tree: &Worktree,
+        salvaged: &mut Vec<Salvaged>,
+    ) -> Result<(), Error> {
+        let ignored = [
+            "ls-files",
+            "-z",
+            "--others",
+            "--ignored",
+            "--exclude-standard",
+            "--directory",
+        ];
+        let listed = self.repo().git(Place::Own(tree)).args(ignored).bytes().await?;
+        for path in listed.split(|b| *b == 0).filter(|p| !p.is_empty()) {
+            let path = Path::new(OsStr::from_bytes(path));
+            let (from, users) = (tree.path.join(path), self.repo().root().join(path));
+            let is_users = from.is_file() && fs::read(&from).ok() == fs::read(&users).ok();
+            if is_users || !is_for_agents(&trimmed(path).to_string_lossy()) {
+                continue;
+            }
+            if fs::symlink_metadata(&from).is_ok() {
+                salvaged.push(Salvaged::Aside {
+                    path: self.put_aside(place, &from, trimmed(path))?,
                 });
             }
         }
@@ -387,7 +439,20 @@ pub(super) struct Looked {
     pub(super) changes: Vec<Changed>,
 }
 
+/// Whether a path leads to a file of the slot's. One forged entry would make git refuse the others too.
+fn is_plain(path: &Path) -> bool {
+    let plain = |c| matches!(c, Component::Normal(name) if !name.eq_ignore_ascii_case(".git"));
+    path.components().all(plain) && !path.as_os_str().is_empty()
+}
+
 /// A path without the slash that marks a nested repository.
+/// Whether agents take what is at this path for instructions.
+fn is_for_agents(path: &str) -> bool {
+    paths::groups(path)
+        .iter()
+        .any(|(kind, _)| *kind == GuardKind::AgentFiles)
+}
+
 fn trimmed(path: &Path) -> &Path {
     let bytes = path.as_os_str().as_bytes();
     Path::new(OsStr::from_bytes(bytes.strip_suffix(b"/").unwrap_or(bytes)))

@@ -18,7 +18,7 @@ const KEPT_DIRS: [&str; 3] = ["logs", "refs", "modules"];
 /// Where the user has set `core.splitIndex`, the slot's own index has a second file.
 const PART_OF_INDEX: &[u8] = b"sharedindex.";
 /// Where a broken-off operation notes commits that nothing else may lead to.
-const STRAYS: [&str; 6] = [
+pub(super) const STRAYS: [&str; 6] = [
     "rebase-merge/orig-head",
     "rebase-merge/autostash",
     "rebase-apply/orig-head",

@@ -36,6 +36,11 @@ impl Toolbox {
         if let Err(senseless) = call.check() {
             return Given::Refused(senseless.to_string());
         }
+        // What is told is looked for afterwards in the words in which it was kept.
+        let call = match self.shared.redaction().record(call) {
+            Ok(call) => call,
+            Err(unfit) => return Given::Refused(unfit.to_string()),
+        };
         match call {
             Call::Context => context(&handle.snapshot(), attempt),
             Call::Ask(question) => match Waiting::ask(&self.shared, attempt, question) {

@@ -3,6 +3,7 @@
 use rstest::rstest;
 use turno_core::failure::Cause;
 use turno_core::globs;
+use turno_core::guard::{GuardKind, GuardRule};
 use turno_core::ids::PolicyName;
 use turno_core::persona::{AtOnce, Model, Tools};
 use turno_core::policy::{
@@ -212,6 +213,19 @@ fn errors_of_policy_files_say_where_and_what_to_do() {
             "glob that leads out",
             with_policy("brave", "protected = ['ci/**', '../x']\n"),
         ),
+        (
+            "unknown kind of finding",
+            with_policy("brave", "[guards]\nlockfile = 'refuse'\n"),
+        ),
+        (
+            "unknown rule",
+            with_policy("brave", "[guards]\nlockfiles = 'persons'\n"),
+        ),
+        (
+            "not looked at is not clean",
+            with_policy("brave", "[guards]\nunseen = 'allow'\n"),
+        ),
+        ("no size", with_policy("brave", "big_file_bytes = -1\n")),
         ("broken glob", with_policy("brave", "test_paths = ['tests/[']\n")),
         (
             "nowhere to test",
@@ -236,6 +250,21 @@ fn every_built_in_policy_has_a_row_for_every_cause() {
             .filter(|c| !policy.rows.contains_key(c))
             .collect();
         assert_eq!(missing, [], "{name}");
+    }
+}
+
+#[test]
+fn every_built_in_policy_says_what_follows_from_each_kind_of_finding() {
+    let loaded = config::build(&inputs()).unwrap();
+    for (name, policy) in &loaded.policies {
+        assert_eq!(policy.big_file, 1 << 20, "{name}");
+        for kind in GuardKind::ALL {
+            assert_eq!(
+                policy.guards.get(&kind),
+                Some(&kind.default_rule()),
+                "{name}: {kind}"
+            );
+        }
     }
 }
 
@@ -291,7 +320,7 @@ fn tests_and_checks_are_known_by_their_paths(
 fn a_policy_file_may_say_everything() {
     let text = "plan = 'single'\ntests = 'first'\nnew_tests = 'fail-on-base'\ntest_paths = ['t/**']\n\
                 protected = ['ci/**']\naccept = 'author'\noverlap = 'start'\ntrial = 'all-landed'\n\
-                [caps]\ntasks = 7\nrounds = 1\n[decisions]\nnobody = 'recommended'\ndeadline = '1m'\n";
+                big_file_bytes = 9\n[guards]\nsecrets = 'person'\n[caps]\ntasks = 7\nrounds = 1\n[decisions]\nnobody = 'recommended'\ndeadline = '1m'\n";
     let policy =
         config::build(&with_policy("brave", text)).unwrap().policies[&"brave".parse().unwrap()].clone();
     assert_eq!(
@@ -310,6 +339,14 @@ fn a_policy_file_may_say_everything() {
         (policy.caps.tasks, policy.caps.rounds, policy.caps.depth),
         (7, 1, 2),
         "what is not written is as in feature-dev"
+    );
+    assert_eq!(
+        (
+            policy.big_file,
+            policy.guards[&GuardKind::Secrets],
+            policy.guards[&GuardKind::Links]
+        ),
+        (9, GuardRule::Person, GuardRule::Refuse)
     );
     let rule = DecisionRule {
         nobody: Nobody::Recommended,

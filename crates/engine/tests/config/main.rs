@@ -17,8 +17,8 @@ use turno_core::failure::Cause;
 use turno_core::persona::Model;
 use turno_core::units::{MicroUsd, Span};
 use turno_engine::config::{
-    self, AgentDialect, EnvMap, Error, FRONT_KEYS, Files, Inputs, Layer, Overrides, Places, Source, TextFile,
-    cause_name, env, schema,
+    self, AgentDialect, EnvMap, EnvValue, Error, FRONT_KEYS, Files, Inputs, Layer, Overrides, Places, Source,
+    TextFile, cause_name, env, schema,
 };
 use turno_engine::prompt::VARIABLES;
 
@@ -148,23 +148,69 @@ script = "demo/sign-in.yaml"
     let loaded = config::build(&repo(text)).unwrap();
     let claude = &loaded.agents[&"claude".parse().unwrap()];
     assert_eq!(claude.dialect.program(), Some("/opt/claude"));
-    let user = env_of(&[
-        ("MY_TOKEN", "secret"),
-        ("ANTHROPIC_API_KEY", "key"),
-        ("OTHER", "no"),
-    ]);
-    let expected = env_of(&[
-        ("PLAIN", "x"),
-        ("TOKEN", "secret"),
-        ("PRICE", "$5"),
-        ("ANTHROPIC_API_KEY", "key"),
-    ]);
-    assert_eq!(claude.environment(&user).unwrap(), expected);
-    insta::assert_snapshot!(claude.environment(&EnvMap::new()).unwrap_err(), @"agent `claude` needs the environment variable MY_TOKEN, which is not set; export it, or remove it from `agents.claude.env.TOKEN`");
+    let expected = [
+        ("PLAIN", EnvValue::Text("x".to_owned())),
+        ("TOKEN", EnvValue::FromUser("MY_TOKEN".to_owned())),
+        ("PRICE", EnvValue::Text("$5".to_owned())),
+    ];
+    assert_eq!(
+        claude.env,
+        expected.map(|(n, v)| (n.to_owned(), v)).into_iter().collect()
+    );
+    assert_eq!(claude.pass_env, ["ANTHROPIC_API_KEY", "NOT_SET"]);
+    assert_eq!(claude.has_its_variables(&env_of(&[("MY_TOKEN", "")])), Ok(()));
+    insta::assert_snapshot!(claude.has_its_variables(&EnvMap::new()).unwrap_err(), @"agent `claude` needs the environment variable MY_TOKEN, which is not set; export it, or remove it from `agents.claude.env.TOKEN`");
     let demo = &loaded.agents[&"demo".parse().unwrap()];
     let path = PathBuf::from("/repo/demo/sign-in.yaml");
     assert_eq!(demo.dialect, AgentDialect::Script { path });
     assert_eq!(demo.extra_args(), ["--script", "/repo/demo/sign-in.yaml"]);
+}
+
+#[test]
+fn a_value_may_be_written_by_reference() {
+    let text = r#"
+[agents.claude.env]
+BRACED = "${MY_TOKEN}"
+BESIDE = { file = "keys/a" }
+AT_HOME = { file = "~/keys/b" }
+PRINTED = { command = "pass show claude" }
+[agents.codex.env.TABLE]
+file = "/keys/c"
+"#;
+    let mut inputs = repo(text);
+    inputs.env = env_of(&[("HOME", "/home/kim")]);
+    let mine = "[agents.claude.env]\nMINE = { file = 'd' }\nPRINTED = 'x'\n";
+    let user = "/home/kim/.config/turno/turno.toml";
+    inputs.files.settings.insert(0, file(Layer::User, user, mine));
+    let loaded = config::build(&inputs).unwrap();
+    let claude = &loaded.agents[&"claude".parse().unwrap()];
+    let expected = [
+        ("BRACED", EnvValue::FromUser("MY_TOKEN".to_owned())),
+        ("BESIDE", EnvValue::FromFile("/repo/keys/a".into())),
+        ("AT_HOME", EnvValue::FromFile("/home/kim/keys/b".into())),
+        ("PRINTED", EnvValue::FromCommand("pass show claude".to_owned())),
+        ("MINE", EnvValue::FromFile("/home/kim/.config/turno/d".into())),
+    ];
+    assert_eq!(
+        claude.env,
+        expected.map(|(n, v)| (n.to_owned(), v)).into_iter().collect()
+    );
+    let codex = &loaded.agents[&"codex".parse().unwrap()];
+    assert_eq!(codex.env["TABLE"], EnvValue::FromFile("/keys/c".into()));
+    for wrong in [
+        "{}",
+        "{ file = 'a', command = 'b' }",
+        "{ path = 'a' }",
+        "{ file = '' }",
+        "3",
+        "'${A'",
+    ] {
+        let text = error(&repo(&format!("[agents.claude]\nenv.X = {wrong}\n")));
+        assert!(
+            text.contains("agents.claude.env.X") && text.contains("line 2"),
+            "{text}"
+        );
+    }
 }
 
 #[test]

@@ -52,6 +52,7 @@ fn each_has_a_place_checks_in_order_and_a_setup_of_its_own() {
         command: None,
         timeout: Span::seconds(600),
         copy: vec![],
+        network: turno_core::check::Reach::Open,
     };
     let npm = Setup {
         command: Some("npm ci".to_owned()),

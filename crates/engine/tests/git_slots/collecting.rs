@@ -6,14 +6,19 @@ use std::path::Path;
 use turno_core::event::LeftBehind;
 use turno_core::ids::CommitId;
 use turno_engine::git::{Expected, TurnoRef};
-use turno_engine::slots::{Collected, LeftOutWhy, Salvaged};
+use turno_engine::slots::{Begun, Collected, LeftOutWhy, Salvaged};
 
 use crate::world::{S1, World, assert_same, message, task};
 
 async fn collect(world: &World, from: &CommitId) -> Collected {
+    let begun = Begun {
+        from,
+        since: None,
+        survey: None,
+    };
     world
         .pool
-        .collect(S1, from, None, &TurnoRef::task(task(), 1), &message(5))
+        .collect(S1, begun, &TurnoRef::task(task(), 1), &message(5))
         .await
         .unwrap()
 }

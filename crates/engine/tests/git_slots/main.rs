@@ -5,9 +5,14 @@
 
 mod claiming;
 mod collecting;
+mod guarding;
+mod hostile;
 mod landing;
+mod lending;
 mod opening;
 mod overlay;
+mod planting;
 mod preparing;
 mod promoting;
+mod surveying;
 mod world;

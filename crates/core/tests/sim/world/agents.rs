@@ -6,9 +6,11 @@ use turno_core::brief::Ask;
 use turno_core::command::AgentStart;
 use turno_core::event::{AgentEnd, LeftBehind};
 use turno_core::failure::{Cause, Failure, RetryAfter};
+use turno_core::guard::{GuardKind, Guarded};
 use turno_core::ids::TaskId;
 use turno_core::outcome::{Outcome, Proposed, Verdict};
 use turno_core::persona::Role;
+use turno_core::task::Work;
 use turno_core::units::Span;
 
 use super::super::plan::Fault;
@@ -21,7 +23,38 @@ impl World {
             commit: self.commit(),
             tree: self.tree(),
             paths,
+            guards: Vec::new(),
         }
+    }
+
+    /// What is found about the whole of what was left: what was there before, and perhaps more.
+    fn surveyed(&mut self, start: &AgentStart, mut left: LeftBehind) -> LeftBehind {
+        if let LeftBehind::Commit { guards, paths, .. } = &mut left {
+            if start.survey.is_none() {
+                return left;
+            }
+            let work = self.state.tasks[&start.task].work();
+            if let Some(change) = work.as_ref().and_then(Work::change) {
+                guards.clone_from(&change.guards);
+            }
+            if self.strikes(Fault::Guarded, 30) {
+                let kind = self.rng.pick(&[
+                    GuardKind::Secrets,
+                    GuardKind::Ci,
+                    GuardKind::Lockfiles,
+                    GuardKind::Unseen,
+                ]);
+                let file = paths.first().cloned().unwrap_or_default();
+                let what = "it is there".to_owned();
+                guards.push(Guarded {
+                    kind,
+                    file,
+                    line: 0,
+                    what,
+                });
+            }
+        }
+        left
     }
 
     pub(super) fn proposed(&mut self) -> Proposed {
@@ -35,6 +68,7 @@ impl World {
 
     pub(super) fn agent_end(&mut self, start: &AgentStart) -> (AgentEnd, LeftBehind) {
         let left = self.leaves(start);
+        let left = self.surveyed(start, left);
         if self.strikes(Fault::AgentFails, 15) {
             let cause = self
                 .rng

@@ -23,6 +23,7 @@ impl World {
             self.judged.insert(decision.id);
             self.tally.count(match (&decision.asker, &decision.stage) {
                 (Asker::Trial, _) => "questions: trial",
+                (Asker::Guard { .. }, _) => "questions: guard",
                 (_, DecisionStage::Waiting { .. }) => "questions: waiting",
                 _ => "questions: parked",
             });
@@ -31,6 +32,7 @@ impl World {
             }
             let answer = match decision.asker {
                 Asker::Trial if self.rng.chance(30) => "stop",
+                Asker::Guard { .. } if self.rng.chance(70) => "let it land",
                 _ => "go on",
             };
             let at = if self.rng.chance(40) {

@@ -5,9 +5,10 @@ use turno_core::command::{AgentStart, Command, LandStart};
 use turno_core::decision::{Question, Reply};
 use turno_core::event::{AgentEnd, Event, LandingEnd, LeftBehind};
 use turno_core::failure::{Cause, Failure};
+use turno_core::guard::{self, GuardRule, GuardedBy};
 use turno_core::ids::AttemptId;
 use turno_core::outcome::{Finding, Severity};
-use turno_core::task::{Consent, Said, StopWhy};
+use turno_core::task::{Because, Consent, Said, StopWhy};
 use turno_core::units::Spend;
 
 use super::super::cast::log;
@@ -58,6 +59,16 @@ impl World {
             Ask::Accept { .. } => "accepts",
             Ask::Review { .. } => "reviews",
         });
+        if let Ask::Write {
+            because: Because::Guarded { by, .. },
+            ..
+        } = &start.brief.ask
+        {
+            self.tally.count(match by {
+                GuardedBy::Policy => "guards refused",
+                GuardedBy::Person { .. } => "guards sent back",
+            });
+        }
         if self.strikes(Fault::CommandFails, 10) {
             let failure = Failure::new(Cause::Workspace, "no room");
             self.later(5, attempt, Fate::End(Event::AttemptFailed { attempt, failure }));
@@ -169,6 +180,21 @@ impl World {
         }
         if change.paths.iter().any(|p| p.starts_with("ci/")) {
             self.tally.count("landings of protected paths");
+        }
+        let rules = self.state.config.as_ref().unwrap().policy.clone();
+        if change
+            .guards
+            .iter()
+            .any(|g| guard::rule(&rules, g.kind) == GuardRule::Reviewer)
+        {
+            self.tally.count("guards approved");
+        }
+        if change
+            .guards
+            .iter()
+            .any(|g| guard::rule(&rules, g.kind) == GuardRule::Person)
+        {
+            self.tally.count("landings on a person's word");
         }
         if !start.known_red.is_empty() {
             self.tally.count("landings past known red");
