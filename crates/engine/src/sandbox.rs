@@ -1,6 +1,7 @@
 //! Owns how attempts and checks are confined on this machine: by which means, with which private home, and what each
 //! kind of access may do. The means themselves are `turno-sandbox`'s; nothing is started here.
 
+pub(crate) mod below;
 mod homes;
 mod hosts;
 mod lodging;

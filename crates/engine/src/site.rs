@@ -25,6 +25,7 @@ use crate::process::{self, tree::MARKER};
 use crate::redact::Redaction;
 use crate::repos::Repos;
 use crate::runner::mouth::{Asked, Ear};
+use crate::sandbox::below::{self, Link};
 use crate::sandbox::{self, Hold, Lodged, Tenant};
 use crate::slots::{self, Prepared, SlotPlace, SlotPool};
 use crate::wallet::Wallet;
@@ -446,13 +447,12 @@ fn copy_into(from: &Path, to: &Path, file: &str) -> Result<SetUp, String> {
         return Err(format!("`{file}` in copy is no path below the repository"));
     }
     let (source, target) = (from.join(file), to.join(file));
-    if !source.is_file() || target.exists() {
+    // A link counts as there, wherever it leads: nothing is written through it, nor through one on the way.
+    if !source.is_file() || std::fs::symlink_metadata(&target).is_ok() {
         return Ok(SetUp::Before);
     }
-    let copied = target
-        .parent()
-        .map_or(Ok(()), std::fs::create_dir_all)
-        .and_then(|()| std::fs::copy(&source, &target));
+    let parent = Path::new(file).parent().unwrap_or(Path::new(""));
+    let copied = below::make(to, parent, Link::Refused).and_then(|_| std::fs::copy(&source, &target));
     copied
         .map(|_| SetUp::Done)
         .map_err(|e| format!("cannot copy {file}: {e}"))

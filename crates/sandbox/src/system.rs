@@ -135,6 +135,11 @@ pub fn resolver() -> Vec<PathBuf> {
         .collect()
 }
 
+/// Whether a directory is the root, or one of the system's own.
+pub fn holds(directory: &Path) -> bool {
+    directory == Path::new("/") || is_system(directory)
+}
+
 fn is_system(path: &Path) -> bool {
     SYSTEM.iter().any(|root| path.starts_with(root))
 }

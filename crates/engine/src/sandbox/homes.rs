@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 use turno_agents::needs::HomePart;
 use turno_core::config::Confinement;
 use turno_core::ids::{AgentName, PersonaName, TaskId};
-use turno_sandbox::{Access, Place};
+use turno_sandbox::{Access, Place, system};
+
+use super::below::{self, Link};
 
 /// A login or a settings file is never larger.
 const LARGEST: u64 = 16 << 20;
@@ -29,6 +31,8 @@ pub(crate) struct HomeOf<'a> {
 /// A private home.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Home {
+    /// Where it really is.
+    pub(crate) root: PathBuf,
     /// Where it is seen.
     pub(crate) at: PathBuf,
     /// What is mounted for it.
@@ -61,19 +65,21 @@ impl Home {
 
     fn at(root: &Path, env: &BTreeMap<String, String>, by: Confinement) -> io::Result<Self> {
         make(root)?;
-        let real = env.get("HOME").map(PathBuf::from).filter(|h| h.is_absolute());
+        // A home like `/` or one in the system's directories cannot be covered without covering these too.
+        let real = env
+            .get("HOME")
+            .map(PathBuf::from)
+            .filter(|h| h.is_absolute() && !system::holds(h));
         let seen = match (by, real) {
             (Confinement::Namespaces, Some(real)) => real,
             (Confinement::Namespaces, None) | (Confinement::Landlock | Confinement::Off, _) => {
                 root.to_owned()
             }
         };
-        let mut env = BTreeMap::new();
-        if by == Confinement::Landlock {
-            env.insert("HOME".to_owned(), seen.display().to_string());
-        }
+        let env = BTreeMap::from([("HOME".to_owned(), seen.display().to_string())]);
         Ok(Self {
             places: vec![Place::cover(root, &seen, Access::Write)],
+            root: root.to_owned(),
             at: seen,
             settings: Vec::new(),
             env,
@@ -87,10 +93,7 @@ impl Home {
         by: Confinement,
     ) -> io::Result<()> {
         let user = env.get("HOME").map(PathBuf::from);
-        let root = match self.places.first() {
-            Some(place) => place.from.clone(),
-            None => return Ok(()),
-        };
+        let root = self.root.clone();
         for part in parts {
             let named = part
                 .variable
@@ -102,10 +105,10 @@ impl Home {
                 (None, Some(usual)) => usual.clone(),
                 (None, None) => continue,
             };
-            let own = root.join(part.directory);
-            make(&own)?;
+            // The agent has written there before, and may have put a link to somewhere else in the way.
+            let own = below::make(&root, Path::new(part.directory), Link::Removed)?;
             for file in part.copied {
-                copy(&source.join(file), &own.join(file))?;
+                copy(&source.join(file), &own, Path::new(file))?;
                 self.settings.push(source.join(file));
             }
             let seen = match by {
@@ -129,6 +132,8 @@ impl Home {
                 match by {
                     Confinement::Namespaces => self.places.push(Place::cover(from, at, Access::Read)),
                     Confinement::Landlock | Confinement::Off => {
+                        let parent = Path::new(name).parent().unwrap_or(Path::new(""));
+                        below::make(&own, parent, Link::Removed)?;
                         if let Err(error) = std::os::unix::fs::symlink(&from, &at)
                             && error.kind() != io::ErrorKind::AlreadyExists
                         {
@@ -143,32 +148,89 @@ impl Home {
     }
 }
 
+/// Frees the way to everything that is mounted in a home.
+pub(super) fn free_mounts(root: &Path, home: &Path, places: &[Place]) -> io::Result<()> {
+    for place in places {
+        if let Ok(inside) = place.at.strip_prefix(home) {
+            below::free(root, inside)?;
+        }
+    }
+    Ok(())
+}
+
 fn make(dir: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
 }
 
 /// Copies a file that is newer than its copy: the agent may have renewed its own login meanwhile. Nothing is written
 /// through a link, which the agent may have put there.
-fn copy(from: &Path, to: &Path) -> io::Result<()> {
+fn copy(from: &Path, own: &Path, file: &Path) -> io::Result<()> {
     let Ok(theirs) = fs::metadata(from) else {
         return Ok(());
     };
     if !theirs.is_file() || theirs.len() > LARGEST {
         return Ok(());
     }
-    let ours = fs::symlink_metadata(to);
-    if let Ok(ours) = &ours
+    let parent = below::make(own, file.parent().unwrap_or(Path::new("")), Link::Removed)?;
+    let to = parent.join(file.file_name().unwrap_or_default());
+    if let Ok(ours) = fs::symlink_metadata(&to)
         && ours.is_file()
         && ours.modified()? >= theirs.modified()?
     {
         return Ok(());
     }
-    if let Some(parent) = to.parent() {
-        make(parent)?;
-        let real = parent.canonicalize()?;
-        let beside = real.join(".turno-copy");
-        fs::copy(from, &beside)?;
-        fs::rename(&beside, real.join(to.file_name().unwrap_or_default()))?;
+    // A new file of a name that nobody can have guessed, which then takes the place of whatever stands there.
+    let mut beside = tempfile::NamedTempFile::new_in(&parent)?;
+    io::copy(&mut fs::File::open(from)?, &mut beside)?;
+    beside.persist(&to).map(drop).map_err(|e| e.error)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn links_of_an_agent_do_not_lead_its_login_out_of_its_home() {
+        let dir = tempfile::tempdir().unwrap();
+        let (user, homes) = (dir.path().join("user"), dir.path().join("homes"));
+        fs::create_dir_all(user.join(".codex")).unwrap();
+        fs::write(user.join(".codex/auth.json"), "login").unwrap();
+        fs::write(user.join("victim"), "mine").unwrap();
+        fs::create_dir(user.join("others")).unwrap();
+        let env = BTreeMap::from([("HOME".to_owned(), user.display().to_string())]);
+        let (persona, agent) = ("engineer".parse().unwrap(), "codex".parse().unwrap());
+        let whose = HomeOf {
+            task: "1.1".parse().unwrap(),
+            persona: &persona,
+            agent: &agent,
+        };
+        let part = HomePart {
+            variable: None,
+            directory: ".codex",
+            copied: &["auth.json"],
+            read: &[],
+        };
+        let home = || Home::of_agent(&homes, &whose, &[part], &env, Confinement::Namespaces).unwrap();
+        let own = home().root.join(".codex");
+        assert_eq!(fs::read_to_string(own.join("auth.json")).unwrap(), "login");
+
+        fs::remove_file(own.join("auth.json")).unwrap();
+        symlink(user.join("victim"), own.join("auth.json")).unwrap();
+        home();
+        assert_eq!(fs::read_to_string(user.join("victim")).unwrap(), "mine");
+
+        fs::remove_dir_all(&own).unwrap();
+        symlink(user.join("others"), &own).unwrap();
+        let home = home();
+        assert_eq!(fs::read_dir(user.join("others")).unwrap().count(), 0);
+        assert!(!own.is_symlink() && own.join("auth.json").is_file());
+
+        // What is mounted in it lands in it.
+        symlink(user.join("others"), home.root.join(".cargo")).unwrap();
+        let mounted = [Place::read(user.join(".cargo/bin"))];
+        free_mounts(&home.root, &home.at, &mounted).unwrap();
+        assert!(!home.root.join(".cargo").is_symlink());
     }
-    Ok(())
 }

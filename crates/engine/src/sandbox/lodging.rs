@@ -14,6 +14,7 @@ use turno_sandbox::net::allow::BadRule;
 use turno_sandbox::net::proxy::{Proxy, Seen};
 use turno_sandbox::{Access, Nesting, Place, Profile};
 
+use super::below::{self, Link};
 use super::profiles::{self, Reached, Seat};
 use super::{Home, HomeOf, hosts};
 use crate::site::{Ground, Site};
@@ -90,6 +91,10 @@ impl Tenant<'_> {
         if by == Confinement::Off {
             return Ok(None);
         }
+        if reach != Reach::Open {
+            // A proxy of the user's cannot be reached from there, and its address may hold a password.
+            env.retain(|name, _| !name.to_ascii_lowercase().ends_with("_proxy"));
+        }
         let allowed = hosts::allowed(&site.config.sandbox.allow, &[], &[])?;
         let (reached, proxy) = self.reach(site, reach, allowed)?;
         let home = Home::fresh(&dir.join(HOME), env, by)?;
@@ -97,7 +102,7 @@ impl Tenant<'_> {
         env.extend(home.env.clone());
         let seat = self.seat(site, dir, &lent, home, reached)?;
         Ok(Some(Lodged {
-            profile: profiles::check(seat),
+            profile: profiles::check(seat)?,
             place: self.place,
             lent,
             proxy,
@@ -135,7 +140,7 @@ impl Tenant<'_> {
             Role::Read | Role::Write => Vec::new(),
         };
         Ok(Some(Lodged {
-            profile: profiles::agent(seat, guest.role, &tests, guest.sees, nesting),
+            profile: profiles::agent(seat, guest.role, &tests, guest.sees, nesting)?,
             place: self.place,
             lent,
             proxy,
@@ -280,7 +285,10 @@ fn own_paths(slot: &Path, globs: &[String]) -> Vec<PathBuf> {
             return vec![slot.to_owned()];
         }
         let is_directory = parts.peek().is_some();
-        if is_directory && let Err(error) = std::fs::create_dir_all(&path) {
+        if is_directory
+            && let Ok(inside) = path.strip_prefix(slot)
+            && let Err(error) = below::make(slot, inside, Link::Refused)
+        {
             tracing::warn!(path = %path.display(), %error, "a tester's directory cannot be made");
         }
         let real = path.canonicalize();

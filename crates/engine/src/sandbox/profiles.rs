@@ -2,12 +2,14 @@
 //! here is not there for them.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use turno_core::persona::Access as Role;
 use turno_sandbox::{Nesting, Network, Place, Profile, system};
 
-use super::Home;
+use super::below::{self, Link};
+use super::{Home, homes};
 use crate::config::{Cache, SandboxSetup};
 
 /// What is reached of the network.
@@ -58,8 +60,9 @@ pub(crate) struct Seat<'a> {
 }
 
 impl Seat<'_> {
-    /// The profile, with the slot as it is to be and more places on top.
-    fn profile(self, slot: Vec<Place>, more: Vec<Place>, nesting: Nesting) -> Profile {
+    /// The profile, with the slot as it is to be and more places on top. What is mounted in the home must not follow a
+    /// link that was put there before.
+    fn profile(self, slot: Vec<Place>, more: Vec<Place>, nesting: Nesting) -> io::Result<Profile> {
         let mut places = self.home.places;
         places.extend(self.toolchains.iter().map(Place::read));
         places.extend(self.setup.read.iter().filter(|p| p.exists()).map(Place::read));
@@ -67,14 +70,15 @@ impl Seat<'_> {
         places.extend(slot);
         places.extend(self.git);
         places.extend(more);
-        Profile {
+        homes::free_mounts(&self.home.root, &self.home.at, &places)?;
+        Ok(Profile {
             places,
             home: self.home.at,
             tmp: self.tmp,
             cwd: self.slot.to_owned(),
             network: self.reached.into(),
             nesting,
-        }
+        })
     }
 
     /// The caches that there are. Those below the slot are made, so that a reader of the rest can write them.
@@ -83,11 +87,10 @@ impl Seat<'_> {
         for cache in &self.setup.caches {
             let path = match cache {
                 Cache::InSlot(below) => {
-                    let path = self.slot.join(below);
-                    if let Err(error) = std::fs::create_dir_all(&path) {
-                        tracing::warn!(path = %path.display(), %error, "a cache cannot be made");
+                    if let Err(error) = below::make(self.slot, below, Link::Refused) {
+                        tracing::warn!(path = %below.display(), %error, "a cache cannot be made");
                     }
-                    path
+                    self.slot.join(below)
                 }
                 Cache::Shared(path) => path.clone(),
             };
@@ -112,7 +115,7 @@ pub(crate) fn agent(
     tests: &[PathBuf],
     more: Vec<Place>,
     nesting: Nesting,
-) -> Profile {
+) -> io::Result<Profile> {
     let caches = seat.caches();
     let slot = match role {
         Role::Write => [vec![Place::write(seat.slot)], caches].concat(),
@@ -126,7 +129,7 @@ pub(crate) fn agent(
 }
 
 /// What a check may do: what a writer may, without anything of an agent's.
-pub(crate) fn check(seat: Seat<'_>) -> Profile {
+pub(crate) fn check(seat: Seat<'_>) -> io::Result<Profile> {
     let slot = [vec![Place::write(seat.slot)], seat.caches()].concat();
     seat.profile(slot, Vec::new(), Nesting::Closed)
 }
