@@ -140,14 +140,16 @@ impl Stage<'_> {
                 grace_ms: 1000,
                 limit_ms: 600_000,
                 output_cap: u64::MAX,
+                alone_ms: 60_000,
                 limits: None,
             },
             env: BTreeMap::from([("PATH".to_owned(), std::env::var("PATH").unwrap())]),
             marker: "bench".to_owned(),
             redaction: &redaction,
+            net: None,
         };
         let mut run = Supervised::start(start).await.unwrap();
-        run.close_input();
+        run.close_input().await;
         let mut tail = Tail::new(dir.join(files::OUT));
         let mut conversation = turno_agents::dialect(DialectKind::Claude).converse(&job());
         let mut lines = 0;

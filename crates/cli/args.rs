@@ -9,7 +9,7 @@ use clap_complete::Shell;
 use turno_core::ids::{AttemptId, DecisionId, IssueId, LessonId, PersonaName, RepoName, TaskId};
 use turno_core::issue::Priority;
 
-pub(crate) use modes::{Batch, BatchItems, Drain, Pair, Qa, Run, ShiftArgs};
+pub(crate) use modes::{Batch, BatchItems, Drain, Pair, Qa, Resume, Run, ShiftArgs};
 
 /// A multi-persona autopilot for coding agents: writes, checks, reviews and lands, within a budget.
 #[derive(Debug, Parser)]
@@ -68,6 +68,8 @@ pub(crate) enum Verb {
     Diff(Diff),
     /// List the questions that wait for a person, or answer one.
     Answer(Answer),
+    /// Go on with a shift whose coordinator died: agents that have worked on are listened to again.
+    Resume(Resume),
     /// Stop the running shift. What runs is stopped and its work kept; --drain lets it finish.
     Stop(Stop),
     /// Put an issue's landed work on one of your branches.

@@ -20,6 +20,7 @@ mod promote;
 mod qa;
 mod record;
 mod report;
+mod resume;
 mod run;
 mod status;
 mod stop;
@@ -55,6 +56,7 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
         Verb::Explain(verb) => explain::run(&scene()?, &verb).await,
         Verb::Diff(verb) => diff::run(&scene()?, &verb).await,
         Verb::Answer(verb) => answer::run(&scene()?, verb).await,
+        Verb::Resume(verb) => resume::run(&scene()?, &verb).await,
         Verb::Stop(verb) => stop::run(&scene()?, &verb).await,
         Verb::Promote(verb) => promote::run(&scene()?, &verb).await,
         Verb::Discard(verb) => discard::run(&scene()?, &verb).await,

@@ -2,6 +2,7 @@
 //! left: no process, no control group. Through the shipped supervisor.
 
 use std::io::Write;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -9,7 +10,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 use turno_engine::process::limited::{LimitHit, LimitOrders};
-use turno_engine::process::supervised::{end_supervisor, read_end};
+use turno_engine::process::supervised::{end_supervisor, handed_over, read_end};
 use turno_engine::process::supervisor::{End, ExitKind, Orders, files};
 use turno_engine::process::tree::{MARKER, marked};
 use turno_engine::redact::Redaction;
@@ -26,6 +27,8 @@ struct Run {
     dir: TempDir,
     marker: String,
     supervisor: Child,
+    /// Held: a supervisor whose coordinator is gone does not go on for ever.
+    _line: UnixStream,
 }
 
 /// The means of this machine if they are control groups; a story that cannot be told without says so.
@@ -54,6 +57,7 @@ impl Run {
             grace_ms: 60_000,
             limit_ms: 60_000,
             output_cap: MIB,
+            alone_ms: 60_000,
             limits: Some(LimitOrders {
                 limits,
                 means,
@@ -63,17 +67,19 @@ impl Run {
         };
         let text = serde_json::to_vec(&orders).unwrap();
         std::fs::write(dir.path().join(files::ORDERS), text).unwrap();
-        let mut supervisor = Command::new(env!("CARGO_BIN_EXE_turno"))
+        let (mut line, theirs) = UnixStream::pair().unwrap();
+        let supervisor = Command::new(env!("CARGO_BIN_EXE_turno"))
             .arg("supervise")
             .arg(dir.path())
             .env(MARKER, &marker)
-            .stdin(Stdio::piped())
+            .stdin(std::os::fd::OwnedFd::from(theirs))
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
-        let frame = Redaction::default().frame().unwrap();
-        supervisor.stdin.take().unwrap().write_all(&frame).unwrap();
+        line.write_all(&handed_over(&Redaction::default(), None).unwrap())
+            .unwrap();
         Self {
+            _line: line,
             dir,
             marker,
             supervisor,

@@ -1,5 +1,6 @@
 //! One file for each story, or each family of them.
 
+mod adoption;
 mod attacks;
 mod bad_input;
 mod big_project;
@@ -14,6 +15,7 @@ mod lying;
 mod modes;
 mod new_tests;
 mod questions;
+mod real_adoption;
 mod real_agents;
 mod real_agents_more;
 mod real_team;

@@ -222,8 +222,30 @@ fn a_killed_coordinator_loses_no_question() {
     until("it asks", || open_questions(&project) == 1);
     signal(&child, Signal::SIGKILL);
     project.wait(child);
-    // The next one finds the attempt dead and the question open: nobody is asked twice.
-    project.turno(&["run", "1"]).exits(1);
+    // The agent still waits in its call. The next one knows the question: nobody is asked twice.
+    let child = project.start(&["run", "1"]);
+    until("it is listened to again", || {
+        project.turno(&["status"]).err.is_empty()
+    });
+    assert_eq!(open_questions(&project), 1);
+    project.turno(&["answer", "d1", "TABS"]).exits(0);
+    ended(&project, child).exits(0);
+    assert_eq!(project.at("turno/1/base", "answer.txt"), "waited for tabs");
+    let mut sessions = sessions(&project, "1.1");
+    sessions.dedup();
+    assert_eq!(sessions.len(), 1, "it was never begun again");
+    nothing_runs(&project);
+}
+
+#[test]
+fn a_question_outlives_coordinator_and_agent() {
+    let project = waiting_project();
+    let child = project.start(&["run", "1"]);
+    until("it asks", || open_questions(&project) == 1);
+    signal(&child, Signal::SIGKILL);
+    project.wait(child);
+    project.turno(&["stop"]).exits(0);
+    nothing_runs(&project);
     assert_eq!(open_questions(&project), 1);
     project.turno(&["answer", "d1", "tabs"]).exits(0);
     project.turno(&["run", "1"]).exits(0);

@@ -16,18 +16,18 @@ use crate::harness::real_cli::{Cli, Located, LoopbackHome};
 /// Set where a missing CLI is no excuse.
 const REQUIRED: &str = "TURNO_TEST_REQUIRE_CLIS";
 
-const ENGINEER: &str = "You are an engineer";
+pub(super) const ENGINEER: &str = "You are an engineer";
 const REVIEWER: &str = "You are a reviewer";
 
 /// A project, the model server, and CLIs that know no other.
-struct Stage {
-    project: Project,
+pub(super) struct Stage {
+    pub(super) project: Project,
     server: ModelServer,
 }
 
 impl Stage {
     /// `None`, with a word on the output, where one of the CLIs is not installed.
-    fn new(story: &str, clis: &[Cli], scripts: Vec<Script>) -> Option<Self> {
+    pub(super) fn new(story: &str, clis: &[Cli], scripts: Vec<Script>) -> Option<Self> {
         let mut programs = Vec::new();
         for cli in clis {
             match cli.locate() {
@@ -59,7 +59,7 @@ impl Stage {
     }
 
     /// Names who plays what, in the user's own configuration.
-    fn cast(&self, persona: &str, agent: Cli) -> &Self {
+    pub(super) fn cast(&self, persona: &str, agent: Cli) -> &Self {
         let path = self.project.home().join(".config/turno/turno.toml");
         let mut config = std::fs::read_to_string(&path).unwrap();
         writeln!(config, "[personas.{persona}]\nagents = [\"{}\"]", agent.name()).unwrap();
@@ -75,7 +75,7 @@ impl Stage {
     }
 
     /// Shows a shift, and holds it against the server: no request was a surprise.
-    fn ends_as_scripted(&self, done: Done) -> Done {
+    pub(super) fn ends_as_scripted(&self, done: Done) -> Done {
         println!("{}\n{}", done.out, done.err);
         println!("{}", self.project.turno(&["explain", "1.1"]).out);
         let unmatched: Vec<_> = self
@@ -88,19 +88,19 @@ impl Stage {
         done
     }
 
-    fn explain(&self) -> String {
+    pub(super) fn explain(&self) -> String {
         self.project.turno(&["explain", "1.1"]).exits(0).out
     }
 
     /// The model requests that name a role, oldest first.
-    fn requests(&self, role: &str) -> Vec<RecordedRequest> {
+    pub(super) fn requests(&self, role: &str) -> Vec<RecordedRequest> {
         let mut requests = self.server.requests();
         requests.retain(|r| r.script.as_ref().is_some_and(|s| s.contains(role)));
         requests
     }
 
     /// The sessions of a role, in the order in which they began.
-    fn sessions(&self, role: &str) -> Vec<String> {
+    pub(super) fn sessions(&self, role: &str) -> Vec<String> {
         let mut sessions: Vec<String> = Vec::new();
         for request in self.requests(role) {
             if !sessions.contains(&request.session) {
@@ -124,13 +124,13 @@ fn agent(cli: Cli, program: &Path, env: &BTreeMap<String, String>) -> String {
     text
 }
 
-fn change(summary: &str) -> Turn {
+pub(super) fn change(summary: &str) -> Turn {
     Turn::structured(
         json!({"summary": summary, "evidence": ["looked at it"], "open_questions": [], "proposals": [], "lessons": []}),
     )
 }
 
-fn approval() -> Turn {
+pub(super) fn approval() -> Turn {
     Turn::structured(json!({
         "verdict": "approve", "findings": [], "read": ["greet.txt"],
         "protected": [], "proposals": [], "lessons": [],
@@ -146,14 +146,14 @@ fn finding(what: &str) -> Turn {
     }))
 }
 
-fn engineer(api: Api, words: &str, turns: impl IntoIterator<Item = Turn>) -> Script {
+pub(super) fn engineer(api: Api, words: &str, turns: impl IntoIterator<Item = Turn>) -> Script {
     Script::new(
         Matcher::conversation(ENGINEER).and_message(words).only(api),
         turns,
     )
 }
 
-fn reviewer(api: Api, words: &str, turns: impl IntoIterator<Item = Turn>) -> Script {
+pub(super) fn reviewer(api: Api, words: &str, turns: impl IntoIterator<Item = Turn>) -> Script {
     Script::new(
         Matcher::conversation(REVIEWER).and_message(words).only(api),
         turns,

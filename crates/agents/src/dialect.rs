@@ -42,7 +42,7 @@ pub enum Support {
 }
 
 /// What a run is for, by name. Real agents are told it in their prompt; a script is chosen by it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cue {
     /// In which role.
     pub persona: PersonaName,
@@ -55,7 +55,7 @@ pub struct Cue {
 }
 
 /// A server of tools (MCP, over its standard streams) that the agent starts itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ToolServer {
     /// Its name; agents show its tools under it.
     pub name: String,
@@ -68,7 +68,7 @@ pub struct ToolServer {
 }
 
 /// Paths that a writer leaves alone, where its agent can be told so before it writes. Relative to where it works.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Protected {
     /// Globs of them.
     pub globs: Vec<String>,
@@ -89,7 +89,7 @@ impl Protected {
 }
 
 /// One run of an agent, as the engine asks for it. Plain data.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Job {
     /// The program to run, by name or path.
     pub program: String,

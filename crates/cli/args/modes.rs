@@ -18,6 +18,17 @@ pub(crate) struct Run {
     pub(crate) shift: ShiftArgs,
 }
 
+/// A shift that was begun has its budget, its mode and its issues.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Resume {
+    /// Run agents and checks with all that you may do yourself. Only for a machine with nothing to lose.
+    #[arg(long)]
+    pub(crate) no_sandbox: bool,
+    /// Print the journal as NDJSON while it grows.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
 /// What each verb that runs a shift takes.
 #[derive(Debug, ClapArgs)]
 pub(crate) struct ShiftArgs {

@@ -7,6 +7,7 @@ use turno_engine::bridge::{self, Served};
 use turno_engine::perform::{self, Performance};
 use turno_engine::process::{confine, supervisor};
 use turno_engine::tools::{self, Way};
+use turno_engine::understudy;
 
 use crate::args;
 use crate::failure::Failure;
@@ -15,7 +16,7 @@ use crate::scene::user_env;
 
 /// `turno supervise DIR`
 pub(crate) fn supervise(verb: &args::Supervise) -> ExitCode {
-    supervisor::supervise(&verb.directory)
+    supervisor::supervise(&verb.directory, understudy)
         .unwrap_or_else(|e| Failure::bug(format!("supervising {}: {e}", verb.directory.display())).show())
 }
 

@@ -2,7 +2,7 @@
 //! work on and come here.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +19,6 @@ use turno_core::policy::Policy;
 use turno_core::shift::{IssueAtStart, Scope};
 use turno_engine::config::{AgentDialect, AgentSetup, Confine, Loaded, Overrides};
 use turno_engine::git::{Checkout, HeadAt, Repo};
-use turno_engine::recover::recover;
 use turno_engine::redact::Redaction;
 use turno_engine::repos::Repos;
 use turno_engine::run::{Desk, Engine, Handle};
@@ -31,7 +30,7 @@ use turno_engine::store::Store;
 use turno_engine::wallet::Wallet;
 use turno_engine::workspace::{Error as WorkspaceError, Lock};
 
-use super::report;
+use super::{report, resume};
 use crate::args::{Run, ShiftArgs};
 use crate::door::Door;
 use crate::exit;
@@ -183,7 +182,7 @@ async fn compete(scene: &Scene, issues: &[IssueId], many: u8) -> Result<(), Fail
 }
 
 /// The configuration with only those agents that are there.
-fn staffed(scene: &Scene, config: Loaded) -> Result<Loaded, Failure> {
+pub(crate) fn staffed(scene: &Scene, config: Loaded) -> Result<Loaded, Failure> {
     let present = scene.agents_present(&config);
     let missing: Vec<String> = config
         .agents
@@ -233,8 +232,7 @@ pub(crate) async fn shift(
     log_to(scene, wallet.redaction());
     let (store, state) = Store::open(&scene.dirs.store())?;
     let mut desk = Desk::new(store, state);
-    let turno = std::env::current_exe()
-        .map_err(|e| Failure::cannot_start(format!("turno cannot find its own program: {e}")))?;
+    let turno = own_program()?;
     let hold = hold(scene, &turno, config.sandbox.confine).await?;
     let mut config = config;
     config.core.confinement = hold.confinement();
@@ -251,24 +249,30 @@ pub(crate) async fn shift(
         hold,
     )?;
     let site = Arc::new(site.with_wallet(wallet));
-    clear_up(&mut desk, &site).await?;
-    let wanted: BTreeSet<IssueId> = work.issues.iter().copied().collect();
-    let first = Event::ShiftStarted {
-        mode: config.core.policy.name.clone(),
-        issues: at_start(&desk.state, &repos, &wanted)?,
-        budget: config.budget.shift,
-        scope: work.scope,
+    let begin = if resume::goes_on(&desk.state, &config.core, &work) {
+        repos.claim().await?;
+        Begin::Again(resume::facts(&desk, &site, &config, show).await)
+    } else {
+        resume::clear_up(&mut desk, &site).await?;
+        let wanted: BTreeSet<IssueId> = work.issues.iter().copied().collect();
+        let first = Event::ShiftStarted {
+            mode: config.core.policy.name.clone(),
+            issues: at_start(&desk.state, &repos, &wanted)?,
+            budget: config.budget.shift,
+            scope: work.scope,
+        };
+        // What is refused leaves nothing behind: no record, and no claim on a repository.
+        let mut configured = desk.state.clone();
+        configured.config = Some(Arc::new(config.core.clone()));
+        admit(&configured, &first)?;
+        repos.claim().await?;
+        if desk.state.config.as_deref() != Some(&config.core) {
+            desk.take(Event::ConfigLoaded {
+                config: Box::new(config.core.clone()),
+            })?;
+        }
+        Begin::Now(Box::new(first))
     };
-    // What is refused leaves nothing behind: no record, and no claim on a repository.
-    let mut configured = desk.state.clone();
-    configured.config = Some(Arc::new(config.core.clone()));
-    admit(&configured, &first)?;
-    repos.claim().await?;
-    if desk.state.config.as_deref() != Some(&config.core) {
-        desk.take(Event::ConfigLoaded {
-            config: Box::new(config.core.clone()),
-        })?;
-    }
     if let Show::Live | Show::Lines = show {
         for (name, repo) in repos.iter() {
             warn_of(&name, repo).await?;
@@ -285,7 +289,10 @@ pub(crate) async fn shift(
     let tool_server = open(&scene.dirs.tool_socket(), Entrance::Agents)?;
     let interrupts = tokio::spawn(interrupts(handle.clone()));
     let screen = screen::start(show, handle.clone(), &site.live);
-    let ended = engine.run(first).await;
+    let ended = match begin {
+        Begin::Now(first) => engine.run(*first).await,
+        Begin::Again(facts) => engine.go_on(facts).await,
+    };
     interrupts.abort();
     screen.finish().await;
     tool_server.close().await;
@@ -297,6 +304,20 @@ pub(crate) async fn shift(
     }
     drop(lock);
     Ok(exit::of(end))
+}
+
+/// This very binary: it supervises and performs too.
+pub(crate) fn own_program() -> Result<PathBuf, Failure> {
+    std::env::current_exe()
+        .map_err(|e| Failure::cannot_start(format!("turno cannot find its own program: {e}")))
+}
+
+/// How a coordinator begins.
+enum Begin {
+    /// With a new shift.
+    Now(Box<Event>),
+    /// With the shift of one that died, and what has become of its attempts.
+    Again(Vec<Event>),
 }
 
 /// By which means the programs of a shift are confined.
@@ -364,7 +385,7 @@ async fn warn_of(name: &RepoName, repo: &Repo) -> Result<(), Failure> {
 }
 
 /// Takes the lock. A verb that only looks has it for a moment; a coordinator has it and listens.
-async fn take_lock(scene: &Scene) -> Result<Lock, Failure> {
+pub(crate) async fn take_lock(scene: &Scene) -> Result<Lock, Failure> {
     for _ in 0..30 {
         match scene.dirs.lock() {
             Err(WorkspaceError::Taken { .. }) if Client::connect(&scene.dirs.socket()).await.is_err() => {
@@ -374,22 +395,6 @@ async fn take_lock(scene: &Scene) -> Result<Lock, Failure> {
         }
     }
     Ok(scene.dirs.lock()?)
-}
-
-/// Ends what a coordinator that died has left: its shift is over, what ran is stopped, its work is kept.
-async fn clear_up(desk: &mut Desk, site: &Site) -> Result<(), Failure> {
-    if desk.state.shift().is_none() {
-        return Ok(());
-    }
-    print::warning(
-        "an earlier coordinator died during its shift; what it left running is ended and its work kept",
-    );
-    // First the stop, so that the loss of the attempts starts no new ones: nobody is here to run them.
-    desk.take(Event::StopAsked { how: StopHow::Now })?;
-    if let Some(event) = recover(site, &desk.state).await {
-        desk.take(event)?;
-    }
-    Ok(())
 }
 
 /// Ctrl-C once drains, twice stops.

@@ -27,7 +27,7 @@ pub(crate) async fn run(scene: &Scene, verb: &Json) -> Result<ExitCode, Failure>
     }
     if let (Door::Own { .. }, false) = (&door, status.running.is_empty()) {
         print::warning(
-            "no coordinator is alive; what ran when it died is cleared up by the next `turno run`",
+            "no coordinator is alive; agents that ran when it died may be at work. `turno resume` goes on with the shift, `turno stop` ends it",
         );
     }
     show(&status, now());

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use turno_core::admit::Refused;
 use turno_core::event::{Event, StopHow};
 
+use super::resume;
 use crate::args::Stop;
 use crate::door::Door;
 use crate::failure::Failure;
@@ -14,9 +15,15 @@ use crate::scene::Scene;
 pub(crate) async fn run(scene: &Scene, verb: &Stop) -> Result<ExitCode, Failure> {
     let how = if verb.drain { StopHow::Drain } else { StopHow::Now };
     let mut door = Door::open(scene).await?;
-    if let Door::Own { .. } = door {
-        // Without a coordinator nothing runs, whatever the state says: the next `run` clears it up.
-        return Err(Refused::NoShift.into());
+    if let Door::Own { desk, .. } = &door {
+        if desk.state.shift().is_none() {
+            return Err(Refused::NoShift.into());
+        }
+        // Its coordinator is dead, and its agents may be at work.
+        drop(door);
+        resume::end(scene).await?;
+        print::note("the shift is over; its work is kept");
+        return Ok(ExitCode::SUCCESS);
     }
     door.take(Event::StopAsked { how }).await?;
     print::note(match how {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::brief::Brief;
 use crate::check::Check;
-use crate::decision::Reply;
+use crate::decision::{Question, Reply};
 use crate::guard::Survey;
 use crate::ids::{
     AgentName, AttemptId, CheckName, CommitId, IssueId, PersonaName, RepoName, SessionId, ShiftId, SlotId,
@@ -133,6 +133,28 @@ pub struct LandStart {
     pub cost: MicroUsd,
 }
 
+/// A question that an attempt has asked while an earlier coordinator listened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AskedBefore {
+    /// What it asked.
+    pub question: Question,
+    /// What became of it.
+    pub then: AskedThen,
+}
+
+/// What became of such a question.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AskedThen {
+    /// It is still to be answered, in this call.
+    Waits {
+        /// The call.
+        key: String,
+    },
+    /// It was told this, or is to be told it now.
+    Told(Reply),
+}
+
 /// An effect.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -169,6 +191,14 @@ pub enum Command {
         /// What it is told.
         reply: Reply,
     },
+    /// Listen to an agent again that an earlier coordinator started. Answered by exactly one `AgentEnded` or
+    /// `AttemptFailed`, as its start would have been.
+    Adopt {
+        /// Which.
+        attempt: AttemptId,
+        /// What it has asked until now, oldest first.
+        asked: Vec<AskedBefore>,
+    },
     /// The shift is over. For those who wait for it.
     EndShift {
         /// Which.
@@ -188,6 +218,7 @@ impl Command {
             Self::StopAttempt { .. }
             | Self::OpenIssue { .. }
             | Self::Reply { .. }
+            | Self::Adopt { .. }
             | Self::EndShift { .. } => None,
         }
     }

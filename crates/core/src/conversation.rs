@@ -93,6 +93,7 @@ pub fn conversation<'a>(records: impl IntoIterator<Item = &'a Record>, task: Tas
                 | Command::StopAttempt { .. }
                 | Command::OpenIssue { .. }
                 | Command::Reply { .. }
+                | Command::Adopt { .. }
                 | Command::EndShift { .. } => {}
             }
         }

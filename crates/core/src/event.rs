@@ -307,6 +307,9 @@ pub enum Event {
     Restarted {
         /// Those that were found dead.
         lost: Vec<LostAttempt>,
+        /// Those that worked on meanwhile, or came to an end that nobody has heard yet.
+        #[serde(default)]
+        adopted: BTreeSet<AttemptId>,
     },
 }
 

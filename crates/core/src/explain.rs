@@ -100,6 +100,7 @@ fn task_of(command: &Command) -> Option<TaskId> {
         Command::StopAttempt { .. }
         | Command::OpenIssue { .. }
         | Command::Reply { .. }
+        | Command::Adopt { .. }
         | Command::EndShift { .. } => None,
     }
 }
@@ -223,9 +224,11 @@ pub fn event_phrase(event: &Event) -> String {
         Event::LandingEnded { attempt, end } => format!("{attempt}: {}", landing_phrase(end)),
         Event::AttemptFailed { attempt, failure } => format!("{attempt} failed: {}", failure_phrase(failure)),
         Event::TimePassed => "time passed".to_owned(),
-        Event::Restarted { lost } => {
-            format!("the coordinator began again, {} attempt(s) were lost", lost.len())
-        }
+        Event::Restarted { lost, adopted } => format!(
+            "the coordinator began again, {} attempt(s) had worked on, {} were lost",
+            adopted.len(),
+            lost.len()
+        ),
     }
 }
 

@@ -119,7 +119,7 @@ impl Turn<'_> {
             Event::AttemptFailed { attempt, failure } => self.attempt_failed(*attempt, failure),
             // For people: what could be put back was, and what follows for the task its own end says.
             Event::Contacted { .. } | Event::Tampered { .. } | Event::TimePassed => {}
-            Event::Restarted { lost } => self.restarted(lost),
+            Event::Restarted { lost, adopted } => self.restarted(lost, adopted),
         }
     }
 

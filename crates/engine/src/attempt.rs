@@ -1,15 +1,20 @@
 //! Owns what an attempt on this machine does from start to end. Each kind has a file; each ends its attempt by
 //! telling exactly one ending, and leaves no process.
 
+mod adopt;
 mod agent;
 mod checks;
 mod landing;
 mod lodger;
+mod standing;
 mod talk;
+mod understudy;
 
+pub(crate) use adopt::{adopted, can_be_adopted};
 pub(crate) use agent::{agent, begun, branch_of, message_of};
 pub(crate) use checks::checks;
 pub(crate) use landing::landing;
+pub use understudy::understudy;
 
 use turno_core::failure::{Cause, Failure};
 use turno_core::ids::AttemptId;
@@ -49,7 +54,7 @@ async fn told_again(ear: &mut Ear) -> StopWhy {
 /// Waits until a program that is only listened to has come to its end, or has been stopped. Nothing of it is
 /// left either way.
 pub(crate) async fn to_its_end(mut run: Supervised, ear: &mut Ear) -> Option<End> {
-    run.close_input();
+    run.close_input().await;
     loop {
         tokio::select! {
             bell = run.bell() => {

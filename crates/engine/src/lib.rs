@@ -30,3 +30,5 @@ pub mod tools;
 pub mod transcript;
 pub mod wallet;
 pub mod workspace;
+
+pub use attempt::understudy;

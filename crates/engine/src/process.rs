@@ -5,10 +5,14 @@
 //! which is killed as a whole.
 
 pub mod confine;
+pub mod doorman;
 pub mod limited;
+mod mouthpiece;
+mod paper;
 pub mod supervised;
 pub mod supervisor;
 pub mod tree;
+mod wire;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -309,7 +313,7 @@ async fn finish(
         .map_err(|e| failed(e.to_string()))
 }
 
-/// Starts the program of a supervised run, inside its supervisor, whose environment and input it gets.
+/// Starts the program of a supervised run, inside its supervisor, whose environment it gets.
 fn spawn_supervised(orders: &supervisor::Orders) -> std::io::Result<std::process::Child> {
     let (program, args) = orders
         .argv
@@ -319,7 +323,7 @@ fn spawn_supervised(orders: &supervisor::Orders) -> std::io::Result<std::process
         .args(args)
         .current_dir(&orders.cwd)
         .process_group(0)
-        .stdin(Stdio::inherit())
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -435,6 +439,7 @@ fn spawn_supervisor(
     dir: &Path,
     cwd: &Path,
     env: &BTreeMap<String, String>,
+    line: std::os::unix::net::UnixStream,
 ) -> Result<Child, Error> {
     let not_started = |source| Error::NotStarted {
         program: turno.display().to_string(),
@@ -448,8 +453,8 @@ fn spawn_supervisor(
         .env_clear()
         .envs(env)
         .process_group(0)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
+        .stdin(std::os::fd::OwnedFd::from(line))
+        .stdout(Stdio::null())
         .stderr(log)
         .spawn()
         .map_err(not_started)

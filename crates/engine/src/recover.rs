@@ -1,5 +1,7 @@
-//! Owns the first thing a coordinator does: whatever an earlier one left running is ended, its work is kept and
-//! what it spent is counted, before anything new begins.
+//! Owns the first thing a coordinator does: whatever an earlier one left running is found again, or ended, its work
+//! kept and what it spent counted, before anything new begins.
+
+use std::collections::BTreeSet;
 
 use turno_core::State;
 use turno_core::command::AgentStart;
@@ -8,13 +10,22 @@ use turno_core::failure::{Cause, Failure};
 use turno_core::persona::Access;
 use turno_core::units::Spend;
 
-use crate::attempt::{begun, branch_of, clear, message_of};
+use crate::attempt::{begun, branch_of, can_be_adopted, clear, message_of};
 use crate::replay;
 use crate::site::{self, Site};
 use crate::slots::SlotPlace;
 
-/// Ends what an earlier coordinator left. `None` when it left nothing.
-pub async fn recover(site: &Site, state: &State) -> Option<Event> {
+/// What is done about agents that have worked on while nobody coordinated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Orphans {
+    /// They are listened to again.
+    Adopted,
+    /// They are ended, and their work is kept.
+    Ended,
+}
+
+/// Accounts for what an earlier coordinator left. `None` when it left nothing.
+pub async fn recover(site: &Site, state: &State, orphans: Orphans) -> Option<Event> {
     let attempts: Vec<_> = state
         .running()
         .filter_map(|t| t.run())
@@ -23,9 +34,13 @@ pub async fn recover(site: &Site, state: &State) -> Option<Event> {
     if attempts.is_empty() {
         return None;
     }
-    let mut lost = Vec::new();
+    let (mut lost, mut adopted) = (Vec::new(), BTreeSet::new());
     for attempt in attempts {
         let dir = site.dirs.attempt(attempt);
+        if orphans == Orphans::Adopted && can_be_adopted(&dir) {
+            adopted.insert(attempt);
+            continue;
+        }
         clear(site, attempt).await;
         let start = std::fs::read(dir.join("start.json"))
             .ok()
@@ -45,7 +60,7 @@ pub async fn recover(site: &Site, state: &State) -> Option<Event> {
             left: keep(site, &start, spend).await,
         });
     }
-    Some(Event::Restarted { lost })
+    Some(Event::Restarted { lost, adopted })
 }
 
 /// A dead writer's work becomes a commit, so that the next one goes on from it.

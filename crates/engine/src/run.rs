@@ -190,17 +190,27 @@ impl<R: Runner> Engine<R> {
     /// # Errors
     /// When `first` is refused, or a record cannot be committed. What was not committed was not done.
     pub async fn run(mut self, first: Event) -> Result<ShiftEnd, DeskError> {
-        let ended = self.work(first).await;
+        let ended = match admit(&self.desk.state, &first) {
+            Ok(()) => self.work(vec![first]).await,
+            Err(refused) => Err(refused.into()),
+        };
         self.runner.shutdown().await;
         ended
     }
 
-    async fn work(&mut self, first: Event) -> Result<ShiftEnd, DeskError> {
-        admit(&self.desk.state, &first)?;
-        let mut group = vec![Taken {
-            event: first,
-            answer: None,
-        }];
+    /// The same for a shift that an earlier coordinator began: these facts come first.
+    ///
+    /// # Errors
+    /// When a record cannot be committed. What was not committed was not done.
+    pub async fn go_on(mut self, facts: Vec<Event>) -> Result<ShiftEnd, DeskError> {
+        let ended = self.work(facts).await;
+        self.runner.shutdown().await;
+        ended
+    }
+
+    async fn work(&mut self, first: Vec<Event>) -> Result<ShiftEnd, DeskError> {
+        let taken = |event| Taken { event, answer: None };
+        let mut group: Vec<Taken> = first.into_iter().map(taken).collect();
         loop {
             let commands = self.commit(group)?;
             if let Some(end) = self.act(commands) {
@@ -245,6 +255,9 @@ impl<R: Runner> Engine<R> {
         for command in commands {
             match command {
                 Command::StartAgent(start) => drop(self.runner.submit(Submission::Agent(start))),
+                Command::Adopt { attempt, asked } => {
+                    let _known = self.runner.submit(Submission::Adopted(attempt, asked));
+                }
                 Command::RunChecks(start) => drop(self.runner.submit(Submission::Checks(start))),
                 Command::Land(start) => drop(self.runner.submit(Submission::Landing(start))),
                 Command::StopAttempt { attempt, why } => self.runner.cancel(attempt, why),

@@ -7,7 +7,7 @@ pub(crate) mod mouth;
 use std::collections::BTreeSet;
 use std::future::Future;
 
-use turno_core::command::{AgentStart, CheckStart, LandStart};
+use turno_core::command::{AgentStart, AskedBefore, CheckStart, LandStart};
 use turno_core::decision::Reply;
 use turno_core::event::Event;
 use turno_core::ids::{AttemptId, CommitId, IssueId, RepoName};
@@ -18,6 +18,8 @@ use turno_core::task::StopWhy;
 pub enum Submission {
     /// Run an agent.
     Agent(Box<AgentStart>),
+    /// Listen again to an agent that an earlier coordinator started, and that had asked this.
+    Adopted(AttemptId, Vec<AskedBefore>),
     /// Run checks.
     Checks(Box<CheckStart>),
     /// Land a change.
@@ -29,6 +31,7 @@ impl Submission {
     pub fn attempt(&self) -> AttemptId {
         match self {
             Self::Agent(start) => start.attempt,
+            Self::Adopted(attempt, _) => *attempt,
             Self::Checks(start) => start.attempt,
             Self::Landing(start) => start.attempt,
         }

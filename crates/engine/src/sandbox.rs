@@ -25,7 +25,7 @@ use crate::process::{self, Call, End, Input};
 
 use homes::Home;
 pub(crate) use homes::HomeOf;
-pub(crate) use lodging::{Guest, Lodged, Tenant};
+pub(crate) use lodging::{Bounds, Guest, Lodged, Tenant};
 pub(crate) use profiles::found_places;
 
 /// The hidden verb that puts up the second fence inside.

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use turno_core::ids::{AttemptId, CommitId, RepoName, TaskId};
 use turno_core::task::StopWhy;
-use turno_sandbox::Profile;
 use turno_sandbox::limits::cgroup::BadName;
 use turno_sandbox::limits::means::Means;
 use turno_sandbox::limits::rlimit::Rlimits;
@@ -26,7 +26,7 @@ use crate::redact::Redaction;
 use crate::repos::Repos;
 use crate::runner::mouth::{Asked, Ear};
 use crate::sandbox::below::{self, Link};
-use crate::sandbox::{self, Hold, Lodged, Tenant};
+use crate::sandbox::{self, Bounds, Hold, Tenant};
 use crate::slots::{self, Prepared, SlotPlace, SlotPool};
 use crate::wallet::Wallet;
 use crate::workspace::StateDir;
@@ -116,9 +116,14 @@ pub(crate) struct Run<'a> {
     pub(crate) env: BTreeMap<String, String>,
     /// When its whole tree is stopped.
     pub(crate) limit_ms: u64,
-    /// What it may do; none where a person has switched confinement off.
-    pub(crate) profile: Option<Profile>,
+    /// What it is held to; none where a person has switched confinement off.
+    pub(crate) bounds: Option<Bounds>,
+    /// How long it goes on while nobody coordinates.
+    pub(crate) alone: Duration,
 }
+
+/// How long what costs nothing to begin anew goes on while nobody coordinates.
+pub(crate) const ALONE: Duration = Duration::from_secs(5);
 
 /// Whether a place was set up now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -276,8 +281,10 @@ impl Site {
             cwd,
             mut env,
             limit_ms,
-            profile,
+            bounds,
+            alone,
         } = run;
+        let (profile, net) = bounds.map_or((None, None), |b| (Some(b.profile), b.net));
         let odd = |why: String| process::Error::Output {
             program: dir.display().to_string(),
             why,
@@ -315,6 +322,7 @@ impl Site {
             grace_ms: GRACE_MS,
             limit_ms,
             output_cap: OUTPUT_CAP,
+            alone_ms: u64::try_from(alone.as_millis()).unwrap_or(u64::MAX),
             limits: Some(limits),
         };
         Supervised::start(Start {
@@ -324,6 +332,7 @@ impl Site {
             env,
             marker: self.marker(attempt),
             redaction: &self.redaction,
+            net,
         })
         .await
     }
@@ -396,6 +405,7 @@ impl Site {
             .lodge(self, &dir, setup.network, &mut env)
             .await
             .map_err(|e| wrong(e.to_string()))?;
+        let (lodged, bounds) = lodged.unzip();
         let run = self.supervise(Run {
             attempt,
             dir: &dir,
@@ -403,12 +413,13 @@ impl Site {
             cwd: path,
             env,
             limit_ms: setup.timeout.0,
-            profile: lodged.as_ref().map(Lodged::profile),
+            bounds,
+            alone: ALONE,
         });
         let run = run.await?;
         let end = to_its_end(run, ear).await;
         if let Some(lodged) = lodged {
-            lodged.leave().await;
+            lodged.leave();
         }
         if let Asked::Stop(why) = *ear.borrow() {
             return Err(Error::Stopped(why));

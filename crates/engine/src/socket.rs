@@ -141,6 +141,9 @@ impl Server {
             path: path.to_owned(),
             source,
         };
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent).map_err(io)?;
+        }
         match std::fs::remove_file(path) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(io(error)),
             Ok(()) | Err(_) => {}

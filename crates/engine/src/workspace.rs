@@ -135,7 +135,12 @@ impl StateDir {
 
     /// The socket of the agents' tools: nothing else is served there.
     pub fn tool_socket(&self) -> PathBuf {
-        self.root.join("tools.sock")
+        self.tool_door().join("sock")
+    }
+
+    /// The directory of that socket. It is what agents see, so that the next coordinator's socket is there for them.
+    pub fn tool_door(&self) -> PathBuf {
+        self.root.join("tools")
     }
 
     /// The socket of the way to the network of one attempt. As short as it can be.

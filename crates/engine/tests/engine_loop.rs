@@ -101,6 +101,7 @@ impl Runner for Hands {
             return Submitted::Accepted;
         }
         let event = match work {
+            Submission::Adopted(attempt, _) => panic!("{attempt} was never started"),
             Submission::Agent(start) => {
                 let (outcome, left) = match start.brief.ask {
                     turno_core::brief::Ask::Write { .. } => (

@@ -121,7 +121,7 @@ impl Turn<'_> {
     }
 
     /// The questions of an attempt, oldest first.
-    fn questions(&self, id: TaskId, attempt: AttemptId) -> impl Iterator<Item = &Arc<Decision>> {
+    pub(super) fn questions(&self, id: TaskId, attempt: AttemptId) -> impl Iterator<Item = &Arc<Decision>> {
         self.state.decisions.values().filter(move |d| {
             d.task == id && matches!(&d.asker, Asker::Agent { actor, .. } if actor.attempt == attempt)
         })

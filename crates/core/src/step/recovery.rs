@@ -1,37 +1,101 @@
 //! Owns what follows when an effect could not be carried out, or the coordinator began again.
 
+use std::collections::BTreeSet;
+
 use super::Turn;
 use super::writing::{go_on_from, stop_asked};
+use crate::command::{AskedBefore, AskedThen, Command};
+use crate::decision::{DecisionStage, Reply, Told};
 use crate::event::{LeftBehind, LostAttempt};
 use crate::failure::{Cause, Failure};
-use crate::ids::AttemptId;
+use crate::ids::{AttemptId, TaskId};
 use crate::task::{Stage, StopWhy, Stopping, Work};
 use crate::units::Spend;
 
+/// Whether a failure counts as one of the tries that its cause has.
+#[derive(Clone, Copy)]
+enum Blame {
+    /// It does.
+    Cause,
+    /// The coordinator died: that is no fault of the task's.
+    Nobody,
+}
+
 impl Turn<'_> {
     pub(super) fn attempt_failed(&mut self, attempt: AttemptId, failure: &Failure) {
-        self.failed(attempt, failure, Spend::NOTHING, &LeftBehind::Nothing);
+        self.failed(
+            attempt,
+            failure,
+            Spend::NOTHING,
+            &LeftBehind::Nothing,
+            Blame::Cause,
+        );
     }
 
-    /// Every attempt that the state knows as running and that nobody can vouch for is lost.
-    pub(super) fn restarted(&mut self, lost: &[LostAttempt]) {
-        let running: Vec<AttemptId> = self
+    /// Every attempt that the state knows as running goes on where somebody vouches for it, and is lost otherwise.
+    pub(super) fn restarted(&mut self, lost: &[LostAttempt], adopted: &BTreeSet<AttemptId>) {
+        let running: Vec<(TaskId, AttemptId)> = self
             .state
             .running()
-            .filter_map(|t| t.run())
-            .map(|r| r.attempt)
+            .filter_map(|t| t.run().map(|r| (t.id, r.attempt)))
             .collect();
-        for attempt in running {
+        for (task, attempt) in running {
+            // Checks and landings are begun anew: only what an agent says costs something to hear again.
+            let is_agents = self
+                .state
+                .tasks
+                .get(&task)
+                .is_some_and(|t| t.agent_run().is_some());
+            if is_agents && adopted.contains(&attempt) {
+                self.hear_again(task, attempt);
+                continue;
+            }
             let failure = Failure::new(Cause::Lost, "the coordinator stopped while it ran");
+            let blame = Blame::Nobody;
             match lost.iter().find(|l| l.attempt == attempt) {
-                Some(l) => self.failed(attempt, &failure, l.spend, &l.left),
-                None => self.failed(attempt, &failure, Spend::NOTHING, &LeftBehind::Nothing),
+                Some(l) => self.failed(attempt, &failure, l.spend, &l.left, blame),
+                None => self.failed(attempt, &failure, Spend::NOTHING, &LeftBehind::Nothing, blame),
             }
         }
         self.begin_again();
     }
 
-    fn failed(&mut self, attempt: AttemptId, failure: &Failure, spend: Spend, left: &LeftBehind) {
+    /// An agent has worked on. What it was to be told, and perhaps was not, is told again.
+    fn hear_again(&mut self, id: TaskId, attempt: AttemptId) {
+        let asked = self.questions(id, attempt).map(|d| AskedBefore {
+            question: d.question.clone(),
+            then: match &d.stage {
+                DecisionStage::Waiting { key, .. } => AskedThen::Waits { key: key.clone() },
+                DecisionStage::Answered {
+                    answer,
+                    told: Told::InTheCall,
+                    ..
+                } => AskedThen::Told(Reply::Answer(answer.clone())),
+                DecisionStage::Answered {
+                    told: Told::Afterwards,
+                    ..
+                }
+                | DecisionStage::Open
+                | DecisionStage::Withdrawn => AskedThen::Told(Reply::Parked),
+            },
+        });
+        let asked = asked.collect();
+        self.commands.push(Command::Adopt { attempt, asked });
+        let stopping = self.state.tasks.get(&id).and_then(|t| t.run());
+        if let Some(Stopping::Asked { why, .. }) = stopping.map(|r| &r.stopping) {
+            let why = *why;
+            self.commands.push(Command::StopAttempt { attempt, why });
+        }
+    }
+
+    fn failed(
+        &mut self,
+        attempt: AttemptId,
+        failure: &Failure,
+        spend: Spend,
+        left: &LeftBehind,
+        blame: Blame,
+    ) {
         let Some(task) = self.task_of(attempt) else { return };
         let asked = task.run().map_or(&Stopping::No, |r| &r.stopping).clone();
         if let Some(run) = task.agent_run() {
@@ -67,7 +131,13 @@ impl Turn<'_> {
         }
         match asked {
             Stopping::Asked { why, .. } => self.stopped(task.id, why, work),
-            Stopping::No => self.retry(task.id, work, failure),
+            Stopping::No => match blame {
+                Blame::Cause => self.retry(task.id, work, failure),
+                Blame::Nobody => {
+                    let since = self.now;
+                    self.set_stage(task.id, Stage::Ready { work, since });
+                }
+            },
         }
     }
 }

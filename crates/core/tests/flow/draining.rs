@@ -1,5 +1,7 @@
 //! Shifts that drain the backlog: what joins them, in which order, and on top of what.
 
+use std::collections::BTreeSet;
+
 use rstest::rstest;
 use turno_core::command::Command;
 use turno_core::event::Event;
@@ -199,7 +201,10 @@ fn after_a_restart_a_branch_is_begun_again() {
     let mut world = with_slots(2);
     world.file(titled("first"));
     world.drain(ALL);
-    let commands = world.take(Event::Restarted { lost: vec![] });
+    let commands = world.take(Event::Restarted {
+        lost: vec![],
+        adopted: BTreeSet::new(),
+    });
     assert_eq!(opening(&commands), [1]);
     opened(&mut world, 1);
     let before = world.state.clone();

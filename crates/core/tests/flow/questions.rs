@@ -1,5 +1,7 @@
 //! Questions: asked in a call or with the last words, answered by a person or the policy, soon, late or never.
 
+use std::collections::BTreeSet;
+
 use rstest::rstest;
 use turno_core::command::{Command, Session};
 use turno_core::decision::{AnsweredBy, DecisionStage, Question, Reply, Told};
@@ -245,7 +247,10 @@ fn a_task_goes_on_when_all_its_questions_are_answered() {
         spend: crate::world::spend(1),
         left: leaving(7, &["src/lib.rs"]),
     };
-    world.take(Event::Restarted { lost: vec![lost] });
+    world.take(Event::Restarted {
+        lost: vec![lost],
+        adopted: BTreeSet::new(),
+    });
     assert_eq!(parked_on(&world), Some(FIRST));
     assert!(
         world

@@ -1,5 +1,7 @@
 //! The flow of one task, from ready to landed, told case by case.
 
+use std::collections::BTreeSet;
+
 use crate::world::{World, approve, checks_green, checks_red, finding, wrote};
 use rstest::rstest;
 use turno_core::command::{Command, Session};
@@ -402,7 +404,10 @@ fn after_a_restart_what_ran_is_tried_again_from_what_it_left() {
         spend: crate::world::spend(4_000),
         left: crate::world::left("d"),
     };
-    let commands = world.take(Event::Restarted { lost: vec![lost] });
+    let commands = world.take(Event::Restarted {
+        lost: vec![lost],
+        adopted: BTreeSet::new(),
+    });
     let [Command::StartAgent(start)] = &commands[..] else {
         panic!("{commands:?}")
     };
@@ -557,4 +562,47 @@ fn only_turno_itself_states_what_an_attempt_came_to() {
     };
     let refused = turno_core::admit::admit(&world.state, &forged);
     assert_eq!(refused, Err(turno_core::admit::Refused::NotAsked));
+}
+
+#[test]
+fn after_a_restart_an_agent_that_worked_on_is_heard_again_and_told_again_to_stop() {
+    let mut world = World::new();
+    world.start_shift(1);
+    let attempt = world.last_attempt();
+    world.take(Event::StopAsked { how: StopHow::Now });
+    let adopted = BTreeSet::from([attempt]);
+    let commands = world.take(Event::Restarted {
+        lost: vec![],
+        adopted,
+    });
+    assert_eq!(
+        commands,
+        [
+            Command::Adopt {
+                attempt,
+                asked: vec![]
+            },
+            Command::StopAttempt {
+                attempt,
+                why: StopWhy::Asked
+            }
+        ]
+    );
+}
+
+#[test]
+fn a_coordinator_that_dies_again_and_again_costs_a_task_none_of_its_tries() {
+    let mut world = World::new();
+    world.start_shift(1);
+    for _ in 0..20 {
+        let attempt = world.last_attempt();
+        let commands = world.take(Event::Restarted {
+            lost: vec![],
+            adopted: BTreeSet::new(),
+        });
+        assert!(
+            matches!(&commands[..], [Command::StartAgent(s)] if s.attempt > attempt),
+            "{commands:?}"
+        );
+    }
 }

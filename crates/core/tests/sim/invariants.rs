@@ -31,6 +31,13 @@ impl Hands {
             Command::RunChecks(s) => (s.attempt, s.task, Some(s.slot)),
             Command::Land(s) => (s.attempt, s.task, None),
             Command::OpenIssue { .. } | Command::Reply { .. } => return Ok(()),
+            Command::Adopt { attempt, .. } => {
+                return if self.live.contains_key(attempt) {
+                    Ok(())
+                } else {
+                    Err(format!("{attempt} is adopted and does not run"))
+                };
+            }
             Command::StopAttempt { attempt, .. } => {
                 return if self.started.contains(attempt) {
                     Ok(())

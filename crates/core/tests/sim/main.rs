@@ -70,11 +70,12 @@ fn shrink(mut plan: Plan) -> Plan {
 
 /// The smallest worlds of each kind of event that a run of a thousand worlds must see: one that never reaches a stage
 /// proves nothing about it.
-const SEEN: [(&str, u64); 50] = [
+const SEEN: [(&str, u64); 51] = [
     ("landed", 250),
     ("parked", 30),
     ("returns", 250),
     ("restarts", 50),
+    ("adopted", 50),
     ("ends: done", 100),
     ("ends: person", 50),
     ("ends: budget", 10),

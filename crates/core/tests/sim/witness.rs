@@ -184,7 +184,10 @@ impl Witness {
                     Err(format!("issue {} is begun before what it needs", issue.id))
                 }
             }
-            Command::StopAttempt { .. } | Command::Reply { .. } | Command::EndShift { .. } => Ok(()),
+            Command::StopAttempt { .. }
+            | Command::Reply { .. }
+            | Command::Adopt { .. }
+            | Command::EndShift { .. } => Ok(()),
         }
     }
 

@@ -179,9 +179,9 @@ impl World {
             self.hands.live.remove(&attempt);
             self.asleep.remove(&attempt);
         }
-        if matches!(event, Event::Restarted { .. }) {
-            self.hands.live.clear();
-            self.asleep.clear();
+        if let Event::Restarted { adopted, .. } = &event {
+            self.hands.live.retain(|attempt, _| adopted.contains(attempt));
+            self.asleep.retain(|attempt, _| adopted.contains(attempt));
         }
         self.witness.saw(&self.state, &event);
         let record = Record::of(&mut self.state, seq, self.now, event.clone());

@@ -1,7 +1,7 @@
 //! Owns an agent's attempt: prompt, slot, conversation, and what it left.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use turno_agents::dialect as find_dialect;
 use turno_agents::dialect::{Cue, Dialect, Job, Launch, Protected, Support, ToolServer};
@@ -17,12 +17,14 @@ use turno_core::tampering::Tampering;
 use turno_core::units::{CostBasis, MicroUsd, Spend};
 
 use super::lodger;
-use super::talk::{self, Heard};
+use super::standing;
+use super::talk::{self, Before, Heard};
 use super::{not_ready, stopped, told_to_stop, workspace};
 use crate::config::AgentSetup;
 use crate::config::env::{TOOL_SOCKET, TOOL_TOKEN};
 use crate::git::{CommitMessage, Guard, Trailers, TurnoRef};
 use crate::live::Doing;
+use crate::process::supervised::Supervised;
 use crate::process::supervisor::files;
 use crate::prompt::{self, Extras, house_rules};
 use crate::runner::mouth::{Ear, Mouth, Pass};
@@ -103,7 +105,6 @@ pub(crate) async fn agent(site: &Site, start: AgentStart, mouth: Mouth, mut ear:
         Err(failure) => return mouth.fail(failure),
     };
     let dialect = find_dialect(setup.dialect.kind());
-    // It opens the tools until it is dropped, which is before the attempt ends.
     let pass = match (dialect.capabilities().tools, site.hold.confinement()) {
         // Landlock does not look at Unix sockets, so alone it goes with a filter that refuses them all.
         (Support::No, _) | (Support::Yes, Confinement::Landlock) => None,
@@ -133,40 +134,95 @@ pub(crate) async fn agent(site: &Site, start: AgentStart, mouth: Mouth, mut ear:
         Ok(guard) => guard,
         Err(error) => return mouth.fail(workspace(error)),
     };
-    let profile = lodged.as_ref().map(Lodged::profile);
-    let mut heard = talk::talk(site, &start, dialect, &job, launch, profile, &dir, &mouth, ear).await;
-    drop(pass);
-    // What is said here becomes a commit's message too.
-    heard.end = match site.redaction.record(heard.end) {
-        Ok(end) => end,
-        Err(unfit) => AgentEnd::Failed(workspace(unfit)),
+    let (lodged, bounds) = lodged.unzip();
+    if let Err(failure) = standing::write(site, &dir, setup.dialect.kind(), &job, pass.as_ref(), &launch) {
+        return mouth.fail(failure);
+    }
+    let run = match talk::begin(site, &start, launch, bounds, &job, &dir).await {
+        Ok(run) => run,
+        Err(error) => return mouth.fail(Failure::new(Cause::Spawn, error.to_string())),
     };
-    let spend = settled(dialect, &heard);
-    site.live
-        .say(start.attempt, Doing::Step("keeping what it left".to_owned()));
-    // Before any call of git's: what was planted in its configuration must not be obeyed.
-    let settled = match (settle(&guard, &mouth).await, lodged) {
-        (Ok(()), Some(lodged)) => lodger::move_out(site, ground, &start, lodged, &mouth).await,
-        (settled, _) => settled,
+    let stay = Stay {
+        site,
+        ground,
+        start,
+        dialect,
+        dir,
+        lodged,
+        guard,
+        pass,
     };
-    let kept = match settled {
-        Ok(()) => left_behind(site, ground, &start, &heard.end, spend.cost).await,
-        Err(error) => Err(error),
-    };
-    let (end, left) = match kept {
-        Ok(left) => (heard.end, left),
-        // The slot is as it was left; its next use salvages it. What it cost is booked all the same.
-        Err(error) => (AgentEnd::Failed(workspace(error)), LeftBehind::Nothing),
-    };
-    let transcript = log_ref(site.dirs.root(), &dir.join(files::OUT));
-    let attempt = start.attempt;
-    mouth.end(Event::AgentEnded {
-        attempt,
-        end,
-        spend,
-        left,
-        transcript,
-    });
+    stay.until_its_end(&job, run, None, mouth, ear).await;
+}
+
+/// An agent at work: what is done when it ends needs all of this.
+pub(super) struct Stay<'a> {
+    pub(super) site: &'a Site,
+    pub(super) ground: &'a Ground,
+    pub(super) start: AgentStart,
+    pub(super) dialect: &'static dyn Dialect,
+    /// The attempt's directory.
+    pub(super) dir: PathBuf,
+    pub(super) lodged: Option<Lodged>,
+    pub(super) guard: Guard,
+    /// It opens the tools until it is dropped, which is before the attempt ends.
+    pub(super) pass: Option<Pass>,
+}
+
+impl Stay<'_> {
+    /// Listens until the agent has ended, keeps what it left, and tells the end.
+    pub(super) async fn until_its_end(
+        self,
+        job: &Job,
+        run: Supervised,
+        before: Option<Before>,
+        mouth: Mouth,
+        ear: Ear,
+    ) {
+        let Self {
+            site,
+            ground,
+            start,
+            dialect,
+            dir,
+            lodged,
+            guard,
+            pass,
+        } = self;
+        let mut heard = talk::talk(site, &start, dialect, job, run, before, &dir, &mouth, ear).await;
+        drop(pass);
+        // What is said here becomes a commit's message too.
+        heard.end = match site.redaction.record(heard.end) {
+            Ok(end) => end,
+            Err(unfit) => AgentEnd::Failed(workspace(unfit)),
+        };
+        let spend = settled(dialect, &heard);
+        site.live
+            .say(start.attempt, Doing::Step("keeping what it left".to_owned()));
+        // Before any call of git's: what was planted in its configuration must not be obeyed.
+        let settled = match (settle(&guard, &mouth).await, lodged) {
+            (Ok(()), Some(lodged)) => lodger::move_out(site, ground, &start, lodged, &mouth).await,
+            (settled, _) => settled,
+        };
+        let kept = match settled {
+            Ok(()) => left_behind(site, ground, &start, &heard.end, spend.cost).await,
+            Err(error) => Err(error),
+        };
+        let (end, left) = match kept {
+            Ok(left) => (heard.end, left),
+            // The slot is as it was left; its next use salvages it. What it cost is booked all the same.
+            Err(error) => (AgentEnd::Failed(workspace(error)), LeftBehind::Nothing),
+        };
+        let transcript = log_ref(site.dirs.root(), &dir.join(files::OUT));
+        let attempt = start.attempt;
+        mouth.end(Event::AgentEnded {
+            attempt,
+            end,
+            spend,
+            left,
+            transcript,
+        });
+    }
 }
 
 /// What it spent, as far as that is known: an agent that finished and never said is taken at its cap.
@@ -198,7 +254,7 @@ fn persona<'a>(site: &'a Site, name: &PersonaName) -> Result<&'a Persona, Failur
         .ok_or_else(|| workspace(format!("there is no persona {name} any more")))
 }
 
-fn setup<'a>(site: &'a Site, name: &AgentName) -> Result<&'a AgentSetup, Failure> {
+pub(super) fn setup<'a>(site: &'a Site, name: &AgentName) -> Result<&'a AgentSetup, Failure> {
     site.config
         .agents
         .get(name)

@@ -16,8 +16,8 @@ use super::{not_ready, stopped, to_its_end, workspace};
 use crate::live::Doing;
 use crate::process::supervisor::{End, ExitKind, files};
 use crate::runner::mouth::{Asked, Ear, Mouth};
-use crate::sandbox::{Lodged, Tenant};
-use crate::site::{Ground, Run, Site, shell};
+use crate::sandbox::Tenant;
+use crate::site::{ALONE, Ground, Run, Site, shell};
 use crate::slots::SlotPlace;
 use crate::transcript::{end_of, log_ref};
 
@@ -200,6 +200,7 @@ impl Bench<'_> {
             .lodge(self.site, dir, check.network, &mut env)
             .await
             .map_err(|e| e.to_string())?;
+        let (lodged, bounds) = lodged.unzip();
         let run = self.site.supervise(Run {
             attempt: self.attempt,
             dir,
@@ -207,12 +208,13 @@ impl Bench<'_> {
             cwd: path,
             env,
             limit_ms: check.timeout.0,
-            profile: lodged.as_ref().map(Lodged::profile),
+            bounds,
+            alone: ALONE,
         });
         let run = run.await.map_err(|e| e.to_string())?;
         let end = to_its_end(run, ear).await;
         if let Some(lodged) = lodged {
-            lodged.leave().await;
+            lodged.leave();
         }
         Ok(end)
     }
@@ -315,7 +317,7 @@ fn verdict(end: Option<End>, check: &Check, dir: &Path) -> CheckVerdict {
         },
         // It says nothing of the change: with more of the machine it might have passed.
         Some(End::HitLimit(hit)) => CheckVerdict::CouldNotRun { why: hit.words() },
-        Some(End::Stopped) => CheckVerdict::CouldNotRun {
+        Some(End::Stopped | End::Alone) => CheckVerdict::CouldNotRun {
             why: "it was stopped".to_owned(),
         },
         Some(End::TranscriptFailed(why) | End::NotStarted(why)) => CheckVerdict::CouldNotRun { why },

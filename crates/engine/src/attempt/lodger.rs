@@ -34,7 +34,7 @@ pub(super) fn guest<'a>(
         sees.push(Place::read(path));
     }
     if !job.tool_servers.is_empty() {
-        sees.push(Place::read(site.dirs.tool_socket()));
+        sees.push(Place::read(site.dirs.tool_door()));
     }
     sees.extend(launch.files.iter().map(|f| Place::read(&f.path)));
     Guest {

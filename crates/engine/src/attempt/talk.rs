@@ -1,25 +1,27 @@
 //! Owns a conversation with an agent while it runs: lines become signals, signals become facts and answers;
 //! silence, stops and the end are seen here.
 
+use std::collections::VecDeque;
 use std::path::Path;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
-use turno_agents::dialect::{AfterInput, Conversation, Dialect, Exit, Job, Launch, Signal, Support};
+use turno_agents::dialect::{AfterInput, Conversation, Dialect, Exit, Job, Launch, Line, Signal, Support};
 use turno_core::command::AgentStart;
 use turno_core::decision::Question;
 use turno_core::event::AgentEnd;
 use turno_core::failure::{Cause, Failure};
 use turno_core::task::StopWhy;
 use turno_core::units::Spend;
-use turno_sandbox::Profile;
 
 use super::{stopped, told_again, told_to_stop};
 use crate::live::Doing;
+use crate::process;
 use crate::process::supervised::{Bell, StopForce, Supervised};
 use crate::process::supervisor::{End, ExitKind, files};
 use crate::runner::mouth::{Ear, Mouth, Replied, Replies, Turn};
+use crate::sandbox::Bounds;
 use crate::site::{Run, Site};
 use crate::transcript::{Tail, end_of};
 
@@ -33,6 +35,8 @@ const GIVE_UP: Duration = Duration::from_secs(40);
 /// So many questions of one attempt may be waited for before its supervisor's own limit counts.
 const QUESTIONS: u64 = 8;
 const STDERR_SHOWN: usize = 4000;
+/// How long an agent works on while nobody coordinates: what it spends then, nobody counts before it is heard again.
+const ALONE: Duration = Duration::from_secs(30 * 60);
 
 /// What came of a conversation.
 #[derive(Debug)]
@@ -58,6 +62,8 @@ struct Talk<'a> {
     interrupt: Support,
     run: Supervised,
     spend: Spend,
+    before: Before,
+    hearing: Hearing,
     ending: Ending,
     /// Where replies to questions of its own protocol are to go.
     replies: Replies,
@@ -67,22 +73,30 @@ struct Talk<'a> {
     give_up: Option<Instant>,
 }
 
-#[expect(
-    clippy::too_many_arguments,
-    reason = "one call site; each is a thing of its own"
-)]
-pub(super) async fn talk(
+/// What was said to an agent before this coordinator came, besides its first lines. It is not said again.
+#[derive(Debug, Default)]
+pub(super) struct Before {
+    pub(super) said: VecDeque<String>,
+}
+
+/// Whether what is heard now is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Hearing {
+    /// It was heard before, by a coordinator that died: only what follows from all of it is told.
+    Again,
+    /// It is new.
+    News,
+}
+
+/// Starts an agent and tells it its task.
+pub(super) async fn begin(
     site: &Site,
     start: &AgentStart,
-    dialect: &dyn Dialect,
-    job: &Job,
     launch: Launch,
-    profile: Option<Profile>,
+    bounds: Option<Bounds>,
+    job: &Job,
     dir: &Path,
-    mouth: &Mouth,
-    mut ear: Ear,
-) -> Heard {
-    let cwd = Path::new(&job.cwd);
+) -> Result<Supervised, process::Error> {
     // The core's own limit comes first; this one holds when nobody is there to enforce it.
     // To wait for a person is not to work: the core moves its own limit for each question.
     let waits = site
@@ -99,25 +113,43 @@ pub(super) async fn talk(
         .0
         .saturating_add(60_000)
         .saturating_add(waits);
-    let run = site.supervise(Run {
-        attempt: start.attempt,
-        dir,
-        argv: launch.argv,
-        cwd,
-        env: launch.env,
-        limit_ms: limit,
-        profile,
-    });
-    let run = match run.await {
-        Ok(run) => run,
-        Err(error) => {
-            let end = AgentEnd::Failed(Failure::new(Cause::Spawn, error.to_string()));
-            return Heard {
-                end,
-                spend: Spend::NOTHING,
-            };
-        }
-    };
+    let mut run = site
+        .supervise(Run {
+            attempt: start.attempt,
+            dir,
+            argv: launch.argv,
+            cwd: Path::new(&job.cwd),
+            env: launch.env,
+            limit_ms: limit,
+            bounds,
+            alone: ALONE,
+        })
+        .await?;
+    run.begin(launch.input).await;
+    if launch.after_input == AfterInput::Close {
+        run.close_input().await;
+    }
+    site.live
+        .say(start.attempt, Doing::Step(format!("{} has begun", start.agent)));
+    Ok(run)
+}
+
+/// Listens to an agent until its end.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "one call site; each is a thing of its own"
+)]
+pub(super) async fn talk(
+    site: &Site,
+    start: &AgentStart,
+    dialect: &dyn Dialect,
+    job: &Job,
+    run: Supervised,
+    before: Option<Before>,
+    dir: &Path,
+    mouth: &Mouth,
+    mut ear: Ear,
+) -> Heard {
     let (replies, mut replied) = mpsc::unbounded_channel();
     let mut open_questions = mouth.open_questions();
     let mut turn = mouth.turn();
@@ -129,20 +161,21 @@ pub(super) async fn talk(
         interrupt: dialect.capabilities().interrupt,
         run,
         spend: Spend::NOTHING,
+        hearing: if before.is_some() {
+            Hearing::Again
+        } else {
+            Hearing::News
+        },
+        before: before.unwrap_or_default(),
         ending: Ending::Not,
         replies,
         next_rung: None,
         give_up: None,
     };
-    for line in &launch.input {
-        talk.run.say(line).await;
-    }
-    if launch.after_input == AfterInput::Close {
-        talk.run.close_input();
-    }
-    site.live
-        .say(start.attempt, Doing::Step(format!("{} has begun", start.agent)));
     let mut tail = Tail::new(dir.join(files::OUT));
+    if talk.hearing == Hearing::Again {
+        talk.catch_up(&mut tail, &mut replied).await;
+    }
     let silence = Duration::from_millis(start.limits.silence.0);
     let mut heard_at = Instant::now();
     loop {
@@ -192,6 +225,42 @@ async fn told(ear: &mut Ear, ending: Ending) -> StopWhy {
 }
 
 impl Talk<'_> {
+    /// Hears again what an earlier coordinator heard: line by line, with the replies where they were given, so that
+    /// the conversation is where it was.
+    async fn catch_up(&mut self, tail: &mut Tail, replied: &mut mpsc::UnboundedReceiver<Replied>) {
+        let mut signals = Vec::new();
+        let mut lines = Vec::new();
+        tail.read(|line| lines.push(Owned::of(line)));
+        for line in lines {
+            signals.extend(self.conversation.line(line.as_line()));
+            for signal in signals.drain(..) {
+                self.heed(signal).await;
+                while let Ok(replied) = replied.try_recv() {
+                    self.answer(&replied).await;
+                }
+            }
+        }
+        self.hearing = Hearing::News;
+        // What was said and is not said again by now was said for another reason.
+        self.before = Before::default();
+        if self.spend != Spend::NOTHING {
+            self.mouth.spent(self.spend);
+        }
+    }
+
+    /// Says a line, unless an earlier coordinator has said it.
+    async fn say(&mut self, line: &str) {
+        if !self.before.said.is_empty() {
+            let clean = self.site.redaction.bytes(line.as_bytes());
+            let clean = String::from_utf8_lossy(&clean);
+            if let Some(n) = self.before.said.iter().position(|said| *said == clean) {
+                self.before.said.remove(n);
+                return;
+            }
+        }
+        self.run.say(line).await;
+    }
+
     /// Takes in what was said. True when there was anything.
     async fn read(&mut self, tail: &mut Tail) -> bool {
         let mut signals = Vec::new();
@@ -208,17 +277,21 @@ impl Talk<'_> {
             Signal::Spent(spend) => {
                 if spend != self.spend {
                     self.spend = spend;
-                    self.mouth.spent(spend);
+                    if self.hearing == Hearing::News {
+                        self.mouth.spent(spend);
+                    }
                 }
             }
-            Signal::Send(line) => self.run.say(&line).await,
+            Signal::Send(line) => self.say(&line).await,
             Signal::Asked { key, question } => self.ask(key, question),
             Signal::CloseInput => {
-                self.run.close_input();
+                self.run.close_input().await;
                 self.next_rung.get_or_insert(Instant::now() + LEAVE);
             }
             said => {
-                if let Some(doing) = Doing::of(said) {
+                if self.hearing == Hearing::News
+                    && let Some(doing) = Doing::of(said)
+                {
                     self.site.live.say(self.start.attempt, doing);
                 }
             }
@@ -245,7 +318,7 @@ impl Talk<'_> {
 
     async fn answer(&mut self, replied: &Replied) {
         for line in self.conversation.answer(replied.own_key(), &replied.reply) {
-            self.run.say(&line).await;
+            self.say(&line).await;
         }
     }
 
@@ -273,7 +346,7 @@ impl Talk<'_> {
             return self.end_by(StopForce::Ladder);
         }
         for line in lines {
-            self.run.say(&line).await;
+            self.say(&line).await;
         }
         self.next_rung = Some(Instant::now() + POLITE);
     }
@@ -323,6 +396,28 @@ impl Talk<'_> {
     }
 }
 
+/// A line that is kept.
+enum Owned {
+    Whole(String),
+    Cut(String),
+}
+
+impl Owned {
+    fn of(line: Line<'_>) -> Self {
+        match line {
+            Line::Whole(text) => Self::Whole(text.to_owned()),
+            Line::Cut(text) => Self::Cut(text.to_owned()),
+        }
+    }
+
+    fn as_line(&self) -> Line<'_> {
+        match self {
+            Self::Whole(text) => Line::Whole(text),
+            Self::Cut(text) => Line::Cut(text),
+        }
+    }
+}
+
 /// Why the agent could not come to an end of its own, if it could not.
 fn outside(end: Option<End>, ending: Ending, stderr: &str) -> Option<Failure> {
     match (ending, end) {
@@ -335,6 +430,10 @@ fn outside(end: Option<End>, ending: Ending, stderr: &str) -> Option<Failure> {
         (_, Some(End::TranscriptFailed(why))) => Some(Failure::new(
             Cause::Workspace,
             format!("what it said could not be written down: {why}"),
+        )),
+        (_, Some(End::Alone)) => Some(Failure::new(
+            Cause::Lost,
+            "its coordinator was gone, and none came to listen to it",
         )),
         (Ending::Silent, _) => Some(Failure::new(
             Cause::Stalled,

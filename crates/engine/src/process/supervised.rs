@@ -1,5 +1,5 @@
-//! Owns the coordinator's side of a supervised run: starting it, hearing it, speaking to it, stopping it, and
-//! the certainty that nothing of it is left.
+//! Owns the coordinator's side of a supervised run: starting it, finding it again, hearing it, speaking to it,
+//! stopping it, and the certainty that nothing of it is left.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -7,12 +7,15 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::process::{Child, ChildStdin, ChildStdout};
+use tokio::net::UnixStream;
+use tokio::process::Child;
 
-use super::Error;
+use super::doorman::{self, NetOrders};
 use super::limited::discard_group;
-use super::supervisor::{End, Orders, files, write_whole};
+use super::supervisor::{End, Orders, Said, files, write_whole};
 use super::tree::{self, Identity, MARKER};
+use super::wire::Word;
+use super::{Error, wire};
 use crate::redact::Redaction;
 
 /// How long a supervisor may take to end once its program is over or was stopped: its own grace, and more.
@@ -42,16 +45,28 @@ pub struct Start<'a> {
     pub marker: String,
     /// What is not written down of what it says.
     pub redaction: &'a Redaction,
+    /// Its way to the network, if it has one of its own.
+    pub net: Option<NetOrders>,
 }
 
 /// A running supervised program.
 #[derive(Debug)]
 pub struct Supervised {
-    child: Child,
-    bell: ChildStdout,
-    input: Option<ChildStdin>,
+    supervisor: Whose,
+    line: Option<UnixStream>,
     dir: PathBuf,
     marker: String,
+}
+
+/// The process that supervises.
+#[derive(Debug)]
+enum Whose {
+    /// This coordinator started it.
+    Ours(Child),
+    /// An earlier one did.
+    Found(Identity),
+    /// It has come to its end.
+    Gone,
 }
 
 /// What the bell said.
@@ -69,10 +84,11 @@ impl Supervised {
     /// # Errors
     /// When its files cannot be written or the supervisor cannot be started.
     pub async fn start(start: Start<'_>) -> Result<Self, Error> {
-        let orders = serde_json::to_vec(&start.orders).map_err(|e| Error::Output {
-            program: files::ORDERS.to_owned(),
-            why: e.to_string(),
-        })?;
+        let odd = |why: String| Error::Output {
+            program: "turno supervise".to_owned(),
+            why,
+        };
+        let orders = serde_json::to_vec(&start.orders).map_err(|e| odd(e.to_string()))?;
         let path = start.dir.join(files::ORDERS);
         write_whole(&path, &orders).map_err(|e| Error::Output {
             program: path.display().to_string(),
@@ -80,89 +96,139 @@ impl Supervised {
         })?;
         let mut env = start.env;
         env.insert(MARKER.to_owned(), start.marker.clone());
-        let mut child = super::spawn_supervisor(start.turno, start.dir, &start.orders.cwd, &env)?;
-        let bell = child.stdout.take();
-        let mut input = child.stdin.take();
-        let Some(bell) = bell else {
-            return Err(Error::Output {
-                program: "turno supervise".to_owned(),
-                why: "it has no output".to_owned(),
-            });
-        };
-        // First the secrets: in no file, and in no environment that the program could read.
-        let frame = start.redaction.frame().map_err(|e| Error::Output {
-            program: "turno supervise".to_owned(),
-            why: e.to_string(),
-        })?;
-        if let Some(pipe) = &mut input
-            && let Err(error) = pipe.write_all(&frame).await
-        {
-            // It ends at once without them, and says so in its exit file.
-            tracing::warn!(%error, "a supervisor does not read its input");
-        }
-        Ok(Self {
-            child,
-            bell,
-            input,
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair().map_err(|e| odd(e.to_string()))?;
+        let line = ours
+            .set_nonblocking(true)
+            .and_then(|()| UnixStream::from_std(ours));
+        let line = line.map_err(|e| odd(e.to_string()))?;
+        let child = super::spawn_supervisor(start.turno, start.dir, &start.orders.cwd, &env, theirs)?;
+        let mut run = Self {
+            supervisor: Whose::Ours(child),
+            line: Some(line),
             dir: start.dir.to_owned(),
             marker: start.marker,
-        })
+        };
+        // In no file, and in no environment that the program could read. A supervisor that does not read them ends
+        // at once, and says so in its exit file.
+        let handed = handed_over(start.redaction, start.net.as_ref()).map_err(|e| odd(e.to_string()))?;
+        run.send(&handed).await;
+        Ok(run)
+    }
+
+    /// Takes over a run of an earlier coordinator: one that works on, or one whose end nobody has heard. `None` when
+    /// it is neither, so that nobody can tell what became of it.
+    pub async fn found(dir: &Path, marker: String) -> Option<Self> {
+        let run = |supervisor, line| Self {
+            supervisor,
+            line,
+            dir: dir.to_owned(),
+            marker: marker.clone(),
+        };
+        let supervisor = identity_in(dir)?;
+        for _ in 0..200 {
+            if !supervisor.lives() {
+                return read_end(dir).map(|_| run(Whose::Gone, None));
+            }
+            let line = wire::connect(dir)
+                .and_then(|line| line.set_nonblocking(true).map(|()| line))
+                .and_then(UnixStream::from_std);
+            if let Ok(mut line) = line {
+                // It rings when it has seen us: from then on it says nothing by itself.
+                let mut rung = [0];
+                let seen = tokio::time::timeout(Duration::from_secs(5), line.read_exact(&mut rung));
+                if let Ok(Ok(_)) = seen.await {
+                    return Some(run(Whose::Found(supervisor), Some(line)));
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        None
     }
 
     /// Waits until there is more to read. Cancel-safe.
     pub async fn bell(&mut self) -> Bell {
+        let Some(line) = &mut self.line else {
+            return Bell::Over;
+        };
         let mut rung = [0; 4096];
-        match self.bell.read(&mut rung).await {
+        match line.read(&mut rung).await {
             Ok(0) | Err(_) => Bell::Over,
             Ok(_) => Bell::More,
         }
     }
 
-    /// Writes one line to the program. A program that has closed its input is not an error here: its end says
-    /// what happened.
-    pub async fn say(&mut self, line: &str) {
-        let Some(input) = &mut self.input else { return };
-        let written = async {
-            input.write_all(line.as_bytes()).await?;
-            input.write_all(b"\n").await?;
-            input.flush().await
-        };
-        if tokio::time::timeout(Duration::from_secs(20), written)
-            .await
-            .is_err()
-        {
-            tracing::warn!(marker = self.marker, "the agent does not read its input");
-            self.input = None;
+    async fn send(&mut self, bytes: &[u8]) {
+        let Some(line) = &mut self.line else { return };
+        let written = tokio::time::timeout(Duration::from_secs(20), line.write_all(bytes));
+        match written.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(marker = self.marker, %error, "a supervisor hears nothing"),
+            Err(_) => tracing::warn!(marker = self.marker, "a supervisor does not listen"),
         }
     }
 
+    async fn word(&mut self, word: &Word) {
+        match word.frame() {
+            Ok(frame) => self.send(&frame).await,
+            Err(error) => tracing::error!(marker = self.marker, %error, "a line is not said"),
+        }
+    }
+
+    /// Writes the first lines to the program: all of them or, when the coordinator dies meanwhile, none.
+    pub async fn begin(&mut self, lines: Vec<String>) {
+        self.word(&Word::Begin(lines)).await;
+    }
+
+    /// Writes one line to the program. A program that has closed its input is not an error here: its end says
+    /// what happened.
+    pub async fn say(&mut self, line: &str) {
+        self.word(&Word::Say(line.to_owned())).await;
+    }
+
     /// Ends the program's input.
-    pub fn close_input(&mut self) {
-        self.input = None;
+    pub async fn close_input(&mut self) {
+        self.word(&Word::CloseInput).await;
     }
 
     /// Tells the supervisor to stop the tree.
     pub fn stop(&self, force: StopForce) {
-        let Some(pid) = self.child.id() else { return };
         let signal = match force {
             StopForce::Ladder => Signal::SIGTERM,
             StopForce::Kill => Signal::SIGUSR1,
         };
-        tree::send(pid.cast_signed(), signal);
+        match &self.supervisor {
+            Whose::Ours(child) => {
+                if let Some(pid) = child.id() {
+                    tree::send(pid.cast_signed(), signal);
+                }
+            }
+            Whose::Found(identity) => identity.signal(signal),
+            Whose::Gone => {}
+        }
     }
 
     /// Waits until the supervisor and everything below it is gone. Without an exit file the end is unknown.
     pub async fn wait(mut self) -> Option<End> {
-        drop(self.input.take());
-        match tokio::time::timeout(LAST, self.child.wait()).await {
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => tracing::error!(%error, "cannot wait for a supervisor"),
-            Err(_) => {
-                tracing::error!(marker = self.marker, "a supervisor does not end; it is killed");
-                if let Err(error) = self.child.kill().await {
-                    tracing::error!(%error, "a supervisor cannot be killed");
+        self.close_input().await;
+        match &mut self.supervisor {
+            Whose::Ours(child) => match tokio::time::timeout(LAST, child.wait()).await {
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => tracing::error!(%error, "cannot wait for a supervisor"),
+                Err(_) => {
+                    tracing::error!(marker = self.marker, "a supervisor does not end; it is killed");
+                    if let Err(error) = child.kill().await {
+                        tracing::error!(%error, "a supervisor cannot be killed");
+                    }
+                }
+            },
+            Whose::Found(identity) => {
+                if tokio::time::timeout(LAST, gone(*identity)).await.is_err() {
+                    tracing::error!(marker = self.marker, "a supervisor does not end; it is killed");
+                    identity.signal(Signal::SIGKILL);
+                    gone(*identity).await;
                 }
             }
+            Whose::Gone => {}
         }
         let end = read_end(&self.dir);
         if end.is_none() {
@@ -173,6 +239,41 @@ impl Supervised {
     }
 }
 
+/// What a supervisor is handed over at first, by its standard input.
+///
+/// # Errors
+/// When it is too long.
+pub fn handed_over(redaction: &Redaction, net: Option<&NetOrders>) -> std::io::Result<Vec<u8>> {
+    Ok([redaction.frame()?, doorman::frame(net)?].concat())
+}
+
+/// Waits until a process that is no child of ours is gone.
+async fn gone(identity: Identity) {
+    while identity.lives() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+fn identity_in(dir: &Path) -> Option<Identity> {
+    serde_json::from_slice(&std::fs::read(dir.join(files::SUPERVISOR)).ok()?).ok()
+}
+
+/// Whether a run works on, or has come to an end that is written down.
+pub(crate) fn is_there(dir: &Path) -> bool {
+    read_end(dir).is_some() || identity_in(dir).is_some_and(Identity::lives)
+}
+
+/// What was said to a program until now, oldest first; nothing when it was not begun.
+pub(crate) fn said_in(dir: &Path) -> Option<Vec<Said>> {
+    let text = std::fs::read_to_string(dir.join(files::SAID)).ok()?;
+    // Nothing was said of a line that was broken off: it is written down before.
+    Some(
+        text.lines()
+            .map_while(|line| serde_json::from_str(line).ok())
+            .collect(),
+    )
+}
+
 /// The end of a run, if it was written.
 pub fn read_end(dir: &Path) -> Option<End> {
     serde_json::from_slice(&std::fs::read(dir.join(files::EXIT)).ok()?).ok()
@@ -180,10 +281,9 @@ pub fn read_end(dir: &Path) -> Option<End> {
 
 /// Ends a supervisor of an earlier coordinator, if it still lives, and waits until it is gone.
 pub async fn end_supervisor(dir: &Path) {
-    let supervisor = std::fs::read(dir.join(files::SUPERVISOR))
-        .ok()
-        .and_then(|bytes| serde_json::from_slice::<Identity>(&bytes).ok());
-    let Some(supervisor) = supervisor else { return };
+    let Some(supervisor) = identity_in(dir) else {
+        return;
+    };
     supervisor.signal(Signal::SIGUSR1);
     for _ in 0..500 {
         if !supervisor.lives() {

@@ -7,6 +7,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{ChildStderr, ChildStdout, ExitCode};
 use std::sync::Arc;
@@ -19,10 +20,14 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, setsid};
-use serde::{Deserialize, Serialize};
 
-use super::limited::{LimitHit, LimitOrders, Limited};
+use super::doorman::{self, Doorman, NetOrders};
+use super::limited::Limited;
+use super::mouthpiece::{AfterSpoken, Mouthpiece};
+pub use super::paper::{End, ExitKind, Orders, files};
+pub(crate) use super::paper::{Said, write_whole};
 use super::tree::{self, Identity};
+use super::wire::{Line, Spoken, Word};
 use crate::redact::{Redaction, Redactor};
 
 /// How much is moved at once: what a pipe holds. Larger ones, with a larger pipe, gained nothing (measured).
@@ -33,82 +38,31 @@ const READS: usize = 16;
 /// How long killing is tried.
 const IN_VAIN: Duration = Duration::from_secs(10);
 
-/// What is to be run. The environment is not part of it: the supervisor hands on its own.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Orders {
-    /// Program and arguments.
-    pub argv: Vec<String>,
-    /// Where it works.
-    pub cwd: PathBuf,
-    /// How long it may take to leave after being asked, before it is killed.
-    pub grace_ms: u64,
-    /// When the whole tree is stopped, whoever is there to ask for it.
-    pub limit_ms: u64,
-    /// How many bytes of output are kept. A program that says more is stopped.
-    pub output_cap: u64,
-    /// What it may use of the machine; nothing is limited without.
-    #[serde(default)]
-    pub limits: Option<LimitOrders>,
+/// Who answers a program while nobody coordinates, if it is one that must be answered.
+pub trait Understudy {
+    /// What follows from what the program has said by now.
+    fn hear(&mut self) -> Vec<Cue>;
 }
 
-/// How the supervised program ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum End {
-    /// By itself or by a signal; the tree is gone.
-    Exited(ExitKind),
-    /// It ran into the supervisor's own limit.
-    TimedOut,
-    /// It was told to stop by the coordinator.
-    Stopped,
-    /// It said more than may be kept.
-    TooMuchOutput,
-    /// It used more of the machine than it may.
-    HitLimit(LimitHit),
-    /// What it said could not be written down.
-    TranscriptFailed(String),
-    /// It could not be started.
-    NotStarted(String),
+/// What an understudy wants done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cue {
+    /// Say this line.
+    Say(String),
+    /// End the program's input.
+    CloseInput,
+    /// Stop the program: it has spent what it may.
+    Stop,
 }
 
-/// The kernel's word on an end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ExitKind {
-    /// With this code.
-    Code(i32),
-    /// By this signal.
-    Signal(i32),
-}
-
-/// The files of one supervised run, by name below its directory.
-pub mod files {
-    /// What is to be run.
-    pub const ORDERS: &str = "orders.json";
-    /// Who supervises.
-    pub const SUPERVISOR: &str = "supervisor.json";
-    /// Standard output, raw but for secrets.
-    pub const OUT: &str = "out";
-    /// Standard error, raw but for secrets.
-    pub const ERR: &str = "err";
-    /// The end.
-    pub const EXIT: &str = "exit.json";
-}
-
-/// Writes a file so that it is there whole or not at all.
-pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let beside = path.with_extension("new");
-    let mut file = File::create(&beside)?;
-    file.write_all(bytes)?;
-    file.sync_data()?;
-    std::fs::rename(&beside, path)
-}
+/// Finds the understudy for the run in a directory.
+pub type Understudies = fn(&Path) -> Option<Box<dyn Understudy>>;
 
 /// Runs the hidden verb.
 ///
 /// # Errors
 /// When the orders cannot be read or the end cannot be written; the tree is gone in any case.
-pub fn supervise(dir: &Path) -> std::io::Result<ExitCode> {
+pub fn supervise(dir: &Path, understudies: Understudies) -> std::io::Result<ExitCode> {
     // A leader of a group cannot lead a new session; it then leads one already.
     let _already = setsid();
     nix::sys::prctl::set_child_subreaper(true)?;
@@ -116,10 +70,10 @@ pub fn supervise(dir: &Path) -> std::io::Result<ExitCode> {
     let me =
         Identity::of(std::process::id().cast_signed()).ok_or_else(|| std::io::Error::other("no /proc"))?;
     write_whole(&dir.join(files::SUPERVISOR), &serde_json::to_vec(&me)?)?;
-    let end = match secrets().and_then(|redaction| Supervisor::start(dir, &orders, &redaction)) {
+    let end = match Handed::over().and_then(|handed| Supervisor::start(dir, &orders, handed, understudies)) {
         Ok(mut supervisor) => {
             let end = supervisor.watch();
-            if let Err(error) = supervisor.limited.end() {
+            if let Err(error) = supervisor.leave() {
                 log(&format!("{error}\n"));
             }
             end
@@ -130,11 +84,26 @@ pub fn supervise(dir: &Path) -> std::io::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What must not be written down comes first on the input; the rest of it is the program's. Read without a buffer,
-/// so that not a byte of that is taken.
-fn secrets() -> std::io::Result<Arc<Redaction>> {
-    let mut input = File::from(std::io::stdin().as_fd().try_clone_to_owned()?);
-    Redaction::read_from(&mut input).map(Arc::new)
+/// What a coordinator hands over on the input, and nowhere else.
+struct Handed {
+    /// What must not be written down.
+    redaction: Arc<Redaction>,
+    /// The way to the network, which may name a secret.
+    net: Option<NetOrders>,
+    /// The line to the coordinator: the input itself, from then on.
+    line: UnixStream,
+}
+
+impl Handed {
+    /// Read without a buffer: what follows is said to the program.
+    fn over() -> std::io::Result<Self> {
+        let mut line = UnixStream::from(std::io::stdin().as_fd().try_clone_to_owned()?);
+        Ok(Self {
+            redaction: Redaction::read_from(&mut line).map(Arc::new)?,
+            net: doorman::read_from(&mut line)?,
+            line,
+        })
+    }
 }
 
 /// One of the two output streams.
@@ -157,10 +126,22 @@ enum Ladder {
 
 struct Supervisor {
     signals: SignalFd,
+    line: Line,
+    doorman: Option<Doorman>,
+    dir: PathBuf,
+    redaction: Arc<Redaction>,
     child: Pid,
+    input: Mouthpiece,
     out: Pump<ChildStdout>,
     err: Pump<ChildStderr>,
     buffer: Vec<u8>,
+    /// How many bytes of the standard output are in its file.
+    written: u64,
+    /// Since when nobody coordinates.
+    alone: Option<Instant>,
+    understudies: Understudies,
+    /// Who answers meanwhile.
+    understudy: Option<Box<dyn Understudy>>,
     /// What of it may be written down.
     clean: Vec<u8>,
     kept: u64,
@@ -181,7 +162,13 @@ enum Got {
 }
 
 impl Supervisor {
-    fn start(dir: &Path, orders: &Orders, redaction: &Arc<Redaction>) -> std::io::Result<Self> {
+    fn start(
+        dir: &Path,
+        orders: &Orders,
+        handed: Handed,
+        understudies: Understudies,
+    ) -> std::io::Result<Self> {
+        let Handed { redaction, net, line } = handed;
         let mut mask = SigSet::empty();
         for signal in [
             Signal::SIGCHLD,
@@ -196,17 +183,34 @@ impl Supervisor {
         let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
         let open = |name| OpenOptions::new().create(true).append(true).open(dir.join(name));
         let (out, err) = (open(files::OUT)?, open(files::ERR)?);
+        let line = Line::new(dir, line)?;
+        // After the signals are held back: its thread must not get them either.
+        let doorman = net.map(Doorman::open).transpose()?;
         let limited = Limited::begin(orders.limits.as_ref())?;
         let mut child = limited.born_inside(|| super::spawn_supervised(orders))?;
-        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-        for fd in [stdout.as_ref().map(AsFd::as_fd), stderr.as_ref().map(AsFd::as_fd)]
-            .into_iter()
-            .flatten()
-        {
+        let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let fds = [
+            stdin.as_ref().map(AsFd::as_fd),
+            stdout.as_ref().map(AsFd::as_fd),
+            stderr.as_ref().map(AsFd::as_fd),
+        ];
+        for fd in fds.into_iter().flatten() {
             fcntl(fd, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
         }
         Ok(Self {
             signals,
+            line,
+            doorman,
+            dir: dir.to_owned(),
+            input: Mouthpiece {
+                to: stdin,
+                spoken: Spoken::default(),
+                then: AfterSpoken::Stays,
+            },
+            written: 0,
+            alone: None,
+            understudies,
+            understudy: None,
             child: Pid::from_raw(child.id().cast_signed()),
             out: Pump {
                 from: stdout,
@@ -227,7 +231,15 @@ impl Supervisor {
             ladder: Ladder::Standing,
             verdict: None,
             exit: None,
+            redaction,
         })
+    }
+
+    /// Gives up what is only there for the program.
+    fn leave(mut self) -> std::io::Result<()> {
+        let closed = self.doorman.map_or(Ok(()), |doorman| doorman.close(&self.dir));
+        self.limited.end().map_err(std::io::Error::other)?;
+        closed
     }
 
     /// Until the program has ended, its tree is gone and everything it said is written down.
@@ -236,6 +248,7 @@ impl Supervisor {
         loop {
             let pumped = self.pump();
             self.read_signals();
+            self.listen();
             alone |= self.reap();
             if self.exit.is_some() && !alone {
                 // The program is gone: whatever it left is not allowed to stay.
@@ -275,7 +288,11 @@ impl Supervisor {
     fn wait(&mut self) {
         let looks = self.limited.next_look().unwrap_or(Duration::MAX);
         let until = match self.ladder {
-            Ladder::Standing => self.limit.saturating_duration_since(Instant::now()).min(looks),
+            Ladder::Standing => self
+                .limit
+                .min(self.alone_until().unwrap_or(self.limit))
+                .saturating_duration_since(Instant::now())
+                .min(looks),
             Ladder::Asked(kill_at) => kill_at.saturating_duration_since(Instant::now()).min(looks),
             Ladder::Killing(_) => Duration::from_millis(5),
         };
@@ -283,6 +300,10 @@ impl Supervisor {
             .unwrap_or(30_000)
             .saturating_add(1);
         let mut fds = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
+        fds.extend(self.line.fds().map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
+        if let (Some(to), false) = (&self.input.to, self.input.spoken.is_empty()) {
+            fds.push(PollFd::new(to.as_fd(), PollFlags::POLLOUT));
+        }
         fds.extend(
             self.out
                 .from
@@ -299,6 +320,70 @@ impl Supervisor {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(_) => std::thread::sleep(Duration::from_millis(5)),
         }
+    }
+
+    /// Hears the coordinator, if there is one, and passes on what it has to say.
+    fn listen(&mut self) {
+        for word in self.line.hear() {
+            match word {
+                Word::Begin(lines) => self.say(&lines),
+                Word::Say(line) => self.say(&[line]),
+                Word::CloseInput => self.input.then = AfterSpoken::Closes,
+            }
+        }
+        match (self.line.is_held(), self.alone) {
+            (true, _) => {
+                self.alone = None;
+                self.understudy = None;
+            }
+            (false, None) => {
+                self.alone = Some(Instant::now());
+                self.understudy = (self.understudies)(&self.dir);
+            }
+            (false, Some(_)) => {}
+        }
+        for cue in self.understudy.as_mut().map(|u| u.hear()).unwrap_or_default() {
+            match cue {
+                Cue::Say(line) => self.say(&[line]),
+                Cue::CloseInput => self.input.then = AfterSpoken::Closes,
+                Cue::Stop => self.stop_as(End::Stopped),
+            }
+        }
+        self.input.flush();
+    }
+
+    /// Says lines to the program. They are written down first: a later coordinator must not say them again.
+    fn say(&mut self, lines: &[String]) {
+        let noted = |line: &String| {
+            let clean = self.redaction.bytes(line.as_bytes());
+            let said = Said {
+                at: self.written,
+                line: String::from_utf8_lossy(&clean).into_owned(),
+            };
+            serde_json::to_string(&said).map(|text| text + "\n")
+        };
+        let written = lines
+            .iter()
+            .map(noted)
+            .collect::<Result<String, _>>()
+            .map_err(std::io::Error::from)
+            .and_then(|text| {
+                let path = self.dir.join(files::SAID);
+                let mut file = OpenOptions::new().create(true).append(true).open(path)?;
+                file.write_all(text.as_bytes())
+            });
+        if let Err(error) = written {
+            return self.stop_as(End::TranscriptFailed(error.to_string()));
+        }
+        for line in lines {
+            self.input.spoken.line(line);
+        }
+    }
+
+    /// When it is asked to leave because nobody coordinates.
+    fn alone_until(&self) -> Option<Instant> {
+        self.alone
+            .and_then(|since| since.checked_add(Duration::from_millis(self.orders.alone_ms)))
     }
 
     /// Moves some of what was said into the files, without secrets, before anybody reads it. True when there was
@@ -371,7 +456,8 @@ impl Supervisor {
         }
         to.write_all(&self.clean)?;
         if let Stream::Out = stream {
-            ring();
+            self.written += self.clean.len() as u64;
+            self.line.ring();
         }
         Ok(())
     }
@@ -419,6 +505,9 @@ impl Supervisor {
         let now = Instant::now();
         if self.ladder == Ladder::Standing && now >= self.limit {
             self.ask(End::TimedOut);
+        }
+        if self.ladder == Ladder::Standing && self.alone_until().is_some_and(|until| now >= until) {
+            self.ask(End::Alone);
         }
         if let Ladder::Asked(kill_at) = self.ladder
             && now >= kill_at
@@ -475,15 +564,5 @@ fn name_who_stays() {
 fn log(line: &str) {
     if let Err(error) = std::io::stderr().write_all(line.as_bytes()) {
         tracing::warn!(%error, "the supervisor's log cannot be written");
-    }
-}
-
-/// Tells the coordinator that there is something to read. It may be gone: then nobody needs to be told. It may
-/// not be listening, e.g. because it was suspended: what it has not heard yet says the same, and nobody waits.
-fn ring() {
-    let bell = std::io::stdout();
-    let mut fds = [PollFd::new(bell.as_fd(), PollFlags::POLLOUT)];
-    if poll(&mut fds, PollTimeout::ZERO) == Ok(1) {
-        let _nobody_listens = nix::unistd::write(&bell, b".");
     }
 }

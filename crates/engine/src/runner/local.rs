@@ -46,7 +46,13 @@ impl Local {
 impl Runner for Local {
     fn submit(&self, work: Submission) -> Submitted {
         let attempt = work.attempt();
-        let Some((mouth, ear)) = self.shared.begin(attempt) else {
+        let begun = match &work {
+            Submission::Adopted(_, asked) => self.shared.begin_again(attempt, asked.clone()),
+            Submission::Agent(_) | Submission::Checks(_) | Submission::Landing(_) => {
+                self.shared.begin(attempt)
+            }
+        };
+        let Some((mouth, ear)) = begun else {
             return Submitted::Known;
         };
         let shared = Arc::clone(&self.shared);
@@ -56,6 +62,7 @@ impl Runner for Local {
             let work = tokio::spawn(async move {
                 match work {
                     Submission::Agent(start) => attempt::agent(&at, *start, mouth, ear).await,
+                    Submission::Adopted(attempt, _) => attempt::adopted(&at, attempt, mouth, ear).await,
                     Submission::Checks(start) => attempt::checks(&at, *start, mouth, ear).await,
                     Submission::Landing(start) => attempt::landing(&at, *start, mouth, ear).await,
                 }

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, mpsc, watch};
+use turno_core::command::{AskedBefore, AskedThen};
 use turno_core::contact::Contact;
 use turno_core::decision::{Question, Reply};
 use turno_core::event::Event;
@@ -77,11 +78,27 @@ struct Line {
     /// How many calls of tools have asked so far.
     calls: u64,
     turn: watch::Sender<Turn>,
+    /// What it had asked of an earlier coordinator, until it is heard to ask it again.
+    asked: Vec<AskedBefore>,
 }
 
 impl Line {
+    /// Whoever asked an earlier coordinator still waits, also before it is heard to ask again.
     fn count(&self) {
-        self.open.send_replace(self.waiting.len());
+        let before = self
+            .asked
+            .iter()
+            .filter(|b| matches!(b.then, AskedThen::Waits { .. }));
+        self.open.send_replace(self.waiting.len() + before.count());
+    }
+
+    /// What a reply says of whose turn it is.
+    fn turn_by(&self, key: &str, reply: &Reply) {
+        match reply {
+            Reply::Parked if key.starts_with(TOOL) => drop(self.turn.send_replace(Turn::SentAwayInWords)),
+            Reply::Parked => drop(self.turn.send_replace(Turn::SentAway)),
+            Reply::Answer(_) => {}
+        }
     }
 }
 
@@ -138,6 +155,15 @@ impl Shared {
 
     /// Begins an attempt; `None` when its id was begun before.
     pub(super) fn begin(self: &Arc<Self>, attempt: AttemptId) -> Option<(Mouth, Ear)> {
+        self.begin_again(attempt, Vec::new())
+    }
+
+    /// The same for one that an earlier coordinator began, and that had asked these questions.
+    pub(super) fn begin_again(
+        self: &Arc<Self>,
+        attempt: AttemptId,
+        asked: Vec<AskedBefore>,
+    ) -> Option<(Mouth, Ear)> {
         if !locked(&self.known).insert(attempt) {
             return None;
         }
@@ -146,9 +172,12 @@ impl Shared {
             stop,
             waiting: BTreeMap::new(),
             open: watch::channel(0).0,
-            calls: 0,
+            // Calls that waits are named by their number, so no new one may be taken for an old one.
+            calls: asked.len() as u64,
             turn: watch::channel(Turn::Its).0,
+            asked,
         };
+        line.count();
         locked(&self.running).insert(attempt, line);
         let shared = Arc::clone(self);
         Some((Mouth { attempt, shared }, ear))
@@ -247,6 +276,12 @@ impl Shared {
     ) -> Result<String, NotAsked> {
         let mut running = locked(&self.running);
         let line = running.get_mut(&attempt).ok_or(NotAsked::Over)?;
+        let before = self.redaction.record(question.clone()).ok();
+        let known = line
+            .asked
+            .iter()
+            .position(|b| Some(&b.question) == before.as_ref());
+        let then = known.map(|n| line.asked.remove(n).then);
         let key = match key {
             AskKey::Talk(key) => format!("{TALK}{key}"),
             AskKey::Tool if *line.turn.borrow() != Turn::Its => return Err(NotAsked::SentAway),
@@ -255,6 +290,21 @@ impl Shared {
                 line.calls += 1;
                 format!("{TOOL}{}", line.calls)
             }
+        };
+        // What is known is not told again: somebody may be about to answer it.
+        let key = match then {
+            Some(AskedThen::Told(reply)) => {
+                line.turn_by(&key, &reply);
+                let told = key.clone();
+                drop(replies.send(Replied { key, reply }));
+                return Ok(told);
+            }
+            Some(AskedThen::Waits { key }) => {
+                line.waiting.insert(key.clone(), replies);
+                line.count();
+                return Ok(key);
+            }
+            None => key,
         };
         line.waiting.insert(key.clone(), replies);
         line.count();
@@ -272,18 +322,19 @@ impl Shared {
         let Some(line) = running.get_mut(&attempt) else {
             return;
         };
-        if *reply == Reply::Parked {
-            line.turn.send_replace(if key.starts_with(TOOL) {
-                Turn::SentAwayInWords
-            } else {
-                Turn::SentAway
-            });
-        }
+        line.turn_by(key, reply);
         if let Some(waits) = line.waiting.remove(key) {
             let (key, reply) = (key.to_owned(), reply.clone());
             drop(waits.send(Replied { key, reply }));
-            line.count();
+        } else if let Some(before) = line
+            .asked
+            .iter_mut()
+            .find(|b| matches!(&b.then, AskedThen::Waits { key: k } if k == key))
+        {
+            // It has not asked again yet.
+            before.then = AskedThen::Told(reply.clone());
         }
+        line.count();
     }
 
     /// Nobody waits for that reply any more.
@@ -439,7 +490,12 @@ impl Mouth {
 
     /// A token for its tools.
     pub(crate) fn pass(&self) -> Pass {
-        let (shared, token) = (Arc::clone(&self.shared), Token::random());
+        self.pass_by(Token::random())
+    }
+
+    /// The same with a token that it was given before.
+    pub(crate) fn pass_by(&self, token: Token) -> Pass {
+        let shared = Arc::clone(&self.shared);
         locked(&shared.tokens).insert(token.clone(), self.attempt);
         Pass { shared, token }
     }

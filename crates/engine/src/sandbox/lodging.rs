@@ -10,13 +10,14 @@ use turno_core::check::Reach;
 use turno_core::config::Confinement;
 use turno_core::ids::AttemptId;
 use turno_core::persona::Access as Role;
-use turno_sandbox::net::allow::BadRule;
-use turno_sandbox::net::proxy::{Proxy, Seen};
+use turno_sandbox::net::allow::{Allowed, BadRule};
+use turno_sandbox::net::proxy::Seen;
 use turno_sandbox::{Access, Nesting, Place, Profile};
 
 use super::below::{self, Link};
 use super::profiles::{self, Reached, Seat};
 use super::{Home, HomeOf, hosts};
+use crate::process::doorman::{self, NetOrders};
 use crate::site::{Ground, Site};
 use crate::slots::{self, Brought, How, Lent, SlotPlace, TakenBack};
 
@@ -64,12 +65,19 @@ pub(crate) struct Guest<'a> {
     pub(crate) sees: Vec<Place>,
 }
 
+/// What a confined program is held to.
+#[derive(Debug, Clone)]
+pub(crate) struct Bounds {
+    /// What it may do.
+    pub(crate) profile: Profile,
+    /// Its way to the network, if it has one of its own.
+    pub(crate) net: Option<NetOrders>,
+}
+
 /// All that is there for one confined program.
 pub(crate) struct Lodged {
-    profile: Profile,
     place: SlotPlace,
     lent: Lent,
-    proxy: Option<Proxy>,
     dir: PathBuf,
 }
 
@@ -86,7 +94,7 @@ impl Tenant<'_> {
         dir: &Path,
         reach: Reach,
         env: &mut BTreeMap<String, String>,
-    ) -> Result<Option<Lodged>, Error> {
+    ) -> Result<Option<(Lodged, Bounds)>, Error> {
         let by = site.hold.confinement();
         if by == Confinement::Off {
             return Ok(None);
@@ -96,18 +104,16 @@ impl Tenant<'_> {
             env.retain(|name, _| !name.to_ascii_lowercase().ends_with("_proxy"));
         }
         let allowed = hosts::allowed(&site.config.sandbox.allow, &[], &[])?;
-        let (reached, proxy) = self.reach(site, reach, allowed)?;
+        let (reached, net) = self.reach(site, reach, allowed);
         let home = Home::fresh(&dir.join(HOME), env, by)?;
         let lent = self.lend(dir, env, by).await?;
         env.extend(home.env.clone());
         let seat = self.seat(site, dir, &lent, home, reached)?;
-        Ok(Some(Lodged {
-            profile: profiles::check(seat)?,
-            place: self.place,
-            lent,
-            proxy,
-            dir: dir.to_owned(),
-        }))
+        let profile = profiles::check(seat)?;
+        Ok(Some((
+            Lodged::new(self.place, lent, dir),
+            Bounds { profile, net },
+        )))
     }
 
     /// Makes room for an agent. `None` where nothing is confined.
@@ -117,7 +123,7 @@ impl Tenant<'_> {
         dir: &Path,
         guest: Guest<'_>,
         env: &mut BTreeMap<String, String>,
-    ) -> Result<Option<Lodged>, Error> {
+    ) -> Result<Option<(Lodged, Bounds)>, Error> {
         let by = site.hold.confinement();
         if by == Confinement::Off {
             return Ok(None);
@@ -127,7 +133,7 @@ impl Tenant<'_> {
         let settings: Vec<PathBuf> = home.settings.clone();
         let told = hosts::told(&user, guest.args, &settings);
         let allowed = hosts::allowed(&site.config.sandbox.allow, guest.needs.hosts, &told)?;
-        let (reached, proxy) = self.reach(site, site.config.sandbox.agents, allowed)?;
+        let (reached, net) = self.reach(site, site.config.sandbox.agents, allowed);
         let lent = self.lend(dir, env, by).await?;
         env.extend(home.env.clone());
         let seat = self.seat(site, dir, &lent, home, reached)?;
@@ -139,29 +145,25 @@ impl Tenant<'_> {
             Role::Tests => own_paths(self.path, guest.test_paths),
             Role::Read | Role::Write => Vec::new(),
         };
-        Ok(Some(Lodged {
-            profile: profiles::agent(seat, guest.role, &tests, guest.sees, nesting)?,
-            place: self.place,
-            lent,
-            proxy,
-            dir: dir.to_owned(),
-        }))
+        let profile = profiles::agent(seat, guest.role, &tests, guest.sees, nesting)?;
+        Ok(Some((
+            Lodged::new(self.place, lent, dir),
+            Bounds { profile, net },
+        )))
     }
 
-    fn reach(
-        &self,
-        site: &Site,
-        reach: Reach,
-        allowed: turno_sandbox::net::allow::Allowed,
-    ) -> Result<(Reached, Option<Proxy>), Error> {
+    fn reach(&self, site: &Site, reach: Reach, allowed: Allowed) -> (Reached, Option<NetOrders>) {
         match reach {
-            Reach::None => Ok((Reached::Nothing, None)),
-            Reach::Open => Ok((Reached::All, None)),
+            Reach::None => (Reached::Nothing, None),
+            Reach::Open => (Reached::All, None),
             Reach::Hosts => {
                 let socket = site.dirs.net_socket(self.attempt);
                 let forwards = allowed.loopback_ports();
-                let proxy = Proxy::open(&socket, allowed)?;
-                Ok((Reached::Hosts { socket, forwards }, Some(proxy)))
+                let orders = NetOrders {
+                    socket: socket.clone(),
+                    allowed,
+                };
+                (Reached::Hosts { socket, forwards }, Some(orders))
             }
         }
     }
@@ -217,26 +219,35 @@ impl Tenant<'_> {
 }
 
 impl Lodged {
-    /// What the program may do.
-    pub(crate) fn profile(&self) -> Profile {
-        self.profile.clone()
+    fn new(place: SlotPlace, lent: Lent, dir: &Path) -> Self {
+        Self {
+            place,
+            lent,
+            dir: dir.to_owned(),
+        }
+    }
+
+    /// An agent that an earlier coordinator took in; `None` when it was not confined.
+    ///
+    /// # Errors
+    /// When the note of what it was lent cannot be read.
+    pub(crate) fn before(
+        ground: &Ground,
+        place: SlotPlace,
+        dir: &Path,
+    ) -> Result<Option<Self>, slots::Error> {
+        let lent = ground.pool.lent_before(dir)?;
+        Ok(lent.map(|lent| Self::new(place, lent, dir)))
     }
 
     /// After a check: what it did to git's metadata is nobody's work.
-    pub(crate) async fn leave(self) {
-        if let Some(proxy) = self.proxy {
-            let seen = proxy.close().await;
-            tracing::debug!(?seen, "the network of a program of the project");
-        }
+    pub(crate) fn leave(self) {
         clear(&self.dir, &[LENT, TMP, HOME]);
     }
 
     /// After an agent: its commits are taken over into the repository, and what it asked of the network is told.
     pub(crate) async fn take_back(self, ground: &Ground) -> (Result<TakenBack, slots::Error>, Option<Seen>) {
-        let seen = match self.proxy {
-            Some(proxy) => Some(proxy.close().await),
-            None => None,
-        };
+        let seen = doorman::seen(&self.dir);
         let taken = ground.pool.take_back(self.place, &self.lent).await;
         clear(&self.dir, &[TMP]);
         match &taken {

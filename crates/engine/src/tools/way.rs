@@ -2,11 +2,15 @@
 //! have gone when it goes.
 
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use super::{Call, Given, Token};
 use crate::config::EnvMap;
 use crate::config::env::{TOOL_SOCKET, TOOL_TOKEN};
 use crate::socket::{self, Answer, Ask, Client};
+
+/// How long a call waits for another coordinator when its own has died.
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// The way to the coordinator, for one attempt.
 #[derive(Debug, Clone)]
@@ -41,13 +45,35 @@ impl Way {
     /// Uses a tool. What makes no sense is refused before it is sent.
     ///
     /// # Errors
-    /// When the coordinator is not there, or ends before it answers.
+    /// When no coordinator is there for long.
     pub async fn call(&self, call: Call) -> Result<Given, Error> {
         if let Err(senseless) = call.check() {
             return Ok(Given::Refused(senseless.to_string()));
         }
+        let until = Instant::now() + PATIENCE;
+        let mut wait = Duration::from_millis(50);
+        loop {
+            match self.try_call(&call).await {
+                // Its coordinator is dead. The next one knows what was asked, and takes nothing twice.
+                Err(Error::Socket(socket::Error::Gone | socket::Error::Io { .. }))
+                    if Instant::now() < until && self.is_expected() =>
+                {
+                    tokio::time::sleep(wait).await;
+                    wait = (wait * 2).min(Duration::from_secs(2));
+                }
+                ended => return ended,
+            }
+        }
+    }
+
+    /// Whether another coordinator may come: one that ends by itself takes its socket with it.
+    fn is_expected(&self) -> bool {
+        self.socket.exists()
+    }
+
+    async fn try_call(&self, call: &Call) -> Result<Given, Error> {
         let mut client = Client::connect(&self.socket).await?;
-        let token = self.token.clone();
+        let (token, call) = (self.token.clone(), call.clone());
         client.ask(&Ask::Tool { token, call }).await?;
         match client.answer().await? {
             Some(Answer::Tool(given)) => Ok(given),

@@ -1,5 +1,7 @@
 //! Owns what comes from outside the attempts: people, crashes, events that are delivered again.
 
+use std::collections::BTreeSet;
+
 use turno_core::decision::{Asker, DecisionStage};
 use turno_core::event::{Discard, Event, LeftBehind, LostAttempt, StopHow};
 use turno_core::ids::AttemptId;
@@ -71,8 +73,12 @@ impl World {
             return Err("the journal does not give the state".to_owned());
         }
         self.state = redone;
-        let mut lost = Vec::new();
+        let (mut lost, mut adopted) = (Vec::new(), BTreeSet::new());
         for attempt in self.hands.live.keys().copied().collect::<Vec<_>>() {
+            if self.agents.contains(&attempt) && self.rng.chance(50) {
+                adopted.insert(attempt);
+                continue;
+            }
             if self.rng.chance(70) {
                 let cost = self.spent.get(&attempt).copied().unwrap_or(0);
                 let left = if self.rng.chance(50) {
@@ -94,8 +100,9 @@ impl World {
         if opening {
             self.tally.count("openings lost");
         }
-        self.fates.retain(|_, (_, f)| matches!(f, Fate::Person(_)));
-        self.take(Event::Restarted { lost })
+        self.fates
+            .retain(|_, (a, f)| matches!(f, Fate::Person(_)) || adopted.contains(a));
+        self.take(Event::Restarted { lost, adopted })
     }
 
     pub(super) fn noise(&mut self) -> Result<(), String> {

@@ -1,7 +1,7 @@
 //! Owns what becomes of a command: the fake hands, with the faults that a plan asks for.
 
 use turno_core::brief::Ask;
-use turno_core::command::{AgentStart, Command, LandStart};
+use turno_core::command::{AgentStart, AskedThen, Command, LandStart};
 use turno_core::decision::{Question, Reply};
 use turno_core::event::{AgentEnd, Event, LandingEnd, LeftBehind};
 use turno_core::failure::{Cause, Failure};
@@ -42,6 +42,14 @@ impl World {
                 self.later(at, NOBODY, Fate::Done(event));
             }
             Command::Reply { attempt, reply, .. } => self.reply(*attempt, reply),
+            Command::Adopt { attempt, asked } => {
+                self.tally.count("adopted");
+                for before in asked {
+                    if let AskedThen::Told(reply) = &before.then {
+                        self.reply(*attempt, reply);
+                    }
+                }
+            }
             Command::StopAttempt { attempt, why } => self.stop(*attempt, *why),
             Command::EndShift { .. } => {}
         }

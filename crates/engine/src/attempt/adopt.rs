@@ -1,0 +1,91 @@
+//! Owns the attempt of an agent that an earlier coordinator started and that worked on when that one died: it is
+//! found again, heard from its beginning without being answered twice, and ended like any other.
+
+use std::path::Path;
+
+use turno_agents::dialect as find_dialect;
+use turno_core::command::AgentStart;
+use turno_core::failure::{Cause, Failure};
+use turno_core::ids::AttemptId;
+
+use super::agent::{Stay, setup};
+use super::standing::{self, Standing};
+use super::talk::Before;
+use super::{clear, not_ready, workspace};
+use crate::live::Doing;
+use crate::process::supervised::{self, Supervised};
+use crate::runner::mouth::{Ear, Mouth};
+use crate::sandbox::Lodged;
+use crate::site::Site;
+use crate::slots::SlotPlace;
+
+/// Whether the agent with this directory was begun, and works on or has come to an end that can be read. Nobody was
+/// paid for one that had not been told its task.
+pub(crate) fn can_be_adopted(dir: &Path) -> bool {
+    let told = |standing: &Standing| {
+        standing.first_lines == 0
+            || supervised::said_in(dir).is_some_and(|said| said.len() >= standing.first_lines)
+    };
+    supervised::is_there(dir) && standing::read(dir).is_some_and(|s| told(&s))
+}
+
+/// Listens to it again.
+pub(crate) async fn adopted(site: &Site, attempt: AttemptId, mouth: Mouth, ear: Ear) {
+    match find(site, attempt, &mouth).await {
+        Ok((stay, standing, run, before)) => {
+            site.live.say(
+                attempt,
+                Doing::Step("it has worked on; it is listened to again".to_owned()),
+            );
+            stay.until_its_end(&standing.job, run, Some(before), mouth, ear)
+                .await;
+        }
+        Err(failure) => {
+            // Nobody can listen to it, so nobody pays for more. Its slot keeps its work for the next one.
+            clear(site, attempt).await;
+            mouth.fail(failure);
+        }
+    }
+}
+
+async fn find<'a>(
+    site: &'a Site,
+    attempt: AttemptId,
+    mouth: &Mouth,
+) -> Result<(Stay<'a>, Standing, Supervised, Before), Failure> {
+    let lost = |why: &str| Failure::new(Cause::Lost, why);
+    let dir = site.dirs.attempt(attempt);
+    let start: AgentStart = std::fs::read(dir.join("start.json"))
+        .ok()
+        .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+        .ok_or_else(|| lost("how it was started cannot be read any more"))?;
+    let standing = standing::read(&dir).ok_or_else(|| lost("what it was given cannot be read any more"))?;
+    let ground = site.ground(&start.repo).map_err(not_ready)?;
+    let dialect = find_dialect(setup(site, &start.agent)?.dialect.kind());
+    let run = Supervised::found(&dir, site.marker(attempt))
+        .await
+        .ok_or_else(|| lost("its supervisor died without a word"))?;
+    let place = SlotPlace::Slot(start.slot);
+    let lodged = Lodged::before(ground, place, &dir).map_err(workspace)?;
+    // What was changed before now cannot be told from the doings of the coordinator that died.
+    let guard = ground.pool.guard().await.map_err(workspace)?;
+    let mut said = supervised::said_in(&dir).unwrap_or_default();
+    let before = Before {
+        said: said
+            .split_off(standing.first_lines.min(said.len()))
+            .into_iter()
+            .map(|s| s.line)
+            .collect(),
+    };
+    let stay = Stay {
+        site,
+        ground,
+        dialect,
+        lodged,
+        guard,
+        pass: standing.token.clone().map(|token| mouth.pass_by(token)),
+        start,
+        dir,
+    };
+    Ok((stay, standing, run, before))
+}
