@@ -22,6 +22,14 @@ pub(super) fn attacks() -> Vec<Attack> {
         poison("setup-note", "the note that a slot is set up", "echo \"$MARK\" > '@STATE@/slots/1.setup'", Marked("@STATE@/slots/1.setup")),
         poison("user-cache", "the user's build cache", "mkdir -p '@HOME@/.cache/x'; echo \"$MARK\" > '@HOME@/.cache/x/object'", Marked("@HOME@/.cache/x/object")),
         poison("user-toolchain", "a program of the user's toolchain", "mkdir -p '@HOME@/.cargo/bin'; echo \"$MARK\" > '@HOME@/.cargo/bin/cargo'", Marked("@HOME@/.cargo/bin/cargo")),
+        poison("links-mount", "a link in its home where the next attempt's toolchain is mounted", "[ -e \"$HOME/go\" ] && mv \"$HOME/go\" \"$HOME/went\"; ln -sfn '@TOP@/outside/links-mount' \"$HOME/go\"", Differs("@TOP@/outside/links-mount"))
+            .again("mkdir -p \"$HOME/go/pkg/mod\"; echo \"$MARK\" > \"$HOME/go/pkg/mod/$MARK\""),
+        poison("links-login", "links to a file and a directory in its home, for its next attempt", "ln -sfn '@TOP@/outside/links-login/file' \"$HOME/.login\"; ln -sfn '@TOP@/outside/links-login' \"$HOME/.agent\"", Differs("@TOP@/outside/links-login"))
+            .again("echo \"$MARK\" > \"$HOME/.login\"; echo \"$MARK\" > \"$HOME/.agent/two\""),
+        poison("links-hard", "a hard link in its home to a file of the user's, for its next attempt", "ln '@TOP@/outside/hard-home' \"$HOME/.linked\"", Marked("@TOP@/outside/hard-home"))
+            .again("echo \"$MARK\" >> \"$HOME/.linked\""),
+        poison("links-cache", "a link in its slot where the next attempt's cache is", "[ -e linked.cache ] && mv linked.cache moved.cache; ln -sfn '@TOP@/outside/links-cache' linked.cache", Differs("@TOP@/outside/links-cache"))
+            .again("mkdir -p linked.cache/below; echo \"$MARK\" > linked.cache/below/$MARK"),
         poison("shell-left", "a bash that runs a file first (BASH_ENV), for the next login", "echo \"export BASH_ENV=/nowhere/$MARK\" >> '@HOME@/.bash_profile'", Marked("@HOME@/.bash_profile")),
     ]
 }
