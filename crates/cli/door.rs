@@ -130,6 +130,7 @@ fn unexpected(answer: Option<Answer>) -> Failure {
     match answer {
         None => socket::Error::Gone.into(),
         Some(Answer::Failed(why)) => Failure::cannot_start(why),
+        Some(Answer::Refused(why)) => Failure::usage(why),
         Some(other) => socket::Error::Answer(format!("{other:?}")).into(),
     }
 }

@@ -8,6 +8,7 @@ mod coordinator;
 mod ends;
 mod examples;
 mod guards;
+mod impostors;
 mod injections;
 mod limits;
 mod lying;

@@ -434,9 +434,14 @@ pub(crate) fn shell(command: &str) -> Vec<String> {
 
 /// The marker of an attempt in a state directory.
 pub fn marker(dirs: &StateDir, attempt: AttemptId) -> String {
-    let sum = crc32c::crc32c(dirs.root().as_os_str().as_encoded_bytes());
     debug_assert_eq!(MARKER, "TURNO_ATTEMPT");
-    format!("{sum:08x}-{attempt}")
+    format!("{}{attempt}", marks(dirs.root()))
+}
+
+/// How the markers of all attempts of a workspace begin, by its state directory.
+pub(crate) fn marks(state: &Path) -> String {
+    let sum = crc32c::crc32c(state.as_os_str().as_encoded_bytes());
+    format!("{sum:08x}-")
 }
 
 fn copy_into(from: &Path, to: &Path, file: &str) -> Result<SetUp, String> {
