@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
+use turno_engine::process::handed::frames;
 use turno_engine::process::limited::{LimitHit, LimitOrders};
 use turno_engine::process::supervised::{end_supervisor, read_end};
 use turno_engine::process::supervisor::{End, ExitKind, Orders, files};
@@ -71,7 +72,7 @@ impl Run {
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
-        let frame = Redaction::default().frame().unwrap();
+        let frame = frames(&Redaction::default(), &orders.argv).unwrap();
         supervisor.stdin.take().unwrap().write_all(&frame).unwrap();
         Self {
             dir,

@@ -5,6 +5,7 @@
 //! which is killed as a whole.
 
 pub mod confine;
+pub mod handed;
 pub mod limited;
 pub mod supervised;
 pub mod supervisor;

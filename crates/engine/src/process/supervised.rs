@@ -10,6 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdin, ChildStdout};
 
 use super::Error;
+use super::handed;
 use super::limited::discard_group;
 use super::supervisor::{End, Orders, files, write_whole};
 use super::tree::{self, Identity, MARKER};
@@ -69,7 +70,14 @@ impl Supervised {
     /// # Errors
     /// When its files cannot be written or the supervisor cannot be started.
     pub async fn start(start: Start<'_>) -> Result<Self, Error> {
-        let orders = serde_json::to_vec(&start.orders).map_err(|e| Error::Output {
+        // An argument may hold a secret; the supervisor is handed the real ones through its input.
+        let orders = Orders {
+            argv: (start.orders.argv.iter())
+                .map(|word| start.redaction.text(word).into_owned())
+                .collect(),
+            ..start.orders.clone()
+        };
+        let orders = serde_json::to_vec(&orders).map_err(|e| Error::Output {
             program: files::ORDERS.to_owned(),
             why: e.to_string(),
         })?;
@@ -89,8 +97,8 @@ impl Supervised {
                 why: "it has no output".to_owned(),
             });
         };
-        // First the secrets: in no file, and in no environment that the program could read.
-        let frame = start.redaction.frame().map_err(|e| Error::Output {
+        // First the secrets, and the arguments that may hold one: in no file, and in no environment that the program could read.
+        let frame = handed::frames(start.redaction, &start.orders.argv).map_err(|e| Error::Output {
             program: "turno supervise".to_owned(),
             why: e.to_string(),
         })?;
@@ -193,4 +201,40 @@ pub async fn end_supervisor(dir: &Path) {
     }
     supervisor.signal(Signal::SIGKILL);
     discard_group(dir).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::Secret;
+
+    #[tokio::test]
+    async fn no_argument_of_the_orders_file_holds_a_secret() {
+        let dir = tempfile::tempdir().unwrap();
+        let redaction = Redaction::of([Secret::new("canary-of-an-argument".to_owned())]);
+        let orders = Orders {
+            argv: vec!["agent".to_owned(), "--key=canary-of-an-argument".to_owned()],
+            cwd: dir.path().to_owned(),
+            grace_ms: 0,
+            limit_ms: 1000,
+            output_cap: 1,
+            limits: None,
+        };
+        let run = Supervised::start(Start {
+            // It ends at once, and reads nothing.
+            turno: Path::new("/bin/true"),
+            dir: dir.path(),
+            orders,
+            env: BTreeMap::new(),
+            marker: "orders-without-secrets".to_owned(),
+            redaction: &redaction,
+        });
+        let run = run.await.unwrap();
+        let text = std::fs::read_to_string(dir.path().join(files::ORDERS)).unwrap();
+        assert!(
+            text.contains("--key=[redacted]") && !text.contains("canary"),
+            "{text}"
+        );
+        assert_eq!(run.wait().await, None);
+    }
 }

@@ -21,6 +21,7 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, setsid};
 use serde::{Deserialize, Serialize};
 
+use super::handed;
 use super::limited::{LimitHit, LimitOrders, Limited};
 use super::tree::{self, Identity};
 use crate::redact::{Redaction, Redactor};
@@ -36,7 +37,7 @@ const IN_VAIN: Duration = Duration::from_secs(10);
 /// What is to be run. The environment is not part of it: the supervisor hands on its own.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Orders {
-    /// Program and arguments.
+    /// Program and arguments. In their file they are without secrets; the real ones come through the input.
     pub argv: Vec<String>,
     /// Where it works.
     pub cwd: PathBuf,
@@ -116,7 +117,11 @@ pub fn supervise(dir: &Path) -> std::io::Result<ExitCode> {
     let me =
         Identity::of(std::process::id().cast_signed()).ok_or_else(|| std::io::Error::other("no /proc"))?;
     write_whole(&dir.join(files::SUPERVISOR), &serde_json::to_vec(&me)?)?;
-    let end = match secrets().and_then(|redaction| Supervisor::start(dir, &orders, &redaction)) {
+    let started = handed_over().and_then(|(redaction, argv)| {
+        let orders = Orders { argv, ..orders };
+        Supervisor::start(dir, &orders, &redaction)
+    });
+    let end = match started {
         Ok(mut supervisor) => {
             let end = supervisor.watch();
             if let Err(error) = supervisor.limited.end() {
@@ -130,11 +135,11 @@ pub fn supervise(dir: &Path) -> std::io::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What must not be written down comes first on the input; the rest of it is the program's. Read without a buffer,
+/// What must not be written down comes first on the input, then the arguments; the rest of it is the program's. Read without a buffer,
 /// so that not a byte of that is taken.
-fn secrets() -> std::io::Result<Arc<Redaction>> {
+fn handed_over() -> std::io::Result<(Arc<Redaction>, Vec<String>)> {
     let mut input = File::from(std::io::stdin().as_fd().try_clone_to_owned()?);
-    Redaction::read_from(&mut input).map(Arc::new)
+    handed::take(&mut input).map(|(redaction, argv)| (Arc::new(redaction), argv))
 }
 
 /// One of the two output streams.
