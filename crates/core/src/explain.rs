@@ -295,11 +295,14 @@ pub fn report_phrase(report: &CheckReport) -> String {
     let parts: Vec<String> = report
         .results
         .iter()
-        .map(|r| match &r.verdict {
-            CheckVerdict::Pass => format!("{} passed", r.check),
-            CheckVerdict::Flaky => format!("{} is flaky (red, then green)", r.check),
-            CheckVerdict::Fail { .. } => format!("{} failed", r.check),
-            CheckVerdict::CouldNotRun { why } => format!("{} could not be run: {why}", r.check),
+        .map(|r| {
+            let check = format!("{}{}", r.check, r.within.phrase());
+            match &r.verdict {
+                CheckVerdict::Pass => format!("{check} passed"),
+                CheckVerdict::Flaky => format!("{check} is flaky (red, then green)"),
+                CheckVerdict::Fail { .. } => format!("{check} failed"),
+                CheckVerdict::CouldNotRun { why } => format!("{check} could not be run: {why}"),
+            }
         })
         .collect();
     if parts.is_empty() {

@@ -10,6 +10,7 @@ pub mod check;
 pub mod command;
 pub mod config;
 pub mod contact;
+pub mod container;
 pub mod conversation;
 pub mod decision;
 pub mod event;

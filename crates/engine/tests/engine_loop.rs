@@ -133,6 +133,7 @@ impl Runner for Hands {
                     .iter()
                     .map(|c| CheckResult {
                         command: c.command.clone(),
+                        within: c.within.clone(),
                         check: c.name.clone(),
                         verdict: CheckVerdict::Pass,
                         took: Span(1),

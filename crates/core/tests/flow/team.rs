@@ -218,6 +218,7 @@ impl World {
                 .map(|check| CheckResult {
                     check: check.name.clone(),
                     command: check.command.clone(),
+                    within: check.within.clone(),
                     verdict: verdict(check.name.as_str()),
                     took: Span(1),
                     log: LogRef {

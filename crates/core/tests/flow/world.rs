@@ -88,6 +88,7 @@ fn report(verdict: CheckVerdict) -> CheckReport {
     };
     let result = CheckResult {
         command: "make test".to_owned(),
+        within: turno_core::container::Within::Sandbox,
         check: "test".parse().unwrap(),
         verdict,
         took: Span(1),
@@ -173,6 +174,7 @@ fn config() -> Config {
             command: "make test".to_owned(),
             timeout: Span(1000),
             network: turno_core::check::Reach::None,
+            within: turno_core::container::Within::Sandbox,
         }],
         slots: 2,
         repos: std::collections::BTreeMap::new(),

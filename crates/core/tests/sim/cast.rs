@@ -205,5 +205,6 @@ fn check(name: &str) -> Check {
         command: format!("make {name}"),
         timeout: Span(1000),
         network: turno_core::check::Reach::None,
+        within: turno_core::container::Within::Sandbox,
     }
 }

@@ -21,6 +21,7 @@ fn report(commit: &CommitId, tree: &TreeId, verdict: CheckVerdict) -> CheckRepor
     };
     let result = CheckResult {
         command: String::new(),
+        within: turno_core::container::Within::Sandbox,
         check: "test".parse().unwrap(),
         verdict,
         took: Span(1),

@@ -137,6 +137,7 @@ impl World {
     ) -> CheckReport {
         let result = |check: &Check| CheckResult {
             command: check.command.clone(),
+            within: check.within.clone(),
             check: check.name.clone(),
             verdict: verdict.clone(),
             took: Span(1),
