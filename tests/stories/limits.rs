@@ -10,7 +10,7 @@ use nix::sys::signal::Signal;
 use tempfile::TempDir;
 use turno_engine::process::limited::{LimitHit, LimitOrders};
 use turno_engine::process::supervised::{end_supervisor, read_end};
-use turno_engine::process::supervisor::{End, ExitKind, Orders, files};
+use turno_engine::process::supervisor::{After, End, ExitKind, Orders, files};
 use turno_engine::process::tree::{MARKER, marked};
 use turno_engine::redact::Redaction;
 use turno_sandbox::limits::cgroup::GroupName;
@@ -60,6 +60,7 @@ impl Run {
                 group,
                 disk_roots: vec![work],
             }),
+            after: After::Nothing,
         };
         let text = serde_json::to_vec(&orders).unwrap();
         std::fs::write(dir.path().join(files::ORDERS), text).unwrap();

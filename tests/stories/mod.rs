@@ -4,6 +4,7 @@ mod attacks;
 mod bad_input;
 mod big_project;
 mod bridge;
+mod containers;
 mod coordinator;
 mod ends;
 mod examples;

@@ -74,6 +74,7 @@ pub(crate) async fn run(at: Option<&Path>, verb: &Json) -> Result<ExitCode, Fail
             Err(error) => found.missing("configuration", error.to_string(), "mend the file it names"),
             Ok(config) => {
                 checks(&config, &mut found);
+                containers(&scene, &config, &mut found).await;
                 repos(&scene, &config, &mut found);
                 agents(&scene, config, &mut found);
             }
@@ -189,6 +190,27 @@ fn checks(config: &Loaded, found: &mut Findings) {
             "check",
             format!("{}: {} (limit {})", check.name, check.command, check.timeout),
         );
+    }
+}
+
+/// Who makes the containers that checks are run in, and whether their images are here.
+async fn containers(scene: &Scene, config: &Loaded, found: &mut Findings) {
+    let further = config.core.repos.values().flat_map(|r| &r.checks);
+    for check in config.core.checks.iter().chain(further) {
+        let Some(asked) = turno_engine::containers::container_of(check) else {
+            continue;
+        };
+        match turno_engine::containers::find(asked, &scene.env).await {
+            Ok(ready) => found.good(
+                "container",
+                format!("{}: {} has {}", check.name, ready.words(), asked.image),
+            ),
+            Err(error) => found.missing(
+                "container",
+                format!("{}: {}", check.name, error.what()),
+                error.mend(),
+            ),
+        }
     }
 }
 

@@ -18,6 +18,7 @@ use turno_core::issue::{IssueDraft, IssueStage, Split};
 use turno_core::policy::Policy;
 use turno_core::shift::{IssueAtStart, Scope};
 use turno_engine::config::{AgentDialect, AgentSetup, Confine, Loaded, Overrides};
+use turno_engine::containers;
 use turno_engine::git::{Checkout, HeadAt, Repo};
 use turno_engine::recover::recover;
 use turno_engine::redact::Redaction;
@@ -252,6 +253,7 @@ pub(crate) async fn shift(
     )?;
     let site = Arc::new(site.with_wallet(wallet));
     clear_up(&mut desk, &site).await?;
+    containers::sweep(&site).await;
     let wanted: BTreeSet<IssueId> = work.issues.iter().copied().collect();
     let first = Event::ShiftStarted {
         mode: config.core.policy.name.clone(),

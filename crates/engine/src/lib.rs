@@ -5,6 +5,7 @@ mod attempt;
 pub mod bridge;
 mod change;
 pub mod config;
+pub mod containers;
 pub mod detect;
 pub mod git;
 pub mod land;

@@ -331,6 +331,37 @@ fn spawn_supervised(orders: &supervisor::Orders) -> std::io::Result<std::process
         })
 }
 
+/// Runs a supervisor's last program to its end, with its environment. At `limit` it is killed.
+fn run_after(argv: &[String], limit: Duration) -> std::io::Result<()> {
+    let (program, args) = argv
+        .split_first()
+        .ok_or_else(|| std::io::Error::other("no program is named"))?;
+    let mut child = std::process::Command::new(program)
+        .args(args)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .process_group(0)
+        .spawn()?;
+    let until = std::time::Instant::now() + limit;
+    loop {
+        match child.try_wait()? {
+            Some(status) if status.success() => return Ok(()),
+            Some(status) => {
+                return Err(std::io::Error::other(format!(
+                    "{} ended with {status}",
+                    argv.join(" ")
+                )));
+            }
+            None if std::time::Instant::now() >= until => {
+                child.kill()?;
+                child.wait()?;
+                return Err(std::io::Error::other(format!("{} took too long", argv.join(" "))));
+            }
+            None => std::thread::sleep(Duration::from_millis(10)),
+        }
+    }
+}
+
 /// Starts a confined program from within its confinement: with our environment and more, our input and our outputs.
 fn spawn_confined(argv: &[String], env: &[(String, String)]) -> std::io::Result<std::process::Child> {
     let (program, args) = argv

@@ -20,7 +20,7 @@ use crate::git::Repo;
 use crate::live::Live;
 use crate::process::limited::LimitOrders;
 use crate::process::supervised::{Start, Supervised};
-use crate::process::supervisor::Orders;
+use crate::process::supervisor::{After, Orders};
 use crate::process::{self, tree::MARKER};
 use crate::redact::Redaction;
 use crate::repos::Repos;
@@ -116,8 +116,10 @@ pub(crate) struct Run<'a> {
     pub(crate) env: BTreeMap<String, String>,
     /// When its whole tree is stopped.
     pub(crate) limit_ms: u64,
-    /// What it may do; none where a person has switched confinement off.
+    /// What it may do; none where a person has switched confinement off, or a container holds it.
     pub(crate) profile: Option<Profile>,
+    /// What is run when it is over.
+    pub(crate) after: After,
 }
 
 /// Whether a place was set up now.
@@ -277,6 +279,7 @@ impl Site {
             mut env,
             limit_ms,
             profile,
+            after,
         } = run;
         let odd = |why: String| process::Error::Output {
             program: dir.display().to_string(),
@@ -316,6 +319,7 @@ impl Site {
             limit_ms,
             output_cap: OUTPUT_CAP,
             limits: Some(limits),
+            after,
         };
         Supervised::start(Start {
             turno: &self.turno,
@@ -404,6 +408,7 @@ impl Site {
             env,
             limit_ms: setup.timeout.0,
             profile: lodged.as_ref().map(Lodged::profile),
+            after: After::Nothing,
         });
         let run = run.await?;
         let end = to_its_end(run, ear).await;
@@ -434,9 +439,14 @@ pub(crate) fn shell(command: &str) -> Vec<String> {
 
 /// The marker of an attempt in a state directory.
 pub fn marker(dirs: &StateDir, attempt: AttemptId) -> String {
-    let sum = crc32c::crc32c(dirs.root().as_os_str().as_encoded_bytes());
     debug_assert_eq!(MARKER, "TURNO_ATTEMPT");
-    format!("{sum:08x}-{attempt}")
+    format!("{}-{attempt}", workspace_mark(dirs))
+}
+
+/// What tells one state directory from others, on this machine.
+pub(crate) fn workspace_mark(dirs: &StateDir) -> String {
+    let sum = crc32c::crc32c(dirs.root().as_os_str().as_encoded_bytes());
+    format!("{sum:08x}")
 }
 
 fn copy_into(from: &Path, to: &Path, file: &str) -> Result<SetUp, String> {

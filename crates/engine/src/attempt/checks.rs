@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use turno_core::check::{Check, CheckReport, CheckResult, CheckVerdict};
 use turno_core::command::{CheckStart, NewTests};
+use turno_core::container::Within;
 use turno_core::event::Event;
 use turno_core::failure::Failure;
 use turno_core::ids::{AttemptId, CommitId, TaskId, TreeId};
@@ -14,7 +15,7 @@ use turno_core::units::Span;
 
 use super::{not_ready, stopped, to_its_end, workspace};
 use crate::live::Doing;
-use crate::process::supervisor::{End, ExitKind, files};
+use crate::process::supervisor::{After, End, ExitKind, files};
 use crate::runner::mouth::{Asked, Ear, Mouth};
 use crate::sandbox::{Lodged, Tenant};
 use crate::site::{Ground, Run, Site, shell};
@@ -181,8 +182,22 @@ impl Bench<'_> {
         }
     }
 
-    /// Runs a check's command to its end, confined where programs are.
+    /// Runs a check's command to its end, in what it is to be run in.
     async fn run_in(
+        &self,
+        dir: &Path,
+        path: &Path,
+        check: &Check,
+        ear: &mut Ear,
+    ) -> Result<Option<End>, String> {
+        match &check.within {
+            Within::Sandbox => self.run_confined(dir, path, check, ear).await,
+            Within::Container(asked) => self.run_contained(dir, path, check, asked, ear).await,
+        }
+    }
+
+    /// The same in the sandbox, where programs are confined.
+    async fn run_confined(
         &self,
         dir: &Path,
         path: &Path,
@@ -208,6 +223,7 @@ impl Bench<'_> {
             env,
             limit_ms: check.timeout.0,
             profile: lodged.as_ref().map(Lodged::profile),
+            after: After::Nothing,
         });
         let run = run.await.map_err(|e| e.to_string())?;
         let end = to_its_end(run, ear).await;
@@ -217,11 +233,21 @@ impl Bench<'_> {
         Ok(end)
     }
 
+    /// What an end says of a check.
+    fn read(&self, end: Option<End>, check: &Check, dir: &Path) -> CheckVerdict {
+        let engine = match (&check.within, &end) {
+            (Within::Container(_), Some(End::Exited(ExitKind::Code(code)))) => self.engine_said(*code, dir),
+            (Within::Container(_) | Within::Sandbox, _) => None,
+        };
+        engine.unwrap_or_else(|| verdict(end, check, dir))
+    }
+
     fn not_run(&self, check: &Check, why: &str) -> CheckResult {
         let dir = self.site.dirs.attempt(self.attempt);
         CheckResult {
             check: check.name.clone(),
             command: check.command.clone(),
+            within: check.within.clone(),
             verdict: CheckVerdict::CouldNotRun { why: why.to_owned() },
             took: Span(0),
             log: log_ref(self.site.dirs.root(), &dir.join("checks")),
@@ -248,7 +274,7 @@ impl Bench<'_> {
 
     /// One run of one check.
     async fn once(&self, check: &Check, path: &Path, ear: &mut Ear, rerun: u8) -> CheckResult {
-        let name = &check.name;
+        let (name, within) = (&check.name, check.within.phrase());
         let (step, kept_in) = match (self.trial, rerun) {
             (Trial::WithoutChange, _) => (
                 format!("check {name} without the change"),
@@ -264,20 +290,21 @@ impl Bench<'_> {
         let dir = self.site.dirs.attempt(self.attempt).join("checks").join(kept_in);
         let begun = Instant::now();
         let verdict = match self.run_in(&dir, path, check, ear).await {
-            Ok(end) => verdict(end, check, &dir),
+            Ok(end) => self.read(end, check, &dir),
             Err(why) => CheckVerdict::CouldNotRun { why },
         };
         let took = Span(u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX));
         let log = log_ref(self.site.dirs.root(), &dir.join(files::OUT));
         let text = match &verdict {
-            CheckVerdict::Pass | CheckVerdict::Flaky => format!("check {name} passed"),
-            CheckVerdict::Fail { .. } => format!("check {name} failed"),
-            CheckVerdict::CouldNotRun { why } => format!("check {name} could not be run: {why}"),
+            CheckVerdict::Pass | CheckVerdict::Flaky => format!("check {name}{within} passed"),
+            CheckVerdict::Fail { .. } => format!("check {name}{within} failed"),
+            CheckVerdict::CouldNotRun { why } => format!("check {name}{within} could not be run: {why}"),
         };
         self.site.live.say(self.attempt, Doing::Step(text));
         CheckResult {
             check: name.clone(),
             command: check.command.clone(),
+            within: check.within.clone(),
             verdict,
             took,
             log,

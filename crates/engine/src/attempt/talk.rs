@@ -18,7 +18,7 @@ use turno_sandbox::Profile;
 use super::{stopped, told_again, told_to_stop};
 use crate::live::Doing;
 use crate::process::supervised::{Bell, StopForce, Supervised};
-use crate::process::supervisor::{End, ExitKind, files};
+use crate::process::supervisor::{After, End, ExitKind, files};
 use crate::runner::mouth::{Ear, Mouth, Replied, Replies, Turn};
 use crate::site::{Run, Site};
 use crate::transcript::{Tail, end_of};
@@ -107,6 +107,7 @@ pub(super) async fn talk(
         env: launch.env,
         limit_ms: limit,
         profile,
+        after: After::Nothing,
     });
     let run = match run.await {
         Ok(run) => run,

@@ -7,6 +7,7 @@ use std::fmt;
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 use turno_agents::DialectKind;
 use turno_core::check::Reach;
+use turno_core::container::Container;
 use turno_core::ids::{AgentName, CheckName, PersonaName, PolicyName, RepoName};
 use turno_core::persona::Effort;
 use turno_core::units::{MicroUsd, Price, Span};
@@ -107,6 +108,7 @@ pub(super) struct CheckFile {
     pub(super) timeout: Span,
     #[serde(default)]
     pub(super) network: Reach,
+    pub(super) container: Option<Container>,
 }
 
 /// The limit of a check or a setup that names none.

@@ -54,6 +54,14 @@ pub const SETTINGS: Schema = Schema(&[
         "what the check reaches: none (its own loopback), hosts (those in network.allow) or open",
     ),
     key(
+        "checks.*.container.image",
+        "the image that the check is run in; it must be on this machine already",
+    ),
+    key(
+        "checks.*.container.engine",
+        "who runs it: podman, docker, or any for whichever is there",
+    ),
+    key(
         "agents.*.dialect",
         "how the agent is spoken to: claude, codex, opencode, gemini, acp, command or script",
     ),
@@ -138,6 +146,14 @@ pub const SETTINGS: Schema = Schema(&[
     key(
         "repos.*.checks.*.network",
         "what that check reaches: none, hosts or open",
+    ),
+    key(
+        "repos.*.checks.*.container.image",
+        "the image that that check is run in",
+    ),
+    key(
+        "repos.*.checks.*.container.engine",
+        "who runs it: podman, docker or any",
     ),
     key(
         "repos.*.setup.command",

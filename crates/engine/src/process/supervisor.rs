@@ -49,6 +49,26 @@ pub struct Orders {
     /// What it may use of the machine; nothing is limited without.
     #[serde(default)]
     pub limits: Option<LimitOrders>,
+    /// What is run when all of it is over.
+    #[serde(default)]
+    pub after: After,
+}
+
+/// What is run when a supervised program and its tree are gone, however they ended: for what the program made of the
+/// machine that is not below it in the tree, like a container.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum After {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// This program, to its end or its limit. Its failure is in the supervisor's log and nowhere else.
+    Run {
+        /// Program and arguments.
+        argv: Vec<String>,
+        /// When it is killed.
+        limit_ms: u64,
+    },
 }
 
 /// How the supervised program ended.
@@ -119,6 +139,7 @@ pub fn supervise(dir: &Path) -> std::io::Result<ExitCode> {
     let end = match secrets().and_then(|redaction| Supervisor::start(dir, &orders, &redaction)) {
         Ok(mut supervisor) => {
             let end = supervisor.watch();
+            tidy(&orders.after);
             if let Err(error) = supervisor.limited.end() {
                 log(&format!("{error}\n"));
             }
@@ -128,6 +149,16 @@ pub fn supervise(dir: &Path) -> std::io::Result<ExitCode> {
     };
     write_whole(&dir.join(files::EXIT), &serde_json::to_vec(&end)?)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Runs what is to be run afterwards, before the end is told.
+fn tidy(after: &After) {
+    let After::Run { argv, limit_ms } = after else {
+        return;
+    };
+    if let Err(error) = super::run_after(argv, Duration::from_millis(*limit_ms)) {
+        log(&format!("what is to be run afterwards: {error}\n"));
+    }
 }
 
 /// What must not be written down comes first on the input; the rest of it is the program's. Read without a buffer,

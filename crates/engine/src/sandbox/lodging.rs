@@ -74,7 +74,7 @@ pub(crate) struct Lodged {
 }
 
 /// The names of what is made for a program below its directory.
-const LENT: &str = "lent";
+pub(super) const LENT: &str = "lent";
 const TMP: &str = "tmp";
 const HOME: &str = "home";
 
@@ -166,7 +166,8 @@ impl Tenant<'_> {
         }
     }
 
-    async fn lend(
+    /// Lends the slot, with what git needs to be told there.
+    pub(super) async fn lend(
         &self,
         dir: &Path,
         env: &mut BTreeMap<String, String>,
@@ -193,14 +194,7 @@ impl Tenant<'_> {
         home: Home,
         reached: Reached,
     ) -> std::io::Result<Seat<'s>> {
-        let mut git: Vec<Place> = lent.read_only.iter().map(Place::read).collect();
-        for cover in &lent.cover {
-            let access = match cover.how {
-                How::ReadOnly => Access::Read,
-                How::Writable => Access::Write,
-            };
-            git.push(Place::cover(&cover.from, &cover.shown_at, access));
-        }
+        let git = places_of(lent);
         let tmp = dir.join(TMP);
         std::fs::create_dir_all(&tmp)?;
         Ok(Seat {
@@ -255,8 +249,21 @@ impl Lodged {
     }
 }
 
+/// The git metadata that is lent with a slot.
+pub(super) fn places_of(lent: &Lent) -> Vec<Place> {
+    let mut git: Vec<Place> = lent.read_only.iter().map(Place::read).collect();
+    for cover in &lent.cover {
+        let access = match cover.how {
+            How::ReadOnly => Access::Read,
+            How::Writable => Access::Write,
+        };
+        git.push(Place::cover(&cover.from, &cover.shown_at, access));
+    }
+    git
+}
+
 /// Removes what Turno made for a program and nobody needs any more.
-fn clear(dir: &Path, names: &[&str]) {
+pub(super) fn clear(dir: &Path, names: &[&str]) {
     for name in names {
         if let Err(error) = std::fs::remove_dir_all(dir.join(name))
             && error.kind() != std::io::ErrorKind::NotFound
