@@ -14,7 +14,7 @@ use turno_core::outcome::OutcomeKind;
 use turno_core::persona::{Access, Effort, Model, Tools};
 use turno_core::units::MicroUsd;
 use turno_engine::process::supervised::{Bell, Start, Supervised};
-use turno_engine::process::supervisor::{End, ExitKind, Orders, files};
+use turno_engine::process::supervisor::{After, End, ExitKind, Orders, files};
 use turno_engine::redact::Redaction;
 use turno_engine::transcript::Tail;
 
@@ -141,6 +141,7 @@ impl Stage<'_> {
                 limit_ms: 600_000,
                 output_cap: u64::MAX,
                 limits: None,
+                after: After::Nothing,
             },
             env: BTreeMap::from([("PATH".to_owned(), std::env::var("PATH").unwrap())]),
             marker: "bench".to_owned(),
