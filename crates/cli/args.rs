@@ -28,6 +28,9 @@ pub(crate) struct Args {
     /// Work in this directory instead of the current one.
     #[arg(short = 'C', long, global = true, value_name = "DIR")]
     pub(crate) directory: Option<PathBuf>,
+    /// Work as this user; for root alone.
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) user: Option<String>,
     #[command(subcommand)]
     pub(crate) verb: Verb,
 }

@@ -23,3 +23,4 @@ mod secrets;
 mod shift;
 mod tampering;
 mod tools;
+mod user;

@@ -7,6 +7,7 @@ use serde::Serialize;
 use turno_core::ids::{AgentName, RepoName};
 use turno_engine::config::{AgentSetup, EnvMap, EnvValue, Loaded, Overrides, Source};
 use turno_engine::git::Checkout;
+use turno_engine::person;
 use turno_engine::sandbox::Hold;
 use turno_engine::secret::{is_named_like_one, is_shaped_like_one};
 use turno_engine::wallet::is_open_to_others;
@@ -67,6 +68,9 @@ impl Findings {
 pub(crate) async fn run(at: Option<&Path>, verb: &Json) -> Result<ExitCode, Failure> {
     let mut found = Findings(Vec::new());
     // Each later proof needs the earlier ones, so the first that is missing ends the list.
+    if person::is_root() {
+        found.warn("user", person::AS_ROOT, person::AS_ROOT_MEND);
+    }
     if let Some(scene) = repository(at, &mut found).await {
         state(&scene, &mut found);
         sandbox(&scene, &mut found).await;

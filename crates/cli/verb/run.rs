@@ -19,6 +19,7 @@ use turno_core::policy::Policy;
 use turno_core::shift::{IssueAtStart, Scope};
 use turno_engine::config::{AgentDialect, AgentSetup, Confine, Loaded, Overrides};
 use turno_engine::git::{Checkout, HeadAt, Repo};
+use turno_engine::person;
 use turno_engine::recover::recover;
 use turno_engine::redact::Redaction;
 use turno_engine::repos::Repos;
@@ -238,6 +239,9 @@ pub(crate) async fn shift(
     let hold = hold(scene, &turno, config.sandbox.confine).await?;
     let mut config = config;
     config.core.confinement = hold.confinement();
+    if let (Show::Live | Show::Lines, true) = (show, person::is_root()) {
+        print::warning(&format!("{}; {}", person::AS_ROOT, person::AS_ROOT_MEND));
+    }
     if let (Show::Live | Show::Lines, Hold::Off | Hold::Landlock { .. }) = (show, &hold) {
         print::warning(&format!("the sandbox is {}", hold.words()));
     }

@@ -11,6 +11,7 @@ pub mod land;
 pub mod live;
 pub mod open;
 pub mod perform;
+pub mod person;
 pub mod process;
 pub mod prompt;
 pub mod recording;

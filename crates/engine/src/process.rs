@@ -331,6 +331,30 @@ fn spawn_supervised(orders: &supervisor::Orders) -> std::io::Result<std::process
         })
 }
 
+/// Who a program runs as.
+pub(crate) struct Role {
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+}
+
+/// Puts a program in the place of this process, as another user without any further group. It comes back only when
+/// that failed.
+pub(crate) fn become_program(
+    program: &Path,
+    args: impl Iterator<Item = OsString>,
+    env: impl Iterator<Item = (OsString, OsString)>,
+    role: &Role,
+) -> std::io::Error {
+    // The supplementary groups go with the change of user: the library clears them where root asks for one.
+    std::process::Command::new(program)
+        .args(args)
+        .env_clear()
+        .envs(env)
+        .uid(role.uid)
+        .gid(role.gid)
+        .exec()
+}
+
 /// Starts a confined program from within its confinement: with our environment and more, our input and our outputs.
 fn spawn_confined(argv: &[String], env: &[(String, String)]) -> std::io::Result<std::process::Child> {
     let (program, args) = argv

@@ -153,6 +153,7 @@ pub(super) struct SandboxFile {
     pub(super) caches: Vec<String>,
     #[serde(default)]
     pub(super) read: Vec<String>,
+    pub(super) user: Option<String>,
 }
 
 #[derive(Debug, Default, serde::Deserialize)]

@@ -10,6 +10,7 @@ use turno_sandbox::net::allow::HostRule;
 use crate::config::error::Error;
 use crate::config::file::{AgentReach, LimitsFile, Settings};
 use crate::config::layer::Layers;
+use crate::config::source::Source;
 use crate::config::{Inputs, repos};
 
 /// Whether programs are confined. No file says so: it is typed by a person, for one shift.
@@ -71,6 +72,16 @@ pub(super) fn sandbox(settings: &Settings, layers: &Layers, inputs: &Inputs) -> 
         let wrong = |why: String| layers.wrong(&["sandbox", "read"], why);
         let base = inputs.places.directory_of(&layers.source(&["sandbox", "read"]));
         read.push(repos::place(text, base, home).map_err(wrong)?);
+    }
+    let user = ["sandbox", "user"];
+    if let Source::RepoFile { .. } = layers.source(&user)
+        && settings.sandbox.user.is_some()
+    {
+        return Err(layers.wrong(
+            &user,
+            "a repository does not choose whose rights its agents get; write it into your own \
+             ~/.config/turno/turno.toml, or set TURNO_USER, or type --user",
+        ));
     }
     Ok(SandboxSetup {
         confine: inputs.flags.confine,

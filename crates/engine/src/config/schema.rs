@@ -94,6 +94,10 @@ pub const SETTINGS: Schema = Schema(&[
         "files and directories that attempts and checks may read besides the system and your toolchains",
     ),
     key(
+        "sandbox.user",
+        "the user that Turno becomes when root starts it; only in your own turno.toml",
+    ),
+    key(
         "limits.memory_mib",
         "memory that one attempt or check may use, in MiB",
     ),
