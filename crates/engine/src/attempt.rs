@@ -4,6 +4,7 @@
 mod agent;
 mod checks;
 mod landing;
+mod leaving;
 mod lodger;
 mod talk;
 

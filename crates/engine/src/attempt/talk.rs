@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
-use turno_agents::dialect::{AfterInput, Conversation, Dialect, Exit, Job, Launch, Signal, Support};
+use turno_agents::dialect::{AfterInput, Conversation, Dialect, Exit, Job, Launch, Parting, Signal, Support};
 use turno_core::command::AgentStart;
 use turno_core::decision::Question;
 use turno_core::event::AgentEnd;
@@ -15,6 +15,7 @@ use turno_core::task::StopWhy;
 use turno_core::units::Spend;
 use turno_sandbox::Profile;
 
+use super::leaving::Gate;
 use super::{stopped, told_again, told_to_stop};
 use crate::live::Doing;
 use crate::process::supervised::{Bell, StopForce, Supervised};
@@ -57,6 +58,8 @@ struct Talk<'a> {
     /// Whether it can be asked in its own protocol to end its turn.
     interrupt: Support,
     run: Supervised,
+    /// Where it ends its turn.
+    gate: Gate,
     spend: Spend,
     ending: Ending,
     /// Where replies to questions of its own protocol are to go.
@@ -99,6 +102,7 @@ pub(super) async fn talk(
         .0
         .saturating_add(60_000)
         .saturating_add(waits);
+    let gate = Gate::new(cwd, &launch.env, profile.as_ref());
     let run = site.supervise(Run {
         attempt: start.attempt,
         dir,
@@ -128,6 +132,7 @@ pub(super) async fn talk(
         conversation: dialect.converse(job),
         interrupt: dialect.capabilities().interrupt,
         run,
+        gate,
         spend: Spend::NOTHING,
         ending: Ending::Not,
         replies,
@@ -213,6 +218,7 @@ impl Talk<'_> {
             }
             Signal::Send(line) => self.run.say(&line).await,
             Signal::Asked { key, question } => self.ask(key, question),
+            Signal::Leaving { key } => self.part(&key).await,
             Signal::CloseInput => {
                 self.run.close_input();
                 self.next_rung.get_or_insert(Instant::now() + LEAVE);
@@ -222,6 +228,22 @@ impl Talk<'_> {
                     self.site.live.say(self.start.attempt, doing);
                 }
             }
+        }
+    }
+
+    /// It wants to end its turn, and may if nothing is left uncommitted, or if it is being ended anyway.
+    async fn part(&mut self, key: &str) {
+        let parting = match self.ending {
+            Ending::Not => self.gate.parting(self.site).await,
+            Ending::Silent | Ending::Told(_) => Parting::Go,
+        };
+        if let Parting::Stay { .. } = &parting {
+            tracing::info!(attempt = %self.start.attempt, "an agent is asked to commit before it ends");
+            let said = Doing::Notes("is asked to commit what it changed before it ends".to_owned());
+            self.site.live.say(self.start.attempt, said);
+        }
+        for line in self.conversation.part(key, &parting) {
+            self.run.say(&line).await;
         }
     }
 
