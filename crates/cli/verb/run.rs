@@ -320,7 +320,7 @@ async fn wallet(scene: &Scene, config: &Loaded) -> Result<Wallet, Failure> {
     for file in open {
         print::warning(&file.to_string());
     }
-    Ok(wallet)
+    Ok(wallet.keeping(config.sandbox.secrets()))
 }
 
 /// The agents that play a persona.

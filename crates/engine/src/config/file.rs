@@ -163,6 +163,7 @@ pub(super) struct NetworkFile {
     pub(super) agents: AgentReach,
     #[serde(default)]
     pub(super) allow: Vec<String>,
+    pub(super) proxy: Option<String>,
 }
 
 /// Limits that are not written are the built-in ones.

@@ -128,6 +128,10 @@ pub const SETTINGS: Schema = Schema(&[
         "hosts that may be reached, like registry.example, *.example:8443 or localhost:11434",
     ),
     key(
+        "network.proxy",
+        "your own HTTP proxy, through which those hosts are reached, or none; only in your own turno.toml",
+    ),
+    key(
         "repos.*.path",
         "the top of another repository of the workspace, from the directory of the turno.toml that names it",
     ),

@@ -78,6 +78,14 @@ const LENT: &str = "lent";
 const TMP: &str = "tmp";
 const HOME: &str = "home";
 
+/// A proxy of the user's cannot be reached from there, and its address may hold a password.
+fn without_proxies(reach: Reach, env: &mut BTreeMap<String, String>) {
+    match reach {
+        Reach::Open => {}
+        Reach::None | Reach::Hosts => env.retain(|name, _| !name.to_ascii_lowercase().ends_with("_proxy")),
+    }
+}
+
 impl Tenant<'_> {
     /// Makes room for a program of the project: a check or a setup. `None` where nothing is confined.
     pub(crate) async fn lodge(
@@ -91,10 +99,7 @@ impl Tenant<'_> {
         if by == Confinement::Off {
             return Ok(None);
         }
-        if reach != Reach::Open {
-            // A proxy of the user's cannot be reached from there, and its address may hold a password.
-            env.retain(|name, _| !name.to_ascii_lowercase().ends_with("_proxy"));
-        }
+        without_proxies(reach, env);
         let allowed = hosts::allowed(&site.config.sandbox.allow, &[], &[])?;
         let (reached, proxy) = self.reach(site, reach, allowed)?;
         let home = Home::fresh(&dir.join(HOME), env, by)?;
@@ -126,6 +131,7 @@ impl Tenant<'_> {
         let home = Home::of_agent(&site.dirs.homes(), &guest.whose, guest.needs.home, &user, by)?;
         let settings: Vec<PathBuf> = home.settings.clone();
         let told = hosts::told(&user, guest.args, &settings);
+        without_proxies(site.config.sandbox.agents, env);
         let allowed = hosts::allowed(&site.config.sandbox.allow, guest.needs.hosts, &told)?;
         let (reached, proxy) = self.reach(site, site.config.sandbox.agents, allowed)?;
         let lent = self.lend(dir, env, by).await?;
@@ -160,7 +166,7 @@ impl Tenant<'_> {
             Reach::Hosts => {
                 let socket = site.dirs.net_socket(self.attempt);
                 let forwards = allowed.loopback_ports();
-                let proxy = Proxy::open(&socket, allowed)?;
+                let proxy = Proxy::open(&socket, allowed, site.config.sandbox.way.clone())?;
                 Ok((Reached::Hosts { socket, forwards }, Some(proxy)))
             }
         }

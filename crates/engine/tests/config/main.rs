@@ -6,6 +6,7 @@
 mod detection;
 mod errors;
 mod files;
+mod own;
 mod prompts;
 mod repos;
 

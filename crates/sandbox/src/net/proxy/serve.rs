@@ -91,11 +91,12 @@ async fn answer(
     };
     let Shared {
         allowed,
+        way,
         resolver,
         bounds,
         log,
     } = shared;
-    let far = match reach(&host, port, allowed, resolver.as_ref(), bounds.connect).await {
+    let far = match reach(&host, port, allowed, way, resolver.as_ref(), bounds.connect).await {
         Ok(far) => far,
         Err(refusal) => {
             log.note(&host, port, refusal.verdict());
