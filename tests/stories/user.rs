@@ -288,12 +288,14 @@ fn root_without_a_user_is_told() {
     );
     stage.turno(&["issue", "add", "Say who you are"], &[]).exits(0);
     let done = stage.turno(&["run", "1", "--agent", "actor"], &[]).exits(0);
-    let first = done.err.lines().next().unwrap_or_default();
     assert!(
-        first.contains("runs as root") && first.contains("--user"),
+        done.err.contains("runs as root") && done.err.contains("--user"),
         "{}",
         done.err
     );
+    // What is refused is no shift, and says nothing but why.
+    let refused = stage.turno(&["run", "7", "--agent", "actor"], &[]).exits(2);
+    assert!(!refused.err.contains("runs as root"), "{}", refused.err);
     // Only root can become somebody else, and the story's user is somebody else for nobody but root.
     let done = stage.named(
         "setpriv",

@@ -239,9 +239,6 @@ pub(crate) async fn shift(
     let hold = hold(scene, &turno, config.sandbox.confine).await?;
     let mut config = config;
     config.core.confinement = hold.confinement();
-    if let (Show::Live | Show::Lines, true) = (show, person::is_root()) {
-        print::warning(&format!("{}; {}", person::AS_ROOT, person::AS_ROOT_MEND));
-    }
     if let (Show::Live | Show::Lines, Hold::Off | Hold::Landlock { .. }) = (show, &hold) {
         print::warning(&format!("the sandbox is {}", hold.words()));
     }
@@ -274,6 +271,9 @@ pub(crate) async fn shift(
         })?;
     }
     if let Show::Live | Show::Lines = show {
+        if person::is_root() {
+            print::warning(&format!("{}; {}", person::AS_ROOT, person::AS_ROOT_MEND));
+        }
         for (name, repo) in repos.iter() {
             warn_of(&name, repo).await?;
         }
