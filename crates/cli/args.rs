@@ -8,6 +8,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use turno_core::ids::{AttemptId, DecisionId, IssueId, LessonId, PersonaName, RepoName, TaskId};
 use turno_core::issue::Priority;
+use turno_core::promotion::Manner;
 
 pub(crate) use modes::{Batch, BatchItems, Drain, Pair, Qa, Run, ShiftArgs};
 
@@ -72,6 +73,8 @@ pub(crate) enum Verb {
     Stop(Stop),
     /// Put an issue's landed work on one of your branches.
     Promote(Promote),
+    /// Take back what a promotion put on a branch, by a commit. The issue is ready to be promoted again.
+    Revert(Revert),
     /// Give up an issue or a task. Its commits are kept under refs/turno/salvage/.
     Discard(Discard),
     /// Print where Turno keeps the state of this workspace.
@@ -389,6 +392,53 @@ pub(crate) struct Promote {
     /// Onto which branch; the one that is checked out if it is not given.
     #[arg(long, value_name = "BRANCH")]
     pub(crate) onto: Option<String>,
+    #[command(flatten)]
+    pub(crate) manner: MannerFlags,
+    /// Say what would come onto the branch, and move nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Promote also when your branch has moved, so that the checks never saw the outcome.
+    #[arg(long)]
+    pub(crate) unproven: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+#[group(multiple = false)]
+pub(crate) struct MannerFlags {
+    /// As one commit; so it is if turno.toml says nothing else.
+    #[arg(long)]
+    squash: bool,
+    /// By a merge commit.
+    #[arg(long)]
+    merge: bool,
+    /// Commit by commit, each with its author and message.
+    #[arg(long)]
+    rebase: bool,
+}
+
+impl MannerFlags {
+    /// The one that was typed, if one was.
+    pub(crate) fn chosen(&self) -> Option<Manner> {
+        [
+            (self.squash, Manner::Squash),
+            (self.merge, Manner::Merge),
+            (self.rebase, Manner::Rebase),
+        ]
+        .into_iter()
+        .find_map(|(typed, manner)| typed.then_some(manner))
+    }
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Revert {
+    /// Which issue.
+    pub(crate) issue: IssueId,
+    /// From which branch; the one it was promoted onto if it is not given.
+    #[arg(long, value_name = "BRANCH")]
+    pub(crate) onto: Option<String>,
+    /// Say what would be done, and move nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -20,6 +20,7 @@ mod promote;
 mod qa;
 mod record;
 mod report;
+mod revert;
 mod run;
 mod status;
 mod stop;
@@ -57,6 +58,7 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
         Verb::Answer(verb) => answer::run(&scene()?, verb).await,
         Verb::Stop(verb) => stop::run(&scene()?, &verb).await,
         Verb::Promote(verb) => promote::run(&scene()?, &verb).await,
+        Verb::Revert(verb) => revert::run(&scene()?, &verb).await,
         Verb::Discard(verb) => discard::run(&scene()?, &verb).await,
         Verb::Where(verb) => whereis::run(&scene()?, &verb),
         Verb::Persona(verb) => persona::run(&scene()?, verb).await,

@@ -13,6 +13,7 @@ mod limits;
 mod lying;
 mod modes;
 mod new_tests;
+mod promoting;
 mod questions;
 mod real_agents;
 mod real_agents_more;

@@ -137,7 +137,7 @@ async fn repository(at: Option<&Path>, found: &mut Findings) -> Option<Scene> {
     };
     match scene.repo.git_version().await {
         Ok(version) => found.good("git", version),
-        Err(error) => found.missing("git", error.to_string(), "install git 2.38 or later"),
+        Err(error) => found.missing("git", error.to_string(), "install git 2.40 or later"),
     }
     let root = scene.repo.root().display().to_string();
     match scene.repo.checkout_state().await {

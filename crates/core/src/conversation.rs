@@ -162,6 +162,7 @@ fn spoken(event: &Event, ask: Option<&Ask>) -> Option<(String, Vec<String>)> {
         | Event::StopAsked { .. }
         | Event::Discarded { .. }
         | Event::Promoted { .. }
+        | Event::Reverted { .. }
         | Event::SessionOpened { .. }
         | Event::Metered { .. }
         | Event::Contacted { .. }

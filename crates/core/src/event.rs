@@ -16,6 +16,7 @@ use crate::ids::{
 use crate::issue::IssueDraft;
 use crate::lesson::LessonEdit;
 use crate::outcome::{LessonDraft, Outcome, Proposed};
+use crate::promotion::Put;
 use crate::shift::{IssueAtStart, Scope};
 use crate::tampering::Tampering;
 use crate::task::{ConflictHunk, Said};
@@ -210,6 +211,18 @@ pub enum Event {
         onto: String,
         /// What that branch now points at.
         commit: CommitId,
+        /// What was put there.
+        #[serde(default)]
+        put: Put,
+    },
+    /// A person took back what a promotion had put on a branch.
+    Reverted {
+        /// Which issue.
+        issue: IssueId,
+        /// From which branch.
+        from: String,
+        /// What that branch now points at.
+        commit: CommitId,
     },
     /// An agent named its conversation.
     SessionOpened {
@@ -338,6 +351,7 @@ impl Event {
             | Self::StopAsked { .. }
             | Self::Discarded { .. }
             | Self::Promoted { .. }
+            | Self::Reverted { .. }
             | Self::TimePassed
             | Self::Restarted { .. } => None,
         }

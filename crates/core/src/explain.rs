@@ -11,6 +11,7 @@ use crate::event::{AgentEnd, Event, LandingEnd, LeftBehind, StopHow};
 use crate::ids::{AttemptId, Seq, TaskId};
 use crate::lesson::LessonEdit;
 use crate::outcome::{Finding, Outcome, ProposalVerdict, Verdict};
+use crate::promotion::{Assurance, Put};
 use crate::record::Record;
 use crate::shift::Scope;
 use crate::state::Entity;
@@ -161,8 +162,27 @@ pub fn event_phrase(event: &Event) -> String {
         }
         Event::StopAsked { how: StopHow::Now } => "a person asked to stop now".to_owned(),
         Event::Discarded { .. } => "a person discarded it".to_owned(),
-        Event::Promoted { issue, onto, commit } => {
-            format!("issue {issue} promoted onto {onto} at {}", commit.short())
+        Event::Promoted {
+            issue,
+            onto,
+            commit,
+            put,
+        } => {
+            let how = match put {
+                Put::Nothing => String::new(),
+                Put::Commits {
+                    manner, assurance, ..
+                } => match assurance {
+                    Assurance::Proven => format!(" ({})", manner.word()),
+                    Assurance::Unproven { behind } => {
+                        format!(" ({}, unproven: {behind} commit(s) behind)", manner.word())
+                    }
+                },
+            };
+            format!("issue {issue} promoted onto {onto} at {}{how}", commit.short())
+        }
+        Event::Reverted { issue, from, commit } => {
+            format!("issue {issue} taken back from {from} at {}", commit.short())
         }
         Event::SessionOpened { attempt, session } => format!("{attempt} opened session {session}"),
         Event::Metered { attempt, spend } => format!("{attempt} has spent {}", spend.cost),

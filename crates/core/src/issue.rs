@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{CheckName, CommitId, IssueId, ProposalId, RepoName, TaskId};
 use crate::outcome::Proposed;
+use crate::promotion::{Fork, TakeBack};
 use crate::task::Actor;
 use crate::units::Timestamp;
 
@@ -125,6 +126,9 @@ pub enum IssueStage {
         commit: CommitId,
         /// When.
         at: Timestamp,
+        /// What it takes to take it back.
+        #[serde(default)]
+        back: TakeBack,
     },
     /// Closed or discarded by a person.
     Closed {
@@ -149,6 +153,9 @@ pub struct Issue {
     /// What planning it has led to so far.
     #[serde(default)]
     pub plan: PlanLog,
+    /// From where its work is counted when it is promoted.
+    #[serde(default)]
+    pub fork: Fork,
 }
 
 /// What planning an issue has led to so far.

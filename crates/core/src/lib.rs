@@ -24,6 +24,7 @@ pub mod outcome;
 pub mod persona;
 pub mod plan;
 pub mod policy;
+pub mod promotion;
 pub mod record;
 pub mod shift;
 pub mod state;

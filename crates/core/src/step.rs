@@ -15,6 +15,7 @@ mod intake;
 mod joining;
 mod landing;
 mod planning;
+mod promoting;
 mod recovery;
 mod retry;
 mod reviewing;
@@ -100,7 +101,13 @@ impl Turn<'_> {
             Event::Noted { attempt, said } => self.noted(*attempt, said),
             Event::StopAsked { how } => self.stop_asked(*how),
             Event::Discarded { what } => self.discarded(*what),
-            Event::Promoted { issue, onto, commit } => self.promoted(*issue, onto, commit),
+            Event::Promoted {
+                issue,
+                onto,
+                commit,
+                put,
+            } => self.promoted(*issue, onto, commit, put),
+            Event::Reverted { issue, from, .. } => self.reverted(*issue, from),
             Event::SessionOpened { attempt, session } => self.session_opened(*attempt, session),
             Event::Metered { attempt, spend } => self.metered(*attempt, *spend),
             Event::AgentEnded {

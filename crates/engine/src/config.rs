@@ -25,6 +25,7 @@ use turno_core::check::Reach;
 use turno_core::config::{AgentLimits, Config, Confinement};
 use turno_core::ids::{AgentName, PersonaName, PolicyName, RepoName};
 use turno_core::policy::Policy;
+use turno_core::promotion::Manner;
 use turno_core::units::{MicroUsd, Span};
 
 pub use self::agent_env::EnvValue;
@@ -116,6 +117,8 @@ pub struct Loaded {
     pub sandbox: SandboxSetup,
     /// What may be spent.
     pub budget: Budget,
+    /// How work is put on a branch of the user's where nothing else is said.
+    pub promote: Manner,
     /// Where each key's value came from.
     pub sources: Sources,
 }
@@ -185,6 +188,7 @@ pub fn build(inputs: &Inputs) -> Result<Loaded, Error> {
         budget: Budget {
             shift: settings.budget.shift_usd.0,
         },
+        promote: settings.promote,
         sources: layers.sources(),
     };
     validate::whole(&loaded, &layers)?;

@@ -11,6 +11,7 @@ mod contests;
 mod draining;
 mod guards;
 mod planning;
+mod promoting;
 mod questions;
 mod repairs;
 mod soundness;

@@ -9,6 +9,7 @@ use turno_agents::DialectKind;
 use turno_core::check::Reach;
 use turno_core::ids::{AgentName, CheckName, PersonaName, PolicyName, RepoName};
 use turno_core::persona::Effort;
+use turno_core::promotion::Manner;
 use turno_core::units::{MicroUsd, Price, Span};
 use turno_sandbox::limits::CpuWeight;
 
@@ -73,6 +74,7 @@ pub(super) struct Settings {
     pub(super) slots: Whole,
     pub(super) urgent_slots: Whole,
     pub(super) policy: PolicyName,
+    pub(super) promote: Manner,
     pub(super) budget: BudgetFile,
     #[serde(default)]
     pub(super) checks: BTreeMap<CheckName, CheckFile>,

@@ -38,6 +38,10 @@ pub const SETTINGS: Schema = Schema(&[
     key("urgent_slots", "how many of them are kept for urgent issues"),
     key("policy", "the policy that is used when none is asked for"),
     key(
+        "promote",
+        "how `turno promote` puts work on a branch: squash, merge or rebase",
+    ),
+    key(
         "budget.shift_usd",
         "US dollars that one shift may spend; a hard stop",
     ),

@@ -14,5 +14,6 @@ mod overlay;
 mod planting;
 mod preparing;
 mod promoting;
+mod reverting;
 mod surveying;
 mod world;
