@@ -5,8 +5,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
-use turno_agents::dialect::{AfterInput, Conversation, Dialect, Exit, Job, Launch, Signal, Support};
+use turno_agents::dialect::{AfterInput, Conversation, Dialect, Exit, Job, Launch, Line, Signal, Support};
 use turno_core::command::AgentStart;
 use turno_core::decision::Question;
 use turno_core::event::AgentEnd;
@@ -145,18 +146,28 @@ pub(super) async fn talk(
     let mut tail = Tail::new(dir.join(files::OUT));
     let silence = Duration::from_millis(start.limits.silence.0);
     let mut heard_at = Instant::now();
+    // What was said is taken in piece by piece, and between two pieces whatever else is to be done: an agent may
+    // say more than can be read in any one go.
+    let mut behind = false;
     loop {
         let (rung, give_up) = (talk.next_rung, talk.give_up);
         // Whoever waits for a person is not stalled.
         let listens =
             *open_questions.borrow_and_update() == 0 && talk.ending == Ending::Not && rung.is_none();
         tokio::select! {
-            bell = talk.run.bell() => {
-                if talk.read(&mut tail).await {
-                    heard_at = Instant::now();
-                }
-                if bell == Bell::Over {
+            bell = talk.run.bell(), if !behind => match bell {
+                Bell::More => behind = true,
+                Bell::Over => {
+                    while talk.read_piece(&mut tail).await {
+                        yield_now().await;
+                    }
                     break;
+                }
+            },
+            () = yield_now(), if behind => {
+                behind = talk.read_piece(&mut tail).await;
+                if behind {
+                    heard_at = Instant::now();
                 }
             }
             why = told(&mut ear, talk.ending) => match talk.ending {
@@ -192,10 +203,10 @@ async fn told(ear: &mut Ear, ending: Ending) -> StopWhy {
 }
 
 impl Talk<'_> {
-    /// Takes in what was said. True when there was anything.
-    async fn read(&mut self, tail: &mut Tail) -> bool {
+    /// Takes in the next piece of what was said. True when there was anything.
+    async fn read_piece(&mut self, tail: &mut Tail) -> bool {
         let mut signals = Vec::new();
-        let any = tail.read(|line| signals.extend(self.conversation.line(line)));
+        let any = tail.read_piece(|line| signals.extend(self.conversation.line(line)));
         for signal in signals {
             self.heed(signal).await;
         }
@@ -286,7 +297,7 @@ impl Talk<'_> {
     }
 
     /// The supervisor is gone, and so is everything below it.
-    async fn over(self, tail: Tail, dir: &Path) -> Heard {
+    async fn over(self, mut tail: Tail, dir: &Path) -> Heard {
         let Self {
             mut conversation,
             run,
@@ -296,13 +307,17 @@ impl Talk<'_> {
             ..
         } = self;
         let end = run.wait().await;
-        tail.finish(|line| {
+        let mut hear = |line: Line<'_>| {
             for signal in conversation.line(line) {
                 if let Signal::Spent(sum) = signal {
                     spend = sum;
                 }
             }
-        });
+        };
+        while tail.read_piece(&mut hear) {
+            yield_now().await;
+        }
+        tail.finish(hear);
         let stderr = end_of(&dir.join(files::ERR), STDERR_SHOWN);
         let exit = match &end {
             Some(End::Exited(ExitKind::Code(code))) => Exit::Code(*code),
