@@ -73,15 +73,25 @@ pub(super) fn check_formats(dir: &Path) -> Result<(), Error> {
         let file = File::open(&path).map_err(Error::io("open", &path))?;
         let read = BufReader::new(file.take(200)).read_line(&mut head);
         if read.is_ok()
-            && let Some(found) = head
-                .strip_prefix(MAGIC)
-                .and_then(|rest| rest.trim().parse::<u32>().ok())
+            && let Some(found) = format_of(head.as_bytes())
             && found > FORMAT
         {
             return Err(Error::Newer { path, found });
         }
     }
     Ok(())
+}
+
+/// The format that the first line of a segment names, if it is such a line. A number that is too large for any
+/// format is that of a newer one.
+fn format_of(head: &[u8]) -> Option<u32> {
+    let digits = head
+        .strip_prefix(MAGIC.as_bytes())?
+        .strip_prefix(b" ")?
+        .strip_suffix(b"\n")?;
+    let text = std::str::from_utf8(digits).ok()?;
+    let number = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    number.then(|| text.parse().unwrap_or(u32::MAX))
 }
 
 /// Whether the record with that number lies exactly there. Anything else than a whole record is a no.
@@ -174,7 +184,7 @@ fn scan(
             offset: at + length,
         };
         if at == 0 {
-            if line.ends_with(b"\n") && line.starts_with(MAGIC.as_bytes()) {
+            if format_of(&line).is_some() {
                 at = ends.offset;
                 continue;
             }
@@ -230,8 +240,9 @@ impl Journal {
     /// Opens a journal that has no index beside it; all of it is read through once.
     ///
     /// # Errors
-    /// When it cannot be read whole.
+    /// When it cannot be read whole, or a newer build wrote it.
     pub fn open_alone(dir: &Path) -> Result<Self, Error> {
+        check_formats(dir)?;
         Self::open(dir, Seq(0), Position::START, |_, _, _| {})
     }
 

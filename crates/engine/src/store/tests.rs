@@ -172,6 +172,25 @@ fn damage_in_the_middle_is_refused_and_nothing_is_changed() {
     assert_eq!(fs::read(segment(dir.path())).unwrap(), bytes);
 }
 
+/// Each of these was once read as if this build had written it.
+#[rstest]
+#[case::beyond_all_numbers("turno-journal 99999999999\n", "format")]
+#[case::no_number("turno-journal one\n", "damaged")]
+#[case::another_word("turno-journals 1\n", "damaged")]
+fn a_head_that_no_build_wrote_is_not_taken_for_ours(#[case] head: &str, #[case] why: &str) {
+    let dir = tempfile::tempdir().unwrap();
+    fill(dir.path(), 2);
+    let path = segment(dir.path());
+    let text = fs::read_to_string(&path)
+        .unwrap()
+        .replace("turno-journal 1\n", head);
+    fs::write(&path, &text).unwrap();
+    let error = Store::open(dir.path()).err().map(|e| e.to_string()).unwrap();
+    assert!(error.contains(why), "{error}");
+    assert!(Journal::open_alone(&dir.path().join("journal")).is_err());
+    assert_eq!(fs::read_to_string(&path).unwrap(), text, "nothing was changed");
+}
+
 #[test]
 fn a_newer_format_is_refused() {
     let dir = tempfile::tempdir().unwrap();
