@@ -11,6 +11,8 @@ pub mod land;
 pub mod live;
 pub mod open;
 pub mod perform;
+#[doc(hidden)]
+pub mod probe;
 pub mod process;
 pub mod prompt;
 pub mod recording;

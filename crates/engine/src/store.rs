@@ -171,6 +171,12 @@ impl Store {
     }
 }
 
+/// All records of the journal in `dir`, which is not opened for writing.
+pub(crate) fn records(dir: &Path) -> Result<Vec<Record>, Error> {
+    journal::check_formats(dir)?;
+    journal::read(dir, Position::START, Seq(1), usize::MAX)
+}
+
 impl Reader {
     /// Up to `max` records after `seq`, in order.
     ///

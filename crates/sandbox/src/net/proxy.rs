@@ -2,6 +2,8 @@
 //! its socket, its connections and their end. The coordinator holds one for each attempt. It reads no configuration
 //! and keeps nothing on disk but its socket.
 
+#[doc(hidden)]
+pub mod probe;
 mod reach;
 mod seen;
 mod serve;
