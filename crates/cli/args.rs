@@ -76,6 +76,9 @@ pub(crate) enum Verb {
     Discard(Discard),
     /// Print where Turno keeps the state of this workspace.
     Where(Json),
+    /// Look the stored state through, mend its index, take its records out, put them into a new one.
+    #[command(subcommand)]
+    Store(Store),
     /// List, show and render personas.
     #[command(subcommand)]
     Persona(Persona),
@@ -396,6 +399,24 @@ pub(crate) struct Discard {
     /// An issue (7) or a task (7.1).
     #[arg(value_parser = parse_subject, value_name = "ISSUE|TASK")]
     pub(crate) subject: Subject,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Store {
+    /// Verify journal and index, and change nothing. Exit code 1 when something cannot be read.
+    Check(Json),
+    /// Make the index anew from the journal. Not while a coordinator runs.
+    Rebuild,
+    /// Write every record that can be read, as lines of JSON. Exit code 1 when some cannot.
+    Export {
+        /// A new file; standard output if it is not given.
+        file: Option<PathBuf>,
+    },
+    /// Make a new journal from such lines, in a state directory without one.
+    Import {
+        /// What `store export` wrote.
+        file: PathBuf,
+    },
 }
 
 #[derive(Debug, Subcommand)]

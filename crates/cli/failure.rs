@@ -79,6 +79,7 @@ failures! {
     site::Error => CannotStart,
     slots::Error => CannotStart,
     store::Error => CannotStart,
+    store::ImportError => CannotStart,
     turno_engine::recording::Error => CannotStart,
     socket::Error => CannotStart,
     workspace::Error => CannotStart,

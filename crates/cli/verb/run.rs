@@ -232,6 +232,9 @@ pub(crate) async fn shift(
     let wallet = wallet(scene, &config).await?;
     log_to(scene, wallet.redaction());
     let (store, state) = Store::open(&scene.dirs.store())?;
+    for note in store.notes() {
+        print::warning(&note.to_string());
+    }
     let mut desk = Desk::new(store, state);
     let turno = std::env::current_exe()
         .map_err(|e| Failure::cannot_start(format!("turno cannot find its own program: {e}")))?;
