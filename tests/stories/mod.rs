@@ -7,6 +7,7 @@ mod bridge;
 mod coordinator;
 mod ends;
 mod examples;
+mod full_disk;
 mod guards;
 mod injections;
 mod limits;

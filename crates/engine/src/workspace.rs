@@ -12,8 +12,12 @@ use turno_core::ids::{AttemptId, RepoName};
 pub enum Error {
     /// It cannot be made or written.
     #[error(
-        "the state directory {} cannot be used: {source}. Make it writable, or point TURNO_STATE_DIR at another directory",
-        path.display()
+        "the state directory {} cannot be used: {source}. {}, or point TURNO_STATE_DIR at another directory",
+        path.display(),
+        match source.kind() {
+            std::io::ErrorKind::StorageFull => "Nothing was lost: free some space on that disk, then start again",
+            _ => "Make it writable",
+        }
     )]
     Unusable {
         /// Which.

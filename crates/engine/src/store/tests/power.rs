@@ -131,10 +131,38 @@ fn outcome(notes: usize, more: u64) -> &'static str {
     }
 }
 
+/// A run, and what its disk was before.
+struct Scene<'a> {
+    name: &'a str,
+    before: &'a Platter,
+    run: &'a Run,
+    changes: &'a [Change],
+    /// What may lie where the index belongs.
+    indexes: &'a [PathBuf],
+    /// Bytes that some file holds at every moment: they are moved, and never deleted.
+    kept: &'a [u8],
+}
+
+/// Whether a file of a journal holds these bytes.
+fn holds(journal: &Path, bytes: &[u8]) -> bool {
+    let files = fs::read_dir(journal).unwrap();
+    files
+        .map(|e| fs::read(e.unwrap().path()).unwrap())
+        .any(|held| held.windows(bytes.len()).any(|w| w == bytes))
+}
+
 /// Cuts the power after every change of a run.
-fn cut_everywhere(name: &str, before: &Platter, run: &Run, changes: &[Change], indexes: &[PathBuf]) {
+fn cut_everywhere(scene: &Scene<'_>) {
+    let Scene {
+        name,
+        before,
+        run,
+        changes,
+        indexes,
+        kept,
+    } = scene;
     let mut outcomes: BTreeMap<&str, usize> = BTreeMap::new();
-    let mut platter = before.clone();
+    let mut platter = (*before).clone();
     for cut in 0..=changes.len() {
         if let Some(last) = cut.checked_sub(1) {
             platter.take(&changes[last]);
@@ -146,6 +174,11 @@ fn cut_everywhere(name: &str, before: &Platter, run: &Run, changes: &[Change], i
             let dir = tempfile::tempdir().unwrap();
             platter.restore(dir.path(), &mut survives);
             let told = format!("{name}: cut {cut} of {}, way {way}", changes.len());
+            let journal = dir.path().join("state/store/journal");
+            assert!(
+                kept.is_empty() || holds(&journal, kept),
+                "{told}: the torn end is gone"
+            );
             if way >= WITH_INDEX {
                 let outcome = examine_journal(&dir.path().join("state/store"), run, acknowledged, &told);
                 *outcomes.entry(outcome).or_default() += 1;
@@ -220,7 +253,14 @@ fn a_power_cut_loses_nothing_that_was_acknowledged() {
     commit(&dir.path().join("state/store"), &recorder, &mut run, 40).unwrap();
     let segments = walk::segments(&dir.path().join("state/store/journal")).unwrap();
     assert!(segments.len() > 2, "{segments:?}");
-    cut_everywhere("from nothing", &before, &run, &recorder.changes(), &indexes);
+    cut_everywhere(&Scene {
+        name: "from nothing",
+        before: &before,
+        run: &run,
+        changes: &recorder.changes(),
+        indexes: &indexes,
+        kept: &[],
+    });
 }
 
 #[test]
@@ -264,13 +304,14 @@ fn a_power_cut_while_a_torn_end_is_set_aside_loses_nothing() {
         .collect();
     assert_eq!(kept.len(), 1);
     assert!(torn.ends_with(&fs::read(&kept[0]).unwrap()), "the end is kept");
-    cut_everywhere(
-        "after a torn end",
-        &before,
-        &run,
-        &recorder.changes(),
-        &[dir.path().join("none")],
-    );
+    cut_everywhere(&Scene {
+        name: "after a torn end",
+        before: &before,
+        run: &run,
+        changes: &recorder.changes(),
+        indexes: &[dir.path().join("none")],
+        kept: &fs::read(&kept[0]).unwrap(),
+    });
 }
 
 #[test]
