@@ -416,7 +416,7 @@ fn after_a_write_that_failed_nothing_more_is_written() {
     let (mut store, mut state) = Store::open_on(ground(&recorder), dir.path()).unwrap();
     let mut record = |seq| Record::of(&mut state, Seq(seq), Timestamp(1), event(seq));
     let (one, two) = (record(store.head().0 + 1), record(store.head().0 + 2));
-    let error = store.commit(&[one.clone()]).unwrap_err();
+    let error = store.commit(std::slice::from_ref(&one)).unwrap_err();
     assert!(matches!(error, Error::Io { .. }), "{error}");
     for again in [&one, &two] {
         let error = store.commit(std::slice::from_ref(again)).unwrap_err();
