@@ -131,6 +131,22 @@ pub struct LandStart {
     pub reruns: u8,
     /// What the task has cost, for the commit's trailer.
     pub cost: MicroUsd,
+    /// Changes that are to land together with it, on top of it, in this order. One that does not apply is left out.
+    #[serde(default)]
+    pub with: Vec<Passenger>,
+}
+
+/// A change that is to land together with others.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Passenger {
+    /// Whose.
+    pub task: TaskId,
+    /// One line for the commit message.
+    pub title: String,
+    /// What to land, and why it may.
+    pub approved: Approved,
+    /// What the task has cost, for the commit's trailer.
+    pub cost: MicroUsd,
 }
 
 /// An effect.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::check::{CheckReport, CheckVerdict, ReportVerdict};
 use crate::command::Command;
 use crate::contact::Answer;
-use crate::event::{AgentEnd, Event, LandingEnd, LeftBehind, StopHow};
+use crate::event::{AgentEnd, Event, LandingEnd, LeftBehind, OthersEnd, StopHow, TogetherEnd};
 use crate::ids::{AttemptId, Seq, TaskId};
 use crate::lesson::LessonEdit;
 use crate::outcome::{Finding, Outcome, ProposalVerdict, Verdict};
@@ -15,6 +15,7 @@ use crate::record::Record;
 use crate::shift::Scope;
 use crate::state::Entity;
 use crate::task::{Because, Handoff, PlanBecause, Said, Stage, Stopping, Task, Work};
+use crate::train::Stands;
 use crate::units::Timestamp;
 use crate::view::{failure_phrase, task_phrase};
 
@@ -317,7 +318,32 @@ fn landing_phrase(end: &LandingEnd) -> String {
             format!("the integrated tree is not green: {}", report_phrase(report))
         }
         LandingEnd::Raced { .. } => "the integration branch moved meanwhile".to_owned(),
+        LandingEnd::Together(end) => together_phrase(end),
     }
+}
+
+/// How several changes ended that were to land together.
+pub(crate) fn together_phrase(end: &TogetherEnd) -> String {
+    let names = |members: &[Stands]| {
+        let names: Vec<String> = members.iter().map(|m| m.task.to_string()).collect();
+        names.join(", ")
+    };
+    let mut parts = match &end.others {
+        OthersEnd::None => Vec::new(),
+        OthersEnd::Landed { members, head } => {
+            let shown = format!("{} landed together, at {}", names(members), head.short());
+            vec![shown]
+        }
+        OthersEnd::NotGreen { red } => vec![format!(
+            "together {} are not green: {}; the branch did not move",
+            names(&red.members),
+            report_phrase(&red.report)
+        )],
+        OthersEnd::Raced { .. } => vec!["the integration branch moved meanwhile".to_owned()],
+    };
+    let refused = end.refused.iter();
+    parts.extend(refused.map(|r| format!("{}: conflict in {} place(s)", r.task, r.hunks.len())));
+    parts.join("; ")
 }
 
 /// The evidence that goes back to the writer.
@@ -359,7 +385,7 @@ fn evidence(stage: &Stage) -> Vec<String> {
         | Because::Answered { .. } => Vec::new(),
         Because::OutOfBounds { paths, .. } => paths.iter().cloned().collect(),
         Because::Guarded { found, .. } => found.iter().map(ToString::to_string).collect(),
-        Because::ChecksFailed { failing } | Because::MakePass { failing, .. } => failing
+        Because::ChecksFailed { failing, .. } | Because::MakePass { failing, .. } => failing
             .iter()
             .map(|r| match &r.verdict {
                 CheckVerdict::Fail { extract } => {

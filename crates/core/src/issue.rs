@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{CheckName, CommitId, IssueId, ProposalId, RepoName, TaskId};
 use crate::outcome::Proposed;
 use crate::task::Actor;
+use crate::train::Train;
 use crate::units::Timestamp;
 
 /// What a person writes when filing an issue.
@@ -149,6 +150,9 @@ pub struct Issue {
     /// What planning it has led to so far.
     #[serde(default)]
     pub plan: PlanLog,
+    /// What is known of the changes that wait to land on its branch.
+    #[serde(default)]
+    pub train: Train,
 }
 
 /// What planning an issue has led to so far.

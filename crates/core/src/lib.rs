@@ -30,6 +30,7 @@ pub mod state;
 pub mod step;
 pub mod tampering;
 pub mod task;
+pub mod train;
 pub mod units;
 pub mod view;
 pub mod work;

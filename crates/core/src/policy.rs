@@ -91,6 +91,19 @@ pub enum OverlapRule {
     Start,
 }
 
+/// How changes land.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LandingRule {
+    /// So many changes of one issue that wait at the same time are tried together; 1 for one by one.
+    pub batch: u8,
+}
+
+impl Default for LandingRule {
+    fn default() -> Self {
+        Self { batch: 1 }
+    }
+}
+
 /// What happens to a question that nobody answers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -227,6 +240,9 @@ pub struct Policy {
     /// Who lets the rest of a batch go on.
     #[serde(default)]
     pub trial: TrialRule,
+    /// How changes land.
+    #[serde(default)]
+    pub landing: LandingRule,
     /// A row for each cause.
     pub rows: BTreeMap<Cause, TryRow>,
 }
@@ -255,6 +271,7 @@ impl Policy {
             overlap: OverlapRule::Wait,
             decisions: DecisionRule::default(),
             trial: TrialRule::Person,
+            landing: LandingRule::default(),
             rows: BTreeMap::new(),
         }
     }

@@ -15,7 +15,7 @@ use crate::persona::Role;
 use crate::units::{MicroUsd, Span, Spend, Timestamp};
 
 pub use crate::work::{
-    Actor, Approved, Because, Bounds, Change, ChangeKind, ConflictHunk, Consent, Frozen, Handoff,
+    Actor, Approved, Because, Bounds, Change, ChangeKind, ConflictHunk, Consent, Frozen, Handoff, Neighbour,
     PlanBecause, Proof, Proven, StartFrom, Trial, Work, WriteJob,
 };
 

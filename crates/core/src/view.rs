@@ -392,7 +392,7 @@ fn because_phrase(because: &Because) -> String {
     match because {
         Because::New => String::new(),
         Because::Interrupted { failure } => format!(", again because {}", failure_phrase(failure)),
-        Because::ChecksFailed { failing } => {
+        Because::ChecksFailed { failing, .. } => {
             let names: Vec<_> = failing.iter().map(|r| r.check.as_str()).collect();
             format!(", to mend the checks: {}", names.join(", "))
         }

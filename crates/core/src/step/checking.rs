@@ -13,8 +13,8 @@ use crate::persona::Role;
 use crate::policy::{NewTestsRule, ReviewRule, TestRule, UncheckedRule};
 use crate::shift::ShiftStage;
 use crate::task::{
-    Approved, Because, Change, ChangeKind, Consent, Frozen, Progress, Proof, Proven, Run, Stage, StartFrom,
-    StopWhy, Stopping, Work, WriteJob, WriterSession, checks_deadline,
+    Approved, Because, Change, ChangeKind, Consent, Frozen, Neighbour, Progress, Proof, Proven, Run, Stage,
+    StartFrom, StopWhy, Stopping, Work, WriteJob, WriterSession, checks_deadline,
 };
 
 impl Turn<'_> {
@@ -122,7 +122,7 @@ impl Turn<'_> {
                     Some(_) | None => self.proven(task.id, proven),
                 }
             }
-            ReportVerdict::Red => self.red(task.id, &change, report, &known_red),
+            ReportVerdict::Red => self.red(task.id, &change, report, &known_red, Vec::new()),
             ReportVerdict::Unknown => match run.stopping {
                 Stopping::Asked { why, .. } => self.stopped(task.id, why, Work::Check(change)),
                 Stopping::No => {
@@ -227,13 +227,14 @@ impl Turn<'_> {
         work
     }
 
-    /// Red checks go back to the writer with their output.
+    /// Red checks go back to the writer with their output, and with what the change was integrated with.
     pub(super) fn red(
         &mut self,
         id: TaskId,
         change: &Change,
         report: &CheckReport,
         known: &BTreeSet<CheckName>,
+        beside: Vec<Neighbour>,
     ) {
         let failing: Vec<_> = report
             .failing()
@@ -248,7 +249,7 @@ impl Turn<'_> {
         let failure = Failure::new(Cause::ChecksFailed, summary(report));
         self.send_back(
             id,
-            go_on(change, Because::ChecksFailed { failing }),
+            go_on(change, Because::ChecksFailed { failing, beside }),
             &failure,
             progress,
         );

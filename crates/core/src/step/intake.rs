@@ -12,6 +12,7 @@ use crate::persona::Role;
 use crate::policy::{AcceptRule, PlanRule, TestRule};
 use crate::shift::{IssueAtStart, Scope, Shift, ShiftStage, Winding};
 use crate::task::{Because, Park, PlanBecause, Stage, StartFrom, StopWhy, Task, TaskSpec, Work, WriteJob};
+use crate::train::Train;
 use crate::units::MicroUsd;
 
 impl Turn<'_> {
@@ -37,6 +38,7 @@ impl Turn<'_> {
             filed: self.now,
             next_task: 1,
             plan: PlanLog::default(),
+            train: Train::Open,
         };
         self.state.issues.insert(id, Arc::new(issue));
     }

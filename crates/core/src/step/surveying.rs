@@ -137,7 +137,10 @@ impl Turn<'_> {
             };
             let work = Work::Write(WriteJob {
                 from: StartFrom::Head,
-                because: Because::ChecksFailed { failing: group },
+                because: Because::ChecksFailed {
+                    failing: group,
+                    beside: Vec::new(),
+                },
             });
             self.add_task(id.issue, spec, Stage::Ready { work, since });
         }

@@ -17,5 +17,7 @@ mod soundness;
 mod task;
 mod team;
 mod testing;
+mod together;
+mod trains;
 mod turns;
 mod world;

@@ -56,7 +56,7 @@ pub(crate) fn issue_of(plan: &Plan, rng: &mut Rng, known: u32) -> IssueDraft {
                     touches: vec![format!("src/{n}/**")],
                 })
                 .collect(),
-            group: u16::try_from(rng.between(1, 2)).unwrap(),
+            group: u16::try_from(rng.between(1, 4)).unwrap(),
             trial: u16::try_from(rng.below(2)).unwrap(),
         }),
         _ => Split::ByPolicy,
@@ -98,6 +98,7 @@ pub(crate) fn config(plan: &Plan, rng: &mut Rng) -> Config {
     let nobody = rng.pick(&[Nobody::Park, Nobody::Wait, Nobody::Recommended]);
     let deadline = Span(rng.between(500, 3000));
     policy.decisions = DecisionRule { nobody, deadline };
+    policy.landing.batch = u8::try_from(plan.seed % 4 + 1).unwrap();
     policy.trial = rng.pick(&[TrialRule::Person, TrialRule::AllLanded]);
     policy.caps = PlanCaps {
         tasks: 8,

@@ -138,6 +138,7 @@ impl World {
                 filed: self.now,
                 next_task: 5,
                 plan: turno_core::issue::PlanLog::default(),
+                train: turno_core::train::Train::Open,
             }),
         );
         self.heads.insert(id, base);

@@ -192,6 +192,10 @@ pub const POLICY: Schema = Schema(&[
     ),
     key("longest_wait", "the longest wait between two tries"),
     key("plan", "who splits an issue into tasks: single, author or checks"),
+    key(
+        "landing.batch",
+        "so many changes of one issue that wait at the same time are landed together; 1 for one by one",
+    ),
     key("caps.tasks", "how many tasks one issue may get in all"),
     key(
         "caps.depth",

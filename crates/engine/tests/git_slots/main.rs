@@ -8,6 +8,7 @@ mod collecting;
 mod guarding;
 mod hostile;
 mod landing;
+mod landing_together;
 mod lending;
 mod opening;
 mod overlay;

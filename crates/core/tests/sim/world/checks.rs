@@ -156,7 +156,7 @@ pub(super) fn failed() -> CheckVerdict {
     }
 }
 
-fn could_not() -> CheckVerdict {
+pub(super) fn could_not() -> CheckVerdict {
     CheckVerdict::CouldNotRun {
         why: "gone".to_owned(),
     }
