@@ -17,7 +17,7 @@ use turno_core::ids::{IssueId, PolicyName, RepoName};
 use turno_core::issue::{IssueDraft, IssueStage, Split};
 use turno_core::policy::Policy;
 use turno_core::shift::{IssueAtStart, Scope};
-use turno_engine::config::{AgentDialect, AgentSetup, Confine, Loaded, Overrides};
+use turno_engine::config::{AgentDialect, AgentSetup, Confine, Fresh, Loaded, Overrides};
 use turno_engine::git::{Checkout, HeadAt, Repo};
 use turno_engine::recover::recover;
 use turno_engine::redact::Redaction;
@@ -138,6 +138,11 @@ pub(crate) fn prepare(
             Confine::Never
         } else {
             Confine::Always
+        },
+        cache: if args.no_cache {
+            Fresh::Always
+        } else {
+            Fresh::AsConfigured
         },
     };
     let config = staffed(scene, scene.config(&flags)?)?;

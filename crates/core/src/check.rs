@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{CheckName, CommitId, TreeId};
+use crate::ids::{AttemptId, CheckName, CommitId, TreeId};
 use crate::units::Span;
 
 /// A command of the project that Turno itself runs.
@@ -77,6 +77,29 @@ pub struct CheckResult {
     pub took: Span,
     /// Its whole output.
     pub log: LogRef,
+    /// Whether it was run for this.
+    #[serde(default)]
+    pub source: Source,
+}
+
+/// Where a result comes from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Source {
+    /// The check was run.
+    #[default]
+    Run,
+    /// It was run before, on the same files in the same environment, and not again.
+    Known {
+        /// By this attempt.
+        by: AttemptId,
+    },
+    /// It was run, to see whether what was known still holds: it does not, though nothing that could be told has
+    /// changed.
+    Differs {
+        /// From what this attempt saw.
+        by: AttemptId,
+    },
 }
 
 /// What a run of all checks showed at one commit.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::check::{CheckReport, CheckVerdict, ReportVerdict};
+use crate::check::{CheckReport, CheckVerdict, ReportVerdict, Source};
 use crate::command::Command;
 use crate::contact::Answer;
 use crate::event::{AgentEnd, Event, LandingEnd, LeftBehind, OthersEnd, StopHow, TogetherEnd};
@@ -296,11 +296,20 @@ pub fn report_phrase(report: &CheckReport) -> String {
     let parts: Vec<String> = report
         .results
         .iter()
-        .map(|r| match &r.verdict {
-            CheckVerdict::Pass => format!("{} passed", r.check),
-            CheckVerdict::Flaky => format!("{} is flaky (red, then green)", r.check),
-            CheckVerdict::Fail { .. } => format!("{} failed", r.check),
-            CheckVerdict::CouldNotRun { why } => format!("{} could not be run: {why}", r.check),
+        .map(|r| {
+            let shown = match &r.verdict {
+                CheckVerdict::Pass => format!("{} passed", r.check),
+                CheckVerdict::Flaky => format!("{} is flaky (red, then green)", r.check),
+                CheckVerdict::Fail { .. } => format!("{} failed", r.check),
+                CheckVerdict::CouldNotRun { why } => format!("{} could not be run: {why}", r.check),
+            };
+            match r.source {
+                Source::Run => shown,
+                Source::Known { by } => format!("{shown} (known from {by}, not run again)"),
+                Source::Differs { by } => format!(
+                    "{shown} (ALARM: {by} saw the opposite on the same files; it depends on something else)"
+                ),
+            }
         })
         .collect();
     if parts.is_empty() {

@@ -39,8 +39,9 @@ pub use self::repos::RepoSetup;
 pub use self::sandbox::{Cache, Confine, SandboxSetup};
 pub use self::source::{Files, Layer, Places, Source, TextFile};
 
-use self::file::Settings;
+use self::file::{Settings, Switch};
 use self::layer::Layers;
+use crate::known::Use;
 
 static PERSONAS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../personas");
 static POLICIES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../policies");
@@ -60,6 +61,18 @@ pub struct Overrides {
     pub agents: Vec<AgentName>,
     /// `--no-sandbox`
     pub confine: Confine,
+    /// `--no-cache`
+    pub cache: Fresh,
+}
+
+/// Whether what checks have shown before is used, as a flag says it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Fresh {
+    /// As the configuration says.
+    #[default]
+    AsConfigured,
+    /// No: each check is run each time.
+    Always,
 }
 
 /// Everything a configuration is made of.
@@ -114,6 +127,8 @@ pub struct Loaded {
     pub repos: BTreeMap<RepoName, RepoSetup>,
     /// What confined programs may do besides what they are for.
     pub sandbox: SandboxSetup,
+    /// Whether what checks have shown before is used.
+    pub cache: Use,
     /// What may be spent.
     pub budget: Budget,
     /// Where each key's value came from.
@@ -182,6 +197,7 @@ pub fn build(inputs: &Inputs) -> Result<Loaded, Error> {
         setup: repos::setup(&settings.setup),
         repos,
         sandbox: sandbox::sandbox(&settings, &layers, inputs)?,
+        cache: cache(&settings, &layers, inputs.flags.cache)?,
         budget: Budget {
             shift: settings.budget.shift_usd.0,
         },
@@ -189,6 +205,22 @@ pub fn build(inputs: &Inputs) -> Result<Loaded, Error> {
     };
     validate::whole(&loaded, &layers)?;
     Ok(loaded)
+}
+
+fn cache(settings: &Settings, layers: &Layers, fresh: Fresh) -> Result<Use, Error> {
+    let verify_percent = u8::try_from(settings.cache.verify_percent.0)
+        .ok()
+        .filter(|p| *p <= 100);
+    let verify_percent = verify_percent.ok_or_else(|| {
+        layers.wrong(
+            &["cache", "verify_percent"],
+            "at most 100 is possible; set it to 5",
+        )
+    })?;
+    Ok(match (settings.cache.checks, fresh) {
+        (Switch::On, Fresh::AsConfigured) => Use::Yes { verify_percent },
+        (Switch::Off, _) | (Switch::On, Fresh::Always) => Use::No,
+    })
 }
 
 impl Loaded {

@@ -7,6 +7,7 @@ mod change;
 pub mod config;
 pub mod detect;
 pub mod git;
+pub mod known;
 pub mod land;
 pub mod live;
 pub mod open;

@@ -17,6 +17,7 @@ use turno_sandbox::limits::rlimit::Rlimits;
 use crate::attempt::{to_its_end, told_to_stop};
 use crate::config::{EnvMap, Loaded, Setup};
 use crate::git::Repo;
+use crate::known::Known;
 use crate::live::Live;
 use crate::process::limited::LimitOrders;
 use crate::process::supervised::{Start, Supervised};
@@ -93,6 +94,8 @@ pub struct Site {
     pub hold: Hold,
     /// By which means what they use of the machine is limited.
     pub means: Means,
+    /// What checks have shown before.
+    pub(crate) known: Known,
     toolchains: Vec<PathBuf>,
     /// What agents are given.
     pub(crate) wallet: Wallet,
@@ -155,6 +158,11 @@ pub enum Error {
 }
 
 impl Ground {
+    /// How its places are set up, in words that differ where that does.
+    pub(crate) fn set_up_how(&self) -> String {
+        format!("{:?}", self.setup)
+    }
+
     /// The repository.
     pub fn repo(&self) -> &Repo {
         self.pool.repo()
@@ -195,6 +203,7 @@ impl Site {
         let pace = RateLimiter::direct(Quota::per_second(STARTS_A_SECOND));
         Ok(Self {
             grounds,
+            known: Known::open(dirs.known(), config.cache),
             dirs,
             turno,
             config,

@@ -117,6 +117,11 @@ impl StateDir {
         self.attempts().join(attempt.to_string())
     }
 
+    /// What checks have shown before.
+    pub fn known(&self) -> PathBuf {
+        self.root.join("checks")
+    }
+
     /// The worktrees of a repository. Those of the one that holds `turno.toml` lie at the top, where numbers and a
     /// few words are names already: the others have names that cannot be among them.
     pub fn slots(&self, repo: &RepoName) -> PathBuf {

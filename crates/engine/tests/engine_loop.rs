@@ -137,6 +137,7 @@ impl Runner for Hands {
                         verdict: CheckVerdict::Pass,
                         took: Span(1),
                         log: log(),
+                        source: turno_core::check::Source::Run,
                     })
                     .collect();
                 let report = CheckReport {

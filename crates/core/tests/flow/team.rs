@@ -224,6 +224,7 @@ impl World {
                         path: "out".to_owned(),
                         bytes: 0,
                     },
+                    source: turno_core::check::Source::Run,
                 })
                 .collect(),
         };

@@ -92,6 +92,7 @@ fn report(verdict: CheckVerdict) -> CheckReport {
         verdict,
         took: Span(1),
         log,
+        source: turno_core::check::Source::Run,
     };
     CheckReport {
         commit: commit("0"),

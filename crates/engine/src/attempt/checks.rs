@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::Instant;
 
-use turno_core::check::{Check, CheckReport, CheckResult, CheckVerdict};
+use turno_core::check::{Check, CheckReport, CheckResult, CheckVerdict, Source};
 use turno_core::command::{CheckStart, NewTests};
 use turno_core::event::Event;
 use turno_core::failure::Failure;
@@ -13,6 +13,7 @@ use turno_core::task::StopWhy;
 use turno_core::units::Span;
 
 use super::{not_ready, stopped, to_its_end, workspace};
+use crate::known::{Before, Circumstances, Want};
 use crate::live::Doing;
 use crate::process::supervisor::{End, ExitKind, files};
 use crate::runner::mouth::{Asked, Ear, Mouth};
@@ -160,7 +161,7 @@ impl Bench<'_> {
             // A check that was not run is in the report as such: the rest alone would pass for the whole.
             let result = match was_stopped(ear) {
                 Some(_) => self.not_run(check, "it was stopped before its turn"),
-                None => self.check(check, path, ear).await,
+                None => self.known_or_run(check, path, tree, ear).await,
             };
             results.push(result);
         }
@@ -225,7 +226,47 @@ impl Bench<'_> {
             verdict: CheckVerdict::CouldNotRun { why: why.to_owned() },
             took: Span(0),
             log: log_ref(self.site.dirs.root(), &dir.join("checks")),
+            source: Source::Run,
         }
+    }
+
+    /// What is known of a check at a tree, or what a run of it shows.
+    async fn known_or_run(&self, check: &Check, path: &Path, tree: &TreeId, ear: &mut Ear) -> CheckResult {
+        let env = self.site.base_env(self.task, self.place);
+        let sandbox = &self.site.config.sandbox;
+        let around = format!(
+            "{:?} {sandbox:?} {}",
+            self.site.hold.confinement(),
+            self.ground.set_up_how()
+        );
+        let circumstances = Circumstances {
+            tree,
+            check,
+            env: &env,
+            around: &around,
+        };
+        let key = circumstances.key();
+        let want = match self.place {
+            // A culprit is looked for among trees of which some were red a moment ago.
+            SlotPlace::Landing => Want::Any { reruns: self.reruns },
+            SlotPlace::Slot(_) => Want::Passes,
+        };
+        let before = self.site.known.look_up(&key, check, want, draw());
+        if let Before::This(known) = before {
+            let text = format!("check {} is known at this tree and not run again", check.name);
+            self.site.live.say(self.attempt, Doing::Step(text));
+            return known;
+        }
+        let mut result = self.check(check, path, ear).await;
+        let known = &self.site.known;
+        result.source = known.learn(&key, self.attempt, self.reruns, &result, &before);
+        if let Source::Differs { by } = result.source {
+            let name = &check.name;
+            tracing::error!(check = %name, %by, "a check shows the opposite of what it showed on the same files");
+            let text = format!("ALARM: check {name} shows the opposite of what {by} saw on the same files");
+            self.site.live.say(self.attempt, Doing::Step(text));
+        }
+        result
     }
 
     async fn check(&self, check: &Check, path: &Path, ear: &mut Ear) -> CheckResult {
@@ -281,8 +322,15 @@ impl Bench<'_> {
             verdict,
             took,
             log,
+            source: Source::Run,
         }
     }
+}
+
+/// A random number below 100. Its only use is to choose what is looked at again.
+fn draw() -> u8 {
+    let bytes = uuid::Uuid::new_v4().into_bytes();
+    bytes[0] % 100
 }
 
 fn verdict(end: Option<End>, check: &Check, dir: &Path) -> CheckVerdict {

@@ -74,6 +74,7 @@ pub(super) struct Settings {
     pub(super) urgent_slots: Whole,
     pub(super) policy: PolicyName,
     pub(super) budget: BudgetFile,
+    pub(super) cache: CacheFile,
     #[serde(default)]
     pub(super) checks: BTreeMap<CheckName, CheckFile>,
     #[serde(default)]
@@ -97,6 +98,20 @@ pub(super) struct Settings {
 #[serde(deny_unknown_fields)]
 pub(super) struct BudgetFile {
     pub(super) shift_usd: Usd,
+}
+
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CacheFile {
+    pub(super) checks: Switch,
+    pub(super) verify_percent: Whole,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Switch {
+    On,
+    Off,
 }
 
 #[derive(Debug, serde::Deserialize)]

@@ -42,6 +42,14 @@ pub const SETTINGS: Schema = Schema(&[
         "US dollars that one shift may spend; a hard stop",
     ),
     key(
+        "cache.checks",
+        "whether a check that passed is not run again on the same files in the same environment: on or off",
+    ),
+    key(
+        "cache.verify_percent",
+        "so many of a hundred known results are run all the same, to see whether they still hold",
+    ),
+    key(
         "checks.*.command",
         "the shell command, run at the top of the repository; exit code 0 is a pass",
     ),

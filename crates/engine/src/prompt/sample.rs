@@ -449,6 +449,7 @@ fn results() -> [Option<CheckResult>; 2] {
                 path: format!("attempts/9/{name}.log"),
                 bytes: 812,
             },
+            source: turno_core::check::Source::Run,
         })
     };
     let extract = "---- limit::refuses_the_sixth stdout ----\nassertion failed: limit.allows(6)".to_owned();

@@ -25,6 +25,7 @@ fn report(commit: &CommitId, tree: &TreeId, verdict: CheckVerdict) -> CheckRepor
         verdict,
         took: Span(1),
         log,
+        source: turno_core::check::Source::Run,
     };
     CheckReport {
         commit: commit.clone(),

@@ -72,6 +72,7 @@ fn checked(path: &Path, commit: &CommitId, tree: &TreeId) -> CheckReport {
             verdict,
             took: Span(1),
             log,
+            source: turno_core::check::Source::Run,
         }],
     }
 }

@@ -141,6 +141,7 @@ impl World {
             verdict: verdict.clone(),
             took: Span(1),
             log: log(),
+            source: turno_core::check::Source::Run,
         };
         CheckReport {
             commit: commit.clone(),
