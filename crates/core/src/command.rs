@@ -136,6 +136,13 @@ pub struct LandStart {
     pub with: Vec<Passenger>,
 }
 
+impl LandStart {
+    /// Whether the change of a task is among those that are to land.
+    pub fn lands(&self, task: TaskId) -> bool {
+        self.task == task || self.with.iter().any(|p| p.task == task)
+    }
+}
+
 /// A change that is to land together with others.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Passenger {

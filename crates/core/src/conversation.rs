@@ -84,7 +84,7 @@ pub fn conversation<'a>(records: impl IntoIterator<Item = &'a Record>, task: Tas
                 Command::RunChecks(start) if start.task == task => {
                     others.insert(start.attempt, Speaker::Checks);
                 }
-                Command::Land(start) if start.task == task => {
+                Command::Land(start) if start.lands(task) => {
                     others.insert(start.attempt, Speaker::Landing);
                 }
                 Command::StartAgent(_)

@@ -44,7 +44,7 @@ pub fn explain<'a>(records: impl IntoIterator<Item = &'a Record>, task: TaskId) 
             record
                 .commands
                 .iter()
-                .filter(|c| task_of(c) == Some(task))
+                .filter(|c| is_for(c, task))
                 .filter_map(Command::starts),
         );
         let became = record.changes.iter().find_map(|entity| match entity {
@@ -84,8 +84,10 @@ pub fn explain<'a>(records: impl IntoIterator<Item = &'a Record>, task: TaskId) 
             } else if let Event::Contacted { contacts, .. } = &record.event {
                 contacts.iter().map(ToString::to_string).collect()
             } else {
+                // Who is to blame for a red batch may follow from how others of it landed.
+                let tells = about || matches!(record.event, Event::LandingEnded { .. });
                 became
-                    .filter(|_| about)
+                    .filter(|_| tells)
                     .map_or_else(Vec::new, |t| evidence(&t.stage))
             },
         });
@@ -93,15 +95,15 @@ pub fn explain<'a>(records: impl IntoIterator<Item = &'a Record>, task: TaskId) 
     lines
 }
 
-fn task_of(command: &Command) -> Option<TaskId> {
+fn is_for(command: &Command, task: TaskId) -> bool {
     match command {
-        Command::StartAgent(start) => Some(start.task),
-        Command::RunChecks(start) => Some(start.task),
-        Command::Land(start) => Some(start.task),
+        Command::StartAgent(start) => start.task == task,
+        Command::RunChecks(start) => start.task == task,
+        Command::Land(start) => start.lands(task),
         Command::StopAttempt { .. }
         | Command::OpenIssue { .. }
         | Command::Reply { .. }
-        | Command::EndShift { .. } => None,
+        | Command::EndShift { .. } => false,
     }
 }
 
@@ -466,7 +468,7 @@ pub fn attempts_of<'a>(records: impl IntoIterator<Item = &'a Record>, task: Task
         .flat_map(|r| {
             r.commands
                 .iter()
-                .filter(|c| task_of(c) == Some(task))
+                .filter(|c| is_for(c, task))
                 .filter_map(Command::starts)
         })
         .collect()
