@@ -93,6 +93,9 @@ pub struct CheckStart {
     /// New tests whose failing without the change is to be shown, if any.
     #[serde(default)]
     pub new_tests: Option<NewTests>,
+    /// Where those that are red are run again, to see whether they are red without the change, if that is asked.
+    #[serde(default)]
+    pub base: Option<CommitId>,
 }
 
 /// Tests that must fail without the change they came with.

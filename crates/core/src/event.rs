@@ -334,6 +334,9 @@ pub enum Event {
         /// What the new tests showed without the change, where that was asked for.
         #[serde(default)]
         without: Option<CheckReport>,
+        /// What those that were red showed without the change, where that was asked for.
+        #[serde(default)]
+        on_base: Option<CheckReport>,
     },
     /// A landing came to its end.
     LandingEnded {

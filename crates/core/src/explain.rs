@@ -213,7 +213,14 @@ pub fn event_phrase(event: &Event) -> String {
             attempt,
             report,
             without,
+            on_base,
         } => {
+            let on_base = match on_base.as_ref().map(|r| (r.verdict(), report_phrase(r))) {
+                None => String::new(),
+                Some((ReportVerdict::Red, shown)) => format!("; without the change: {shown}"),
+                Some((ReportVerdict::Green, _)) => "; without the change they pass".to_owned(),
+                Some((ReportVerdict::Unknown, _)) => "; without the change they could not be run".to_owned(),
+            };
             let without = match without.as_ref().map(CheckReport::verdict) {
                 None => "",
                 Some(ReportVerdict::Red) => "; without the change the new tests fail, as they must",
@@ -221,7 +228,7 @@ pub fn event_phrase(event: &Event) -> String {
                     "; without the change the new tests do not fail"
                 }
             };
-            format!("{attempt}: {}{without}", report_phrase(report))
+            format!("{attempt}: {}{without}{on_base}", report_phrase(report))
         }
         Event::LandingEnded { attempt, end } => format!("{attempt}: {}", landing_phrase(end)),
         Event::AttemptFailed { attempt, failure } => format!("{attempt} failed: {}", failure_phrase(failure)),

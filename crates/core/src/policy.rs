@@ -91,6 +91,19 @@ pub enum OverlapRule {
     Start,
 }
 
+/// What happens to a change whose checks are red without it too.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RedBaseRule {
+    /// It goes back to its writer: perhaps that check is what it is about. Nobody looks whether it is red without it.
+    #[default]
+    Writer,
+    /// It waits for a person: it is nobody's task.
+    Block,
+    /// The check becomes a task of its own, and holds nothing else back meanwhile.
+    Task,
+}
+
 /// How changes land.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LandingRule {
@@ -243,6 +256,9 @@ pub struct Policy {
     /// How changes land.
     #[serde(default)]
     pub landing: LandingRule,
+    /// What happens to a change whose checks are red without it too.
+    #[serde(default)]
+    pub red_base: RedBaseRule,
     /// A row for each cause.
     pub rows: BTreeMap<Cause, TryRow>,
 }
@@ -272,6 +288,7 @@ impl Policy {
             decisions: DecisionRule::default(),
             trial: TrialRule::Person,
             landing: LandingRule::default(),
+            red_base: RedBaseRule::Writer,
             rows: BTreeMap::new(),
         }
     }

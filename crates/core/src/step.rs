@@ -114,7 +114,8 @@ impl Turn<'_> {
                 attempt,
                 report,
                 without,
-            } => self.checks_ended(*attempt, report, without.as_ref()),
+                on_base,
+            } => self.checks_ended(*attempt, report, without.as_ref(), on_base.as_ref()),
             Event::LandingEnded { attempt, end } => self.landing_ended(*attempt, end),
             Event::AttemptFailed { attempt, failure } => self.attempt_failed(*attempt, failure),
             // For people: what could be put back was, and what follows for the task its own end says.

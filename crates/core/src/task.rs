@@ -177,6 +177,13 @@ pub enum Park {
         /// What is missing.
         missing: Vec<String>,
     },
+    /// Checks are red on the integration branch without the change, and the policy makes it nobody's task.
+    RedBase {
+        /// Which.
+        checks: BTreeSet<CheckName>,
+        /// At this commit.
+        base: CommitId,
+    },
     /// No candidate was good enough.
     NoCandidate {
         /// Why.

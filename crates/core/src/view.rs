@@ -462,6 +462,19 @@ pub fn park_phrase(park: &Park) -> String {
             "parked: there are no checks, so nothing can be proven; name some in turno.toml under [checks]"
                 .to_owned()
         }
+        Park::RedBase { checks, base } => {
+            let names: Vec<_> = checks.iter().map(|c| format!("`{c}`")).collect();
+            format!(
+                "parked: {} red at {} without this change, so nothing lands there; mend it on your branch and file \
+                 the issue again, or set red_base = \"task\" in the policy to have it repaired",
+                if names.len() == 1 {
+                    format!("{} is", names.join(""))
+                } else {
+                    format!("{} are", names.join(", "))
+                },
+                base.short()
+            )
+        }
         Park::Decision(id) => format!("parked with a question; `turno answer {id}` shows and answers it"),
         Park::NoPlan { errors } => format!("parked, no valid plan: {}", errors.join("; ")),
         Park::NotAccepted { missing } => format!("parked, still missing: {}", missing.join("; ")),

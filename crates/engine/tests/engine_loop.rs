@@ -149,6 +149,7 @@ impl Runner for Hands {
                     attempt,
                     report,
                     without: None,
+                    on_base: None,
                 }
             }
             Submission::Landing(_) => {

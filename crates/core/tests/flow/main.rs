@@ -12,6 +12,7 @@ mod draining;
 mod guards;
 mod planning;
 mod questions;
+mod red_base;
 mod repairs;
 mod soundness;
 mod task;

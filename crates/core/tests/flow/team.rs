@@ -234,6 +234,7 @@ impl World {
             attempt,
             report,
             without,
+            on_base: None,
         })
     }
 

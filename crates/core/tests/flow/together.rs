@@ -67,6 +67,7 @@ fn waiting() -> World {
             attempt,
             report,
             without: None,
+            on_base: None,
         });
     }
     assert_eq!(landing(&world), [piece(1)]);

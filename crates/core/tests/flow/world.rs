@@ -323,6 +323,7 @@ impl World {
             attempt,
             report,
             without: None,
+            on_base: None,
         })
     }
 
@@ -343,6 +344,7 @@ impl World {
             attempt,
             report,
             without: None,
+            on_base: None,
         });
         self.end_attempt(running(self), approve(), LeftBehind::Nothing);
     }

@@ -11,10 +11,10 @@ use turno_core::decision::Asker;
 use turno_core::event::{AgentEnd, Event, LandingEnd, LeftBehind, OthersEnd};
 use turno_core::globs;
 use turno_core::guard::{self, GuardRule, Guarded};
-use turno_core::ids::{AttemptId, CommitId, IssueId, SessionId, TaskId, TreeId};
+use turno_core::ids::{AttemptId, CheckName, CommitId, IssueId, SessionId, TaskId, TreeId};
 use turno_core::issue::IssueStage;
 use turno_core::outcome::{Outcome, Severity, Verdict};
-use turno_core::policy::{OverlapRule, Policy, ReviewRule};
+use turno_core::policy::{OverlapRule, Policy, RedBaseRule, ReviewRule};
 use turno_core::shift::Scope;
 use turno_core::task::{Approved, Because, Change, Consent, Proof, Stage, StartFrom, Task, Work, WriteJob};
 use turno_core::units::Timestamp;
@@ -64,10 +64,11 @@ impl Witness {
                 attempt,
                 report,
                 without,
+                on_base,
             } => {
                 if let Stage::Checking { change, .. } = &task.stage
                     && change.tree == report.tree
-                    && passes(state, task, report)
+                    && passes(state, task, report, on_base.as_ref())
                     && (!self.must_fail.contains(attempt) || without.as_ref().is_some_and(fails))
                 {
                     self.green.insert(report.tree.clone());
@@ -400,10 +401,20 @@ fn has_files_open(task: &Task) -> bool {
 }
 
 /// Whether every check of the task's repository passed, but for those that are known to be red for other reasons.
-fn passes(state: &State, task: &Task, report: &CheckReport) -> bool {
+fn passes(state: &State, task: &Task, report: &CheckReport, on_base: Option<&CheckReport>) -> bool {
     let issue = &state.issues[&task.id.issue];
     // A change may have been begun before the repair of others landed; its landing is held to what is red now.
-    let known = |name| issue.plan.surveyed.contains(name) && !task.spec.repairs.contains(name);
+    let becomes_task = state.config.as_ref().unwrap().policy.red_base == RedBaseRule::Task;
+    let red_without = |name: &CheckName| {
+        let mut there = on_base
+            .iter()
+            .flat_map(|r| &r.results)
+            .filter(|r| r.check == *name);
+        becomes_task && there.any(|r| matches!(r.verdict, CheckVerdict::Fail { .. }))
+    };
+    let known = |name: &CheckName| {
+        (issue.plan.surveyed.contains(name) || red_without(name)) && !task.spec.repairs.contains(name)
+    };
     let checks = state.config.as_ref().unwrap().checks_of(&issue.draft.repo);
     !checks.is_empty()
         && checks.iter().all(|c| {

@@ -45,26 +45,29 @@ pub(super) enum Trial {
     Change,
     /// To see new tests fail without the change they came with.
     WithoutChange,
+    /// To see whether what is red with a change is red without it.
+    OnBase,
 }
 
 /// Runs the checks of a change in its slot, and its new tests without it where that is asked for.
 pub(crate) async fn checks(site: &Site, start: CheckStart, mouth: Mouth, mut ear: Ear) {
     let attempt = start.attempt;
     match checked(site, &start, &mut ear).await {
-        Ok((report, without)) => mouth.end(Event::ChecksEnded {
+        Ok(Shown {
+            report,
+            without,
+            on_base,
+        }) => mouth.end(Event::ChecksEnded {
             attempt,
             report,
             without,
+            on_base,
         }),
         Err(failure) => mouth.fail(failure),
     }
 }
 
-async fn checked(
-    site: &Site,
-    start: &CheckStart,
-    ear: &mut Ear,
-) -> Result<(CheckReport, Option<CheckReport>), Failure> {
+async fn checked(site: &Site, start: &CheckStart, ear: &mut Ear) -> Result<Shown, Failure> {
     let ground = site.ground(&start.repo).map_err(not_ready)?;
     let without = match &start.new_tests {
         Some(tests) => Some(without_change(site, ground, start, tests, ear).await?),
@@ -86,10 +89,63 @@ async fn checked(
     };
     let report = bench.run(&path, &start.commit, &tree, ear).await;
     clean(ground, place, &start.commit).await;
+    let on_base = match &start.base {
+        Some(base) if was_stopped(ear).is_none() => on_base(site, ground, start, base, &report, ear).await?,
+        Some(_) | None => None,
+    };
     match was_stopped(ear) {
         Some(why) => Err(stopped(why)),
-        None => Ok((report, without)),
+        None => Ok(Shown {
+            report,
+            without,
+            on_base,
+        }),
     }
+}
+
+/// What a run of checks has shown.
+struct Shown {
+    report: CheckReport,
+    /// Of new tests, without the change they came with.
+    without: Option<CheckReport>,
+    /// Of the checks that are red, without the change.
+    on_base: Option<CheckReport>,
+}
+
+/// What those that are red show without the change; nothing where none is.
+async fn on_base(
+    site: &Site,
+    ground: &Ground,
+    start: &CheckStart,
+    base: &CommitId,
+    report: &CheckReport,
+    ear: &mut Ear,
+) -> Result<Option<CheckReport>, Failure> {
+    let is_red = |check: &&Check| {
+        let of = report.results.iter().find(|r| r.check == check.name);
+        of.is_some_and(|r| matches!(r.verdict, CheckVerdict::Fail { .. }))
+    };
+    let red: Vec<Check> = start.checks.iter().filter(is_red).cloned().collect();
+    if red.is_empty() {
+        return Ok(None);
+    }
+    let place = SlotPlace::Slot(start.slot);
+    let prepared = site.prepare(ground, start.attempt, start.task, place, base, ear);
+    let path = prepared.await.map_err(not_ready)?.path;
+    let tree = ground.repo().tree_of(base).map_err(workspace)?;
+    let bench = Bench {
+        site,
+        ground,
+        attempt: start.attempt,
+        task: start.task,
+        place,
+        checks: &red,
+        reruns: start.reruns,
+        trial: Trial::OnBase,
+    };
+    let report = bench.run(&path, base, &tree, ear).await;
+    clean(ground, place, base).await;
+    Ok(Some(report))
 }
 
 /// What the checks show of new tests where the change is missing that they came with.
@@ -294,6 +350,10 @@ impl Bench<'_> {
             (Trial::WithoutChange, _) => (
                 format!("check {name} without the change"),
                 format!("{name}-without"),
+            ),
+            (Trial::OnBase, _) => (
+                format!("check {name}, to see whether it is red without the change"),
+                format!("{name}-base-{rerun}"),
             ),
             (Trial::Change, 0) => (format!("check {name}"), format!("{name}-{rerun}")),
             (Trial::Change, _) => (

@@ -8,7 +8,7 @@ use turno_core::guard::{GuardKind, GuardRule};
 use turno_core::ids::PolicyName;
 use turno_core::policy::{
     AcceptRule, DecisionRule, LandingRule, NewTestsRule, Nobody, OverlapRule, PlanCaps, PlanRule, Policy,
-    ReviewRule, TestRule, TrialRule, TryRow, UncheckedRule,
+    RedBaseRule, ReviewRule, TestRule, TrialRule, TryRow, UncheckedRule,
 };
 use turno_core::units::Span;
 
@@ -44,6 +44,7 @@ struct PolicyFile {
     decisions: DecisionsFile,
     trial: TrialRule,
     landing: LandingFile,
+    red_base: RedBaseRule,
     rows: BTreeMap<String, RowFile>,
 }
 
@@ -185,6 +186,7 @@ fn policy(name: PolicyName, layers: &Layers) -> Result<Policy, Error> {
             deadline: file.decisions.deadline,
         },
         trial: file.trial,
+        red_base: file.red_base,
         landing: LandingRule {
             batch: small(&file.landing.batch, &["landing", "batch"])?,
         },

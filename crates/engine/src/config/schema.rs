@@ -201,6 +201,10 @@ pub const POLICY: Schema = Schema(&[
     key("longest_wait", "the longest wait between two tries"),
     key("plan", "who splits an issue into tasks: single, author or checks"),
     key(
+        "red_base",
+        "what happens to a change whose checks are red without it too: writer, block or task",
+    ),
+    key(
         "landing.batch",
         "so many changes of one issue that wait at the same time are landed together; 1 for one by one",
     ),

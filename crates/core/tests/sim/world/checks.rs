@@ -51,10 +51,32 @@ impl World {
                 (report, without)
             }
         };
+        let red: Vec<Check> = start
+            .checks
+            .iter()
+            .filter(|c| {
+                report
+                    .results
+                    .iter()
+                    .any(|r| r.check == c.name && r.verdict == failed())
+            })
+            .cloned()
+            .collect();
+        let on_base = start.base.as_ref().filter(|_| !red.is_empty()).map(|base| {
+            let tree = self.tree();
+            let shown = if self.rng.chance(40) {
+                self.tally.count("red without the change");
+                failed()
+            } else {
+                CheckVerdict::Pass
+            };
+            self.all(base, &tree, &red, &shown)
+        });
         let event = Event::ChecksEnded {
             attempt: start.attempt,
             report,
             without,
+            on_base,
         };
         self.later(50, start.attempt, Fate::End(event));
     }
