@@ -1,7 +1,7 @@
 //! Owns the figures of `docs/benchmarks.md`: each is a ratio to a named baseline that runs in turn with it, in
 //! the same process on the same disk, so that it means something on another machine too.
 //!
-//! `cargo bench --bench ratios [-- sandbox|slots|journal|stream] [--keep]`. The exit code is 1 when a bound is broken.
+//! `cargo bench --bench ratios [-- sandbox|slots|journal|size|stream] [--keep]`. The exit code is 1 when a bound is broken.
 #![expect(
     clippy::unwrap_used,
     reason = "a benchmark that cannot run has no better answer"
@@ -14,6 +14,8 @@ mod journal;
 mod measure;
 #[path = "ratios/sandbox.rs"]
 mod sandbox;
+#[path = "ratios/size.rs"]
+mod size;
 #[path = "ratios/slots.rs"]
 mod slots;
 #[path = "ratios/stream.rs"]
@@ -31,22 +33,26 @@ const SHADOW: Duration = Duration::from_secs(600);
 /// A section makes its data below a directory of its own and prints its figures.
 type Section = fn(&Path) -> Verdict;
 
-const SECTIONS: [(&str, Section); 4] = [
+const SECTIONS: [(&str, Section); 5] = [
     ("sandbox", sandbox::run),
     ("journal", journal::run),
+    ("size", size::run),
     ("stream", stream::run),
     ("slots", slots::run),
 ];
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
+    if let [size::VICTIM, path] = words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        size::victim(Path::new(path));
+    }
     let keep = words.iter().any(|w| w == "--keep");
     let asked: Vec<&String> = words.iter().filter(|w| !w.starts_with('-')).collect();
     if let Some(unknown) = asked
         .iter()
         .find(|w| !SECTIONS.iter().any(|(name, _)| name == **w))
     {
-        println!("no section is called `{unknown}`; there are sandbox, journal, stream and slots");
+        println!("no section is called `{unknown}`; there are sandbox, journal, size, stream and slots");
         return ExitCode::from(2);
     }
     // Beside the build, on its disk: the system's own directory for temporary files may be memory.

@@ -56,7 +56,11 @@ const OWNERS: [(&str, &[&str]); 13] = [
     ("sse_stream::", &["crates/engine/src/bridge.rs"]),
     (
         "base64::",
-        &["crates/engine/src/bridge.rs", "crates/engine/src/redact/"],
+        &[
+            "crates/engine/src/bridge.rs",
+            "crates/engine/src/redact/",
+            "crates/sandbox/src/net/proxy/upstream.rs",
+        ],
     ),
     (
         "rmcp::",

@@ -14,7 +14,7 @@ use turno_core::outcome::OutcomeKind;
 use turno_core::persona::{Access, Effort, Model, Tools};
 use turno_core::units::MicroUsd;
 use turno_engine::process::supervised::{Bell, Start, Supervised};
-use turno_engine::process::supervisor::{End, ExitKind, Orders, files};
+use turno_engine::process::supervisor::{After, End, ExitKind, Orders, files};
 use turno_engine::redact::Redaction;
 use turno_engine::transcript::Tail;
 
@@ -142,6 +142,7 @@ impl Stage<'_> {
                 output_cap: u64::MAX,
                 alone_ms: 60_000,
                 limits: None,
+                after: After::Nothing,
             },
             env: BTreeMap::from([("PATH".to_owned(), std::env::var("PATH").unwrap())]),
             marker: "bench".to_owned(),
@@ -163,7 +164,7 @@ impl Stage<'_> {
             let bell = run.bell().await;
             match follow {
                 Follow::Transcript => {}
-                Follow::Lines | Follow::Signals => drop(tail.read(&mut take)),
+                Follow::Lines | Follow::Signals => tail.read(&mut take),
             }
             if bell == Bell::Over {
                 break;

@@ -8,6 +8,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use turno_core::ids::{AttemptId, DecisionId, IssueId, LessonId, PersonaName, RepoName, TaskId};
 use turno_core::issue::Priority;
+use turno_core::promotion::Manner;
 
 pub(crate) use modes::{Batch, BatchItems, Drain, Pair, Qa, Resume, Run, ShiftArgs};
 
@@ -28,6 +29,9 @@ pub(crate) struct Args {
     /// Work in this directory instead of the current one.
     #[arg(short = 'C', long, global = true, value_name = "DIR")]
     pub(crate) directory: Option<PathBuf>,
+    /// Work as this user; for root alone.
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) user: Option<String>,
     #[command(subcommand)]
     pub(crate) verb: Verb,
 }
@@ -74,10 +78,15 @@ pub(crate) enum Verb {
     Stop(Stop),
     /// Put an issue's landed work on one of your branches.
     Promote(Promote),
+    /// Take back what a promotion put on a branch, by a commit. The issue is ready to be promoted again.
+    Revert(Revert),
     /// Give up an issue or a task. Its commits are kept under refs/turno/salvage/.
     Discard(Discard),
     /// Print where Turno keeps the state of this workspace.
     Where(Json),
+    /// Look the stored state through, mend its index, take its records out, put them into a new one.
+    #[command(subcommand)]
+    Store(Store),
     /// List, show and render personas.
     #[command(subcommand)]
     Persona(Persona),
@@ -391,6 +400,53 @@ pub(crate) struct Promote {
     /// Onto which branch; the one that is checked out if it is not given.
     #[arg(long, value_name = "BRANCH")]
     pub(crate) onto: Option<String>,
+    #[command(flatten)]
+    pub(crate) manner: MannerFlags,
+    /// Say what would come onto the branch, and move nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Promote also when your branch has moved, so that the checks never saw the outcome.
+    #[arg(long)]
+    pub(crate) unproven: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+#[group(multiple = false)]
+pub(crate) struct MannerFlags {
+    /// As one commit; so it is if turno.toml says nothing else.
+    #[arg(long)]
+    squash: bool,
+    /// By a merge commit.
+    #[arg(long)]
+    merge: bool,
+    /// Commit by commit, each with its author and message.
+    #[arg(long)]
+    rebase: bool,
+}
+
+impl MannerFlags {
+    /// The one that was typed, if one was.
+    pub(crate) fn chosen(&self) -> Option<Manner> {
+        [
+            (self.squash, Manner::Squash),
+            (self.merge, Manner::Merge),
+            (self.rebase, Manner::Rebase),
+        ]
+        .into_iter()
+        .find_map(|(typed, manner)| typed.then_some(manner))
+    }
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Revert {
+    /// Which issue.
+    pub(crate) issue: IssueId,
+    /// From which branch; the one it was promoted onto if it is not given.
+    #[arg(long, value_name = "BRANCH")]
+    pub(crate) onto: Option<String>,
+    /// Say what would be done, and move nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -398,6 +454,24 @@ pub(crate) struct Discard {
     /// An issue (7) or a task (7.1).
     #[arg(value_parser = parse_subject, value_name = "ISSUE|TASK")]
     pub(crate) subject: Subject,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Store {
+    /// Verify journal and index, and change nothing. Exit code 1 when something cannot be read.
+    Check(Json),
+    /// Make the index anew from the journal. Not while a coordinator runs.
+    Rebuild,
+    /// Write every record that can be read, as lines of JSON. Exit code 1 when some cannot.
+    Export {
+        /// A new file; standard output if it is not given.
+        file: Option<PathBuf>,
+    },
+    /// Make a new journal from such lines, in a state directory without one.
+    Import {
+        /// What `store export` wrote.
+        file: PathBuf,
+    },
 }
 
 #[derive(Debug, Subcommand)]

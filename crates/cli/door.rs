@@ -13,10 +13,11 @@ use turno_core::record::Record;
 use turno_engine::config::Overrides;
 use turno_engine::run::Desk;
 use turno_engine::socket::{self, Answer, Ask, Client};
-use turno_engine::store::Store;
+use turno_engine::store::{Error as StoreError, Reader, Store};
 use turno_engine::workspace::{Error as WorkspaceError, Lock};
 
 use crate::failure::Failure;
+use crate::print;
 use crate::scene::Scene;
 
 /// The way in.
@@ -30,6 +31,15 @@ pub(crate) enum Door {
         /// Held as long as the store is open.
         _lock: Lock,
     },
+    /// Nobody is, and the state directory cannot be written: it can be looked at.
+    Look {
+        /// The state.
+        state: Box<State>,
+        /// Its records.
+        reader: Reader,
+        /// Why nothing can be taken.
+        why: String,
+    },
 }
 
 impl Door {
@@ -40,7 +50,13 @@ impl Door {
         for _ in 0..50 {
             match scene.dirs.lock() {
                 Ok(lock) => {
-                    let (store, state) = Store::open(&scene.dirs.store())?;
+                    let (store, state) = match Store::open(&scene.dirs.store()) {
+                        Err(error @ StoreError::Io { .. }) => return Self::look(scene, error.into()),
+                        opened => opened?,
+                    };
+                    for note in store.notes() {
+                        print::warning(&note.to_string());
+                    }
                     return Ok(Self::Own {
                         desk: Box::new(Desk::new(store, state)),
                         _lock: lock,
@@ -52,6 +68,7 @@ impl Door {
                         Err(_) => last = Some(taken),
                     }
                 }
+                Err(unusable @ WorkspaceError::Unusable { .. }) => return Self::look(scene, unusable.into()),
                 Err(other) => return Err(other.into()),
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -59,9 +76,22 @@ impl Door {
         Err(last.map_or_else(|| Failure::bug("no lock and no holder"), Failure::from))
     }
 
+    /// A full disk, or one that may not be written, hides nothing from those who only look.
+    fn look(scene: &Scene, why: Failure) -> Result<Self, Failure> {
+        let Ok((state, reader)) = Store::look(&scene.dirs.store()) else {
+            return Err(why);
+        };
+        Ok(Self::Look {
+            state: Box::new(state),
+            reader,
+            why: why.to_string(),
+        })
+    }
+
     pub(crate) async fn state(&mut self) -> Result<State, Failure> {
         match self {
             Self::Own { desk, .. } => Ok(desk.state.clone()),
+            Self::Look { state, .. } => Ok((**state).clone()),
             Self::Live(client) => {
                 client.ask(&Ask::State).await?;
                 match client.answer().await? {
@@ -79,6 +109,7 @@ impl Door {
                 desk.request(event)?;
                 Ok(())
             }
+            Self::Look { why, .. } => Err(Failure::cannot_start(why.clone())),
             Self::Live(client) => {
                 client.ask(&Ask::Take(Box::new(event))).await?;
                 match client.answer().await? {
@@ -111,6 +142,7 @@ impl Door {
     pub(crate) async fn records(&mut self, after: Seq) -> Result<Vec<Record>, Failure> {
         match self {
             Self::Own { desk, .. } => Ok(desk.reader().after(after, usize::MAX)?),
+            Self::Look { reader, .. } => Ok(reader.after(after, usize::MAX)?),
             Self::Live(client) => {
                 client.ask(&Ask::Records { after }).await?;
                 let mut records = Vec::new();
@@ -130,6 +162,7 @@ fn unexpected(answer: Option<Answer>) -> Failure {
     match answer {
         None => socket::Error::Gone.into(),
         Some(Answer::Failed(why)) => Failure::cannot_start(why),
+        Some(Answer::Refused(why)) => Failure::usage(why),
         Some(other) => socket::Error::Answer(format!("{other:?}")).into(),
     }
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use turno_core::admit::Refused;
 use turno_core::ids::InvalidId;
-use turno_engine::{config, git, repos, run, site, slots, socket, store, workspace};
+use turno_engine::{config, git, person, repos, run, site, slots, socket, store, workspace};
 
 use crate::exit;
 
@@ -79,6 +79,7 @@ failures! {
     site::Error => CannotStart,
     slots::Error => CannotStart,
     store::Error => CannotStart,
+    store::ImportError => CannotStart,
     turno_engine::recording::Error => CannotStart,
     socket::Error => CannotStart,
     workspace::Error => CannotStart,
@@ -92,6 +93,24 @@ impl From<git::Error> for Failure {
         let kind = match error {
             git::Error::NotARepository { .. } => Kind::Usage,
             _ => Kind::CannotStart,
+        };
+        Self::new(kind, error.to_string())
+    }
+}
+
+impl From<person::Error> for Failure {
+    fn from(error: person::Error) -> Self {
+        let kind = match error {
+            person::Error::Config(error) => return error.into(),
+            person::Error::NoSuchUser { .. }
+            | person::Error::IsRoot { .. }
+            | person::Error::NotRoot { .. } => Kind::Usage,
+            person::Error::NoHome { .. }
+            | person::Error::Unreadable(_)
+            | person::Error::StillRoot
+            | person::Error::NotStarted { .. }
+            | person::Error::NotReadable { .. }
+            | person::Error::NotWritable { .. } => Kind::CannotStart,
         };
         Self::new(kind, error.to_string())
     }

@@ -16,6 +16,7 @@ use clap::Parser;
 
 use args::{Args, Verb};
 use failure::Failure;
+use turno_engine::person;
 
 fn main() -> ExitCode {
     let args = Args::parse();
@@ -26,7 +27,19 @@ fn main() -> ExitCode {
         Verb::Perform(verb) => return verb::hidden::perform(verb),
         Verb::Bridge(verb) => return verb::hidden::bridge(verb),
         Verb::AgentTools => return verb::hidden::agent_tools(),
-        _ => {}
+        // They open nothing.
+        Verb::Completions { .. } | Verb::Man => {}
+        // Before anything is opened, and before there is a second thread.
+        _ => {
+            let settled = person::settle(
+                &scene::user_env(),
+                args.user.as_deref(),
+                args.directory.as_deref(),
+            );
+            if let Err(error) = settled {
+                return Failure::from(error).show();
+            }
+        }
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

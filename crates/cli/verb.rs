@@ -21,9 +21,11 @@ mod qa;
 mod record;
 mod report;
 mod resume;
+mod revert;
 mod run;
 mod status;
 mod stop;
+mod store;
 mod whereis;
 
 pub(crate) use answer::{answer_hint, question_lines};
@@ -57,8 +59,10 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
         Verb::Diff(verb) => diff::run(&scene()?, &verb).await,
         Verb::Answer(verb) => answer::run(&scene()?, verb).await,
         Verb::Resume(verb) => resume::run(&scene()?, &verb).await,
+        Verb::Store(verb) => store::run(&scene()?, verb),
         Verb::Stop(verb) => stop::run(&scene()?, &verb).await,
         Verb::Promote(verb) => promote::run(&scene()?, &verb).await,
+        Verb::Revert(verb) => revert::run(&scene()?, &verb).await,
         Verb::Discard(verb) => discard::run(&scene()?, &verb).await,
         Verb::Where(verb) => whereis::run(&scene()?, &verb),
         Verb::Persona(verb) => persona::run(&scene()?, verb).await,

@@ -285,7 +285,7 @@ fn journal(project: &Project) -> PathBuf {
 }
 
 #[rstest]
-#[case::newer(|text: String| text.replacen("turno-journal 1", "turno-journal 99", 1), &["format 99", "nothing was changed", "newer turno"])]
+#[case::newer(|text: String| text.replacen("turno-journal 2", "turno-journal 99", 1), &["format 99", "nothing was changed", "newer turno"])]
 #[case::damaged(|text: String| text.replacen("\"title\":\"One\"", "\"title\":\"0ne\"", 1), &["is damaged at byte", "nothing was changed"])]
 #[case::no_journal(|_| "hello\n".to_owned(), &["journal", "nothing was changed"])]
 fn a_store_that_cannot_be_read(#[case] change: fn(String) -> String, #[case] parts: &[&str]) {

@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
+use turno_engine::process::handed::{Private, frames};
 use turno_engine::process::limited::{LimitHit, LimitOrders};
-use turno_engine::process::supervised::{end_supervisor, handed_over, read_end};
-use turno_engine::process::supervisor::{End, ExitKind, Orders, files};
+use turno_engine::process::supervised::{end_supervisor, read_end};
+use turno_engine::process::supervisor::{After, End, ExitKind, Orders, files};
 use turno_engine::process::tree::{MARKER, marked};
 use turno_engine::redact::Redaction;
 use turno_sandbox::limits::cgroup::GroupName;
@@ -64,6 +65,7 @@ impl Run {
                 group,
                 disk_roots: vec![work],
             }),
+            after: After::Nothing,
         };
         let text = serde_json::to_vec(&orders).unwrap();
         std::fs::write(dir.path().join(files::ORDERS), text).unwrap();
@@ -76,7 +78,11 @@ impl Run {
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
-        line.write_all(&handed_over(&Redaction::default(), None).unwrap())
+        let private = Private {
+            argv: orders.argv,
+            net: None,
+        };
+        line.write_all(&frames(&Redaction::default(), &private).unwrap())
             .unwrap();
         Self {
             _line: line,

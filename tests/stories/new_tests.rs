@@ -104,6 +104,7 @@ impl Bench {
                 base: self.base.clone(),
                 paths: BTreeSet::from(["test.sh".to_owned(), "old-test".to_owned()]),
             }),
+            base: None,
         })));
         let told = tokio::time::timeout(Duration::from_secs(60), runner.events(0));
         let mut told = told.await.unwrap();

@@ -146,7 +146,13 @@ fn finding(what: &str) -> Turn {
     }))
 }
 
+/// What an engineer does. Who speaks `Messages` has its last turn twice: one that leaves something uncommitted is sent
+/// back from it once.
 pub(super) fn engineer(api: Api, words: &str, turns: impl IntoIterator<Item = Turn>) -> Script {
+    let mut turns: Vec<Turn> = turns.into_iter().collect();
+    if api == Api::Messages {
+        turns.extend(turns.last().cloned());
+    }
     Script::new(
         Matcher::conversation(ENGINEER).and_message(words).only(api),
         turns,
@@ -215,6 +221,72 @@ fn claude_writes_mends_in_its_own_session_and_another_claude_reviews() {
         assert!(log.contains(part), "{part} is missing in {log}");
     }
     assert!(!log.contains("stream_event"), "words, not the wire: {log}");
+}
+
+/// With these words an agent is asked to commit what it left.
+const UNCOMMITTED: &str = "Something in your worktree is not committed";
+
+/// One task of claude's, with a reviewer who approves.
+fn alone(story: &str, turns: impl IntoIterator<Item = Turn>) -> Option<Stage> {
+    let scripts = vec![
+        engineer(Api::Messages, "The task is new", turns),
+        reviewer(Api::Messages, "# Review of task 1.1", [approval()]),
+    ];
+    let stage = Stage::new(story, &[Cli::Claude], scripts)?;
+    stage.run(&["--agent", "claude"]).exits(0);
+    Some(stage)
+}
+
+/// It leaves with an outcome, or with words; both ways it is told, and the second time it goes.
+#[rstest::rstest]
+#[case("the dirty outcome", change("a first word"))]
+#[case("the dirty words", Turn::say("All done."))]
+fn claude_is_told_once_what_it_did_not_commit(#[case] story: &str, #[case] leaves: Turn) {
+    let turns = [
+        Turn::edit("greet.txt", "hello", "hello world"),
+        Turn::write("note.txt", "noted\n"),
+        leaves,
+        change("greets, and leaves the rest"),
+    ];
+    let Some(stage) = alone(story, turns) else {
+        return;
+    };
+    let asked: Vec<usize> = stage
+        .requests(ENGINEER)
+        .iter()
+        .map(|r| r.body["messages"].to_string().matches(UNCOMMITTED).count())
+        .collect();
+    assert_eq!(asked, [0, 0, 0, 1], "how often it was told, by request");
+    let told = stage.requests(ENGINEER).pop().unwrap().body["messages"].to_string();
+    assert!(
+        told.contains(r"- greet.txt\n- note.txt\nCommit what belongs"),
+        "{told}"
+    );
+    let project = &stage.project;
+    assert_eq!(project.at("turno/1/base", "note.txt"), "noted");
+    let log = project.git(&["log", "--format=%an: %s", "main..turno/1/base"]);
+    assert_eq!(
+        log, "Turno: greets, and leaves the rest",
+        "what was left is committed by Turno"
+    );
+}
+
+#[test]
+fn claude_that_has_committed_everything_is_not_disturbed() {
+    let turns = [
+        Turn::edit("greet.txt", "hello", "hello world"),
+        Turn::bash("git commit -qam 'Greet the world'; git status --short"),
+        change("greets"),
+    ];
+    let Some(stage) = alone("the clean stop", turns) else {
+        return;
+    };
+    let requests = stage.requests(ENGINEER);
+    assert_eq!(requests.len(), 3, "nothing was asked again");
+    let said = requests[2].body["messages"].to_string();
+    assert!(!said.contains(UNCOMMITTED), "{said}");
+    let log = stage.project.git(&["log", "--format=%s", "main..turno/1/base"]);
+    assert_eq!(log, "Greet the world");
 }
 
 #[test]

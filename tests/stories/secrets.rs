@@ -225,6 +225,9 @@ fn a_secret_reaches_its_agent_and_is_written_down_nowhere() {
     for verb in [
         &["status", "--json"][..],
         &["status"],
+        &["issue", "show", "1", "--json"],
+        &["issue", "list", "--all", "--json"],
+        &["diff", "1.1"],
         &["log"],
         &["log", "--json"],
         &["log", attempt, "--raw"],

@@ -1,8 +1,9 @@
 //! Owns the `claude` dialect: Claude Code driven through its two-way stream of JSON lines. This file starts it;
-//! listening is in `conversation`, answers about tools in `permission`, questions in `question`, money in `usage`, errors in `failure`.
+//! listening is in `conversation`, answers about tools in `permission`, what it calls back for in `hooks`, questions in `question`, money in `usage`, errors in `failure`.
 
 mod conversation;
 mod failure;
+mod hooks;
 mod permission;
 mod question;
 mod usage;
@@ -99,11 +100,7 @@ impl Dialect for Claude {
                 .collect::<BTreeMap<_, _>>(),
             files: tool_servers(job).into_iter().collect(),
             input: vec![
-                control_line(
-                    "turno-initialize",
-                    "initialize",
-                    &permission::hooks(&job.protected),
-                ),
+                control_line("turno-initialize", "initialize", &hooks::asked_for(job)),
                 prompt,
             ],
             after_input: AfterInput::KeepOpen,

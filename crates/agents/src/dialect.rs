@@ -187,6 +187,11 @@ pub enum Signal {
         /// The question.
         question: Question,
     },
+    /// It wants to end its turn, and waits to hear whether it may. The key is given back with the answer.
+    Leaving {
+        /// Names this wish in this conversation.
+        key: String,
+    },
     /// A line to write to its standard input.
     Send(String),
     /// Close its standard input: nothing more will be said.
@@ -221,6 +226,18 @@ impl std::fmt::Display for Exit {
     }
 }
 
+/// Whether an agent that wants to end its turn may.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Parting {
+    /// It may.
+    Go,
+    /// Not yet.
+    Stay {
+        /// What it is to do first, in words for the agent.
+        why: String,
+    },
+}
+
 /// One run of an agent, as it is heard. A state machine: lines in, signals out.
 pub trait Conversation: Send {
     /// One line of standard output. An unknown line is never fatal.
@@ -233,6 +250,12 @@ pub trait Conversation: Send {
     /// the key is unknown. After [`Reply::Parked`] it is to end its turn soon, and the run ends as
     /// [`AgentEnd::Asked`] with that question.
     fn answer(&mut self, key: &str, reply: &Reply) -> Vec<String>;
+
+    /// Lines to write to its standard input to answer its wish to end its turn, put with [`Signal::Leaving`]; empty
+    /// when the key is unknown, as it always is for an agent that does not ask.
+    fn part(&mut self, _key: &str, _parting: &Parting) -> Vec<String> {
+        Vec::new()
+    }
 
     /// The process is gone. Success is never inferred from the exit code, the end of file or a phrase.
     /// `stderr` is the end of what it wrote there, for the detail of a failure.

@@ -16,8 +16,9 @@ pub(crate) struct Meter {
     reserve: MicroUsd,
     /// What the agent named, with the tokens it named for it.
     reported: (MicroUsd, Tokens),
-    /// What was counted since.
-    counted: BTreeMap<String, Tokens>,
+    /// What was counted since, by the row of the price list; none for what has no price. By row and not by model:
+    /// an agent may name a new model in every line, and the sum is asked for after each.
+    counted: BTreeMap<Option<String>, Tokens>,
 }
 
 impl Meter {
@@ -33,7 +34,8 @@ impl Meter {
     /// Tokens that were not counted before.
     pub(crate) fn count(&mut self, model: &str, tokens: Tokens) {
         if tokens != Tokens::default() {
-            *self.counted.entry(model.to_owned()).or_default() += tokens;
+            let row = row_of(&self.prices, model).map(str::to_owned);
+            *self.counted.entry(row).or_default() += tokens;
         }
     }
 
@@ -61,8 +63,8 @@ impl Meter {
     pub(crate) fn spend(&self) -> Spend {
         let mut cost = self.reported.0;
         let mut basis = CostBasis::Reported;
-        for (model, tokens) in &self.counted {
-            match price_of(&self.prices, model) {
+        for (row, tokens) in &self.counted {
+            match row.as_ref().and_then(|row| self.prices.get(row)) {
                 Some(price) => {
                     cost += price.of(*tokens);
                     basis = basis.max(CostBasis::Estimated);
@@ -81,14 +83,14 @@ impl Meter {
     }
 }
 
-/// The price with the longest name that the model's name begins with, else the default.
-fn price_of<'a>(prices: &'a BTreeMap<String, Price>, model: &str) -> Option<&'a Price> {
+/// The row with the longest name that the model's name begins with, else the default.
+fn row_of<'a>(prices: &'a BTreeMap<String, Price>, model: &str) -> Option<&'a str> {
     prices
-        .iter()
-        .filter(|(name, _)| model.starts_with(name.as_str()))
-        .max_by_key(|(name, _)| name.len())
-        .map(|(_, price)| price)
-        .or_else(|| prices.get(ANY_MODEL))
+        .keys()
+        .map(String::as_str)
+        .filter(|row| model.starts_with(row))
+        .max_by_key(|row| row.len())
+        .or_else(|| prices.contains_key(ANY_MODEL).then_some(ANY_MODEL))
 }
 
 /// Dollars as a program writes them, rounded to the nearest millionth; anything absurd becomes nothing or the most.
@@ -151,6 +153,23 @@ mod tests {
         );
         assert_eq!(meter.spend().cost, MicroUsd(expected));
         assert_eq!(meter.spend().basis, CostBasis::Estimated);
+    }
+
+    #[test]
+    fn a_new_model_in_every_line_costs_no_more_memory_than_one() {
+        let prices = [("big", price(10_000_000)), ("default", price(1_000_000))];
+        let prices = prices.map(|(name, price)| (name.to_owned(), price));
+        let mut meter = Meter::new(&prices.into(), MicroUsd(99));
+        let one = Tokens {
+            input: 1,
+            ..Tokens::default()
+        };
+        for n in 0..1000 {
+            meter.count(&format!("big-{n}"), one);
+            meter.count(&format!("model-{n}"), one);
+        }
+        assert_eq!(meter.counted.len(), 2);
+        assert_eq!(meter.spend().cost, MicroUsd(11_000));
     }
 
     #[test]

@@ -47,6 +47,9 @@ pub(crate) struct ShiftArgs {
     /// Run agents and checks with all that you may do yourself. Only for a machine with nothing to lose.
     #[arg(long)]
     pub(crate) no_sandbox: bool,
+    /// Run each check each time, also one that passed on the same files before.
+    #[arg(long)]
+    pub(crate) no_cache: bool,
     /// Print the journal as NDJSON while it grows.
     #[arg(long)]
     pub(crate) json: bool,

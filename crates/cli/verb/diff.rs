@@ -6,6 +6,7 @@ use turno_core::State;
 use turno_core::admit::Refused;
 use turno_core::ids::{CommitId, IssueId, TaskId};
 use turno_core::issue::IssueStage;
+use turno_core::promotion::TakeBack;
 use turno_core::task::{Stage, StartFrom, Work};
 use turno_engine::git::{DiffText, Repo};
 
@@ -59,6 +60,11 @@ fn of_issue(repo: &Repo, state: &State, id: IssueId) -> Result<(CommitId, Commit
         return Ok((base.clone(), head.clone()));
     }
     match &issue.stage {
+        IssueStage::Done {
+            commit,
+            back: TakeBack::Possible { before, .. },
+            ..
+        } => Ok((before.clone(), commit.clone())),
         IssueStage::Done { commit, .. } => Ok((repo.parent_of(commit)?, commit.clone())),
         IssueStage::Backlog
         | IssueStage::Opening { .. }

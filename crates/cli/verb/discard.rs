@@ -31,6 +31,7 @@ pub(crate) async fn run(scene: &Scene, verb: &Discard) -> Result<ExitCode, Failu
                 }
             }
         }
+        Door::Look { .. } => {}
         Door::Live(_) => print::note("what ran for it is being stopped; its branches stay as they are"),
     }
     print::data(&format!("{named} is given up"));

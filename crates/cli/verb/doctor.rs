@@ -7,6 +7,7 @@ use serde::Serialize;
 use turno_core::ids::{AgentName, RepoName};
 use turno_engine::config::{AgentSetup, EnvMap, EnvValue, Loaded, Overrides, Source};
 use turno_engine::git::Checkout;
+use turno_engine::person;
 use turno_engine::sandbox::Hold;
 use turno_engine::secret::{is_named_like_one, is_shaped_like_one};
 use turno_engine::wallet::is_open_to_others;
@@ -67,6 +68,9 @@ impl Findings {
 pub(crate) async fn run(at: Option<&Path>, verb: &Json) -> Result<ExitCode, Failure> {
     let mut found = Findings(Vec::new());
     // Each later proof needs the earlier ones, so the first that is missing ends the list.
+    if person::is_root() {
+        found.warn("user", person::AS_ROOT, person::AS_ROOT_MEND);
+    }
     if let Some(scene) = repository(at, &mut found).await {
         state(&scene, &mut found);
         sandbox(&scene, &mut found).await;
@@ -74,6 +78,7 @@ pub(crate) async fn run(at: Option<&Path>, verb: &Json) -> Result<ExitCode, Fail
             Err(error) => found.missing("configuration", error.to_string(), "mend the file it names"),
             Ok(config) => {
                 checks(&config, &mut found);
+                containers(&scene, &config, &mut found).await;
                 repos(&scene, &config, &mut found);
                 agents(&scene, config, &mut found);
             }
@@ -137,7 +142,7 @@ async fn repository(at: Option<&Path>, found: &mut Findings) -> Option<Scene> {
     };
     match scene.repo.git_version().await {
         Ok(version) => found.good("git", version),
-        Err(error) => found.missing("git", error.to_string(), "install git 2.38 or later"),
+        Err(error) => found.missing("git", error.to_string(), "install git 2.40 or later"),
     }
     let root = scene.repo.root().display().to_string();
     match scene.repo.checkout_state().await {
@@ -189,6 +194,27 @@ fn checks(config: &Loaded, found: &mut Findings) {
             "check",
             format!("{}: {} (limit {})", check.name, check.command, check.timeout),
         );
+    }
+}
+
+/// Who makes the containers that checks are run in, and whether their images are here.
+async fn containers(scene: &Scene, config: &Loaded, found: &mut Findings) {
+    let further = config.core.repos.values().flat_map(|r| &r.checks);
+    for check in config.core.checks.iter().chain(further) {
+        let Some(asked) = turno_engine::containers::container_of(check) else {
+            continue;
+        };
+        match turno_engine::containers::find(asked, &scene.env).await {
+            Ok(ready) => found.good(
+                "container",
+                format!("{}: {} has {}", check.name, ready.words(), asked.image),
+            ),
+            Err(error) => found.missing(
+                "container",
+                format!("{}: {}", check.name, error.what()),
+                error.mend(),
+            ),
+        }
     }
 }
 

@@ -1,10 +1,16 @@
-//! `turno promote ISSUE`: puts what has landed on a branch of the user's. The only verb that moves one.
+//! `turno promote ISSUE`: puts what has landed on a branch of the user's. With `turno revert` the only verb that moves
+//! one.
 
 use std::process::ExitCode;
 
-use turno_core::admit::admit;
+use turno_core::State;
+use turno_core::admit::{Refused, admit};
 use turno_core::event::Event;
-use turno_engine::git::{How, Onto, PromoteError, TurnoRef};
+use turno_core::ids::IssueId;
+use turno_core::promotion::{Assurance, Manner, Put, assurance};
+use turno_core::task::Stage;
+use turno_engine::config::Overrides;
+use turno_engine::git::{Onto, Planned, PromoteError, Promotion, Ready};
 
 use crate::args::Promote;
 use crate::door::Door;
@@ -16,30 +22,123 @@ pub(crate) async fn run(scene: &Scene, verb: &Promote) -> Result<ExitCode, Failu
     let mut door = Door::open(scene).await?;
     let state = door.state().await?;
     let repo = scene.repo_of(&state, verb.issue)?;
-    // Refused before anything is moved. The record comes after the move, because only then it is a fact; a crash
-    // in between is healed by typing the verb again.
+    // Refused before anything is made. The record comes after the move, because only then it is a fact; a crash in
+    // between is healed by typing the verb again.
     let asked = Event::Promoted {
         issue: verb.issue,
         onto: String::new(),
         commit: repo.user_head()?.commit,
+        put: Put::Nothing,
     };
     admit(&state, &asked)?;
-    let from = TurnoRef::base(verb.issue);
-    let onto = verb.onto.clone().map_or(Onto::Current, Onto::Branch);
-    let promoted = repo.promote(&from, &onto).await.map_err(failure)?;
+    let manner = match verb.manner.chosen() {
+        Some(manner) => manner,
+        None => scene.config(&Overrides::default())?.promote,
+    };
+    let promotion = promotion(&state, verb, manner)?;
+    let (branch, commit, put, how) = match repo.plan_promotion(&promotion).await.map_err(failure)? {
+        Planned::AlreadyThere { branch, tip } => (branch, tip, Put::Nothing, "had it all already"),
+        Planned::Ready(ready) => {
+            let assurance = assurance(&state, verb.issue, ready.sameness);
+            if verb.dry_run {
+                tell(&ready, verb.issue, assurance);
+                left_behind(&state, verb.issue);
+                return Ok(ExitCode::SUCCESS);
+            }
+            if let (Assurance::Unproven { behind }, false) = (assurance, verb.unproven) {
+                return Err(Failure::new(
+                    Kind::NeedsPerson,
+                    unproven(&ready, verb.issue, behind),
+                ));
+            }
+            repo.carry_out(&ready).await.map_err(failure)?;
+            let put = Put::Commits {
+                manner,
+                before: ready.target.tip,
+                fork: ready.fork,
+                assurance,
+            };
+            let how = match manner {
+                Manner::Squash => "got one commit",
+                Manner::Merge => "got a merge commit",
+                Manner::Rebase => "was brought forward commit by commit",
+            };
+            (ready.target.branch, ready.commit, put, how)
+        }
+    };
+    if verb.dry_run {
+        print::data(&format!("{branch} {how}: {}", commit.short()));
+        return Ok(ExitCode::SUCCESS);
+    }
     door.take(Event::Promoted {
         issue: verb.issue,
-        onto: promoted.branch.clone(),
-        commit: promoted.commit.clone(),
+        onto: branch.clone(),
+        commit: commit.clone(),
+        put,
     })
     .await?;
-    let how = match promoted.how {
-        How::AlreadyThere => "had it all already",
-        How::FastForward => "was brought forward",
-        How::Merge => "got a merge commit",
-    };
-    // What has not landed is over with its issue, so it is named while somebody looks.
-    for task in state.pieces_of(verb.issue).filter(|t| !t.is_over()) {
+    left_behind(&state, verb.issue);
+    print::data(&format!("{branch} {how}: {}", commit.short()));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn promotion(state: &State, verb: &Promote, manner: Manner) -> Result<Promotion, Failure> {
+    let issue = state
+        .issues
+        .get(&verb.issue)
+        .ok_or(Refused::NoSuchIssue(verb.issue))?;
+    let landed = state.tasks_of(verb.issue).filter_map(|task| {
+        let Stage::Landed { handoff, .. } = &task.stage else {
+            return None;
+        };
+        let said = handoff.summary.lines().next().unwrap_or_default().trim();
+        Some(match said {
+            "" => task.spec.title.clone(),
+            said => format!("{}: {}", task.spec.title, print::plain(said, 200)),
+        })
+    });
+    Ok(Promotion {
+        issue: verb.issue,
+        onto: verb.onto.clone().map_or(Onto::Current, Onto::Branch),
+        manner,
+        fork: issue.fork.clone(),
+        title: issue.draft.title.clone(),
+        landed: landed.collect(),
+        cost: state.cost_of(verb.issue),
+    })
+}
+
+/// What a promotion would do.
+fn tell(ready: &Ready, issue: IssueId, assurance: Assurance) {
+    print::data(&format!(
+        "{} would get {} new commit(s) on top of {}:",
+        ready.target.branch,
+        ready.commits.len(),
+        ready.target.tip.short()
+    ));
+    for commit in &ready.commits {
+        print::data(&format!(
+            "  {} ({})",
+            print::plain(&commit.subject, 100),
+            print::plain(&commit.author, 40)
+        ));
+    }
+    if let Assurance::Unproven { behind } = assurance {
+        print::warning(&unproven(ready, issue, behind));
+    }
+}
+
+fn unproven(ready: &Ready, issue: IssueId, behind: u32) -> String {
+    format!(
+        "{branch} has {behind} commit(s) that turno/{issue}/base has not, so the checks never saw the two together. \
+         `turno promote {issue} --onto {branch} --unproven` promotes it all the same",
+        branch = ready.target.branch
+    )
+}
+
+/// What has not landed is over with its issue, so it is named while somebody looks.
+fn left_behind(state: &State, issue: IssueId) {
+    for task in state.pieces_of(issue).filter(|t| !t.is_over()) {
         print::warning(&format!(
             "{} did not land and is left behind: {}; `turno explain {}` tells why",
             task.id,
@@ -47,11 +146,10 @@ pub(crate) async fn run(scene: &Scene, verb: &Promote) -> Result<ExitCode, Failu
             task.id
         ));
     }
-    print::data(&format!("{} {how}: {}", promoted.branch, promoted.commit.short()));
-    Ok(ExitCode::SUCCESS)
 }
 
-fn failure(error: PromoteError) -> Failure {
+/// A branch that was not moved, in the user's words.
+pub(super) fn failure(error: PromoteError) -> Failure {
     match error {
         PromoteError::Git(error) => error.into(),
         PromoteError::Detached | PromoteError::NoSuchBranch { .. } | PromoteError::TurnosOwn { .. } => {

@@ -35,12 +35,10 @@ pub(crate) async fn run(scene: &Scene, verb: &Resume) -> Result<ExitCode, Failur
                 "no shift was broken off; `turno run ISSUE` starts one",
             ));
         }
-        (Some(shift), Door::Own { .. }) => shift.clone(),
+        (Some(shift), Door::Own { .. } | Door::Look { .. }) => shift.clone(),
     };
     drop(door);
     let flags = Overrides {
-        slots: None,
-        budget: None,
         policy: Some(left.mode.clone()),
         agents: cast_by_flag(state.config.as_deref()),
         confine: if verb.no_sandbox {
@@ -48,6 +46,7 @@ pub(crate) async fn run(scene: &Scene, verb: &Resume) -> Result<ExitCode, Failur
         } else {
             Confine::Always
         },
+        ..Overrides::default()
     };
     let mut config = staffed(scene, scene.config(&flags)?)?;
     if let Some(before) = &state.config

@@ -17,8 +17,10 @@ use turno_core::ids::{IssueId, PolicyName, RepoName};
 use turno_core::issue::{IssueDraft, IssueStage, Split};
 use turno_core::policy::Policy;
 use turno_core::shift::{IssueAtStart, Scope};
-use turno_engine::config::{AgentDialect, AgentSetup, Confine, Loaded, Overrides};
+use turno_engine::config::{AgentDialect, AgentSetup, Confine, Fresh, Loaded, Overrides};
+use turno_engine::containers;
 use turno_engine::git::{Checkout, HeadAt, Repo};
+use turno_engine::person;
 use turno_engine::redact::Redaction;
 use turno_engine::repos::Repos;
 use turno_engine::run::{Desk, Engine, Handle};
@@ -138,6 +140,11 @@ pub(crate) fn prepare(
         } else {
             Confine::Always
         },
+        cache: if args.no_cache {
+            Fresh::Always
+        } else {
+            Fresh::AsConfigured
+        },
     };
     let config = staffed(scene, scene.config(&flags)?)?;
     let show = if args.json { Show::Json } else { Show::people() };
@@ -231,6 +238,9 @@ pub(crate) async fn shift(
     let wallet = wallet(scene, &config).await?;
     log_to(scene, wallet.redaction());
     let (store, state) = Store::open(&scene.dirs.store())?;
+    for note in store.notes() {
+        print::warning(&note.to_string());
+    }
     let mut desk = Desk::new(store, state);
     let turno = own_program()?;
     let hold = hold(scene, &turno, config.sandbox.confine).await?;
@@ -273,7 +283,11 @@ pub(crate) async fn shift(
         }
         Begin::Now(Box::new(first))
     };
+    containers::sweep(&site).await;
     if let Show::Live | Show::Lines = show {
+        if person::is_root() {
+            print::warning(&format!("{}; {}", person::AS_ROOT, person::AS_ROOT_MEND));
+        }
         for (name, repo) in repos.iter() {
             warn_of(&name, repo).await?;
         }
@@ -337,7 +351,7 @@ async fn wallet(scene: &Scene, config: &Loaded) -> Result<Wallet, Failure> {
     for file in open {
         print::warning(&file.to_string());
     }
-    Ok(wallet)
+    Ok(wallet.keeping(config.sandbox.secrets()))
 }
 
 /// The agents that play a persona.

@@ -9,6 +9,7 @@ use crate::issue::{IssueDraft, IssueStage, Split};
 use crate::lesson::LessonEdit;
 use crate::outcome::LessonDraft;
 use crate::plan::issue_cycle;
+use crate::promotion::TakeBack;
 use crate::task::Stage;
 
 /// Why a request is refused, with what to do instead.
@@ -49,6 +50,15 @@ pub enum Refused {
     /// There is nothing on the integration branch.
     #[error("issue {0} has nothing landed to promote; `turno run {0}` works on it")]
     NothingLanded(IssueId),
+    /// It was not promoted.
+    #[error("issue {0} is not promoted, so there is nothing to take back")]
+    NotPromoted(IssueId),
+    /// What its promotion did is not known.
+    #[error(
+        "it is not recorded what the promotion of issue {0} put on {1}: the branch had all of it, or an older turno \
+         promoted it; take it back by hand with `git revert`"
+    )]
+    NothingPut(IssueId, String),
     /// A fact that only Turno itself may state, e.g. that a check passed.
     #[error("that is nothing a person asks for; only turno itself says so")]
     NotAsked,
@@ -162,6 +172,25 @@ pub fn admit(state: &State, event: &Event) -> Result<(), Refused> {
                 Err(Refused::NothingLanded(*issue))
             }
         }
+        Event::Reverted { issue, .. } => match state.issues.get(issue).map(|i| &i.stage) {
+            None => Err(Refused::NoSuchIssue(*issue)),
+            Some(IssueStage::Done {
+                back: TakeBack::Possible { .. },
+                ..
+            }) => Ok(()),
+            Some(IssueStage::Done {
+                onto,
+                back: TakeBack::Impossible,
+                ..
+            }) => Err(Refused::NothingPut(*issue, onto.clone())),
+            Some(
+                IssueStage::Backlog
+                | IssueStage::Opening { .. }
+                | IssueStage::Working { .. }
+                | IssueStage::Review { .. }
+                | IssueStage::Closed { .. },
+            ) => Err(Refused::NotPromoted(*issue)),
+        },
         Event::ConfigLoaded { .. }
         | Event::IssueOpened { .. }
         | Event::IssueNotOpened { .. }

@@ -93,6 +93,9 @@ pub struct CheckStart {
     /// New tests whose failing without the change is to be shown, if any.
     #[serde(default)]
     pub new_tests: Option<NewTests>,
+    /// Where those that are red are run again, to see whether they are red without the change, if that is asked.
+    #[serde(default)]
+    pub base: Option<CommitId>,
 }
 
 /// Tests that must fail without the change they came with.
@@ -129,6 +132,29 @@ pub struct LandStart {
     pub known_red: BTreeSet<CheckName>,
     /// How often a red one is run again at the same tree.
     pub reruns: u8,
+    /// What the task has cost, for the commit's trailer.
+    pub cost: MicroUsd,
+    /// Changes that are to land together with it, on top of it, in this order. One that does not apply is left out.
+    #[serde(default)]
+    pub with: Vec<Passenger>,
+}
+
+impl LandStart {
+    /// Whether the change of a task is among those that are to land.
+    pub fn lands(&self, task: TaskId) -> bool {
+        self.task == task || self.with.iter().any(|p| p.task == task)
+    }
+}
+
+/// A change that is to land together with others.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Passenger {
+    /// Whose.
+    pub task: TaskId,
+    /// One line for the commit message.
+    pub title: String,
+    /// What to land, and why it may.
+    pub approved: Approved,
     /// What the task has cost, for the commit's trailer.
     pub cost: MicroUsd,
 }

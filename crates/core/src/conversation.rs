@@ -9,7 +9,7 @@ use crate::check::CheckVerdict;
 use crate::command::{AgentStart, Command};
 use crate::decision::Question;
 use crate::event::{AgentEnd, Event, LandingEnd};
-use crate::explain::{finding_phrase, report_phrase};
+use crate::explain::{finding_phrase, report_phrase, together_phrase};
 use crate::ids::{AgentName, AttemptId, DecisionId, PersonaName, TaskId};
 use crate::outcome::{Outcome, ProposalVerdict, Verdict};
 use crate::record::Record;
@@ -84,7 +84,7 @@ pub fn conversation<'a>(records: impl IntoIterator<Item = &'a Record>, task: Tas
                 Command::RunChecks(start) if start.task == task => {
                     others.insert(start.attempt, Speaker::Checks);
                 }
-                Command::Land(start) if start.task == task => {
+                Command::Land(start) if start.lands(task) => {
                     others.insert(start.attempt, Speaker::Landing);
                 }
                 Command::StartAgent(_)
@@ -139,6 +139,7 @@ fn spoken(event: &Event, ask: Option<&Ask>) -> Option<(String, Vec<String>)> {
                 Vec::new(),
             ),
             LandingEnd::Raced { .. } => ("the branch moved meanwhile; once more".to_owned(), Vec::new()),
+            LandingEnd::Together(end) => (together_phrase(end), Vec::new()),
         }),
         Event::AttemptFailed { failure, .. } => Some((failure_phrase(failure), Vec::new())),
         Event::DecisionAsked { question, .. } => Some(asks(question)),
@@ -163,6 +164,7 @@ fn spoken(event: &Event, ask: Option<&Ask>) -> Option<(String, Vec<String>)> {
         | Event::StopAsked { .. }
         | Event::Discarded { .. }
         | Event::Promoted { .. }
+        | Event::Reverted { .. }
         | Event::SessionOpened { .. }
         | Event::Metered { .. }
         | Event::Contacted { .. }

@@ -16,9 +16,11 @@ use crate::ids::{
 use crate::issue::IssueDraft;
 use crate::lesson::LessonEdit;
 use crate::outcome::{LessonDraft, Outcome, Proposed};
+use crate::promotion::Put;
 use crate::shift::{IssueAtStart, Scope};
 use crate::tampering::Tampering;
 use crate::task::{ConflictHunk, Said};
+use crate::train::{Red, Stands};
 use crate::units::{MicroUsd, Spend};
 
 /// How a person wants a shift to stop.
@@ -98,6 +100,53 @@ pub enum LandingEnd {
         head: CommitId,
         /// What the checks showed.
         report: CheckReport,
+    },
+    /// The branch moved meanwhile.
+    Raced {
+        /// Where it is.
+        head: CommitId,
+    },
+    /// How several changes ended that were to land together.
+    Together(TogetherEnd),
+}
+
+/// How several changes ended that were to land together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TogetherEnd {
+    /// Those that do not apply to what came before them. They were left out, the others were tried without them.
+    pub refused: Vec<Refused>,
+    /// Where the integration branch was when it began.
+    pub head: CommitId,
+    /// What became of the others.
+    pub others: OthersEnd,
+}
+
+/// A change that does not apply to what came before it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// Whose.
+    pub task: TaskId,
+    /// Where.
+    pub hunks: Vec<ConflictHunk>,
+}
+
+/// What became of those of a batch that apply.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OthersEnd {
+    /// There is none.
+    None,
+    /// All are on the integration branch; ancestry was proven after the ref had moved.
+    Landed {
+        /// As these commits.
+        members: Vec<Stands>,
+        /// Where the branch is.
+        head: CommitId,
+    },
+    /// The integrated tree is not green. The branch did not move.
+    NotGreen {
+        /// What the checks showed, and of what.
+        red: Red,
     },
     /// The branch moved meanwhile.
     Raced {
@@ -210,6 +259,18 @@ pub enum Event {
         onto: String,
         /// What that branch now points at.
         commit: CommitId,
+        /// What was put there.
+        #[serde(default)]
+        put: Put,
+    },
+    /// A person took back what a promotion had put on a branch.
+    Reverted {
+        /// Which issue.
+        issue: IssueId,
+        /// From which branch.
+        from: String,
+        /// What that branch now points at.
+        commit: CommitId,
     },
     /// An agent named its conversation.
     SessionOpened {
@@ -286,6 +347,9 @@ pub enum Event {
         /// What the new tests showed without the change, where that was asked for.
         #[serde(default)]
         without: Option<CheckReport>,
+        /// What those that were red showed without the change, where that was asked for.
+        #[serde(default)]
+        on_base: Option<CheckReport>,
     },
     /// A landing came to its end.
     LandingEnded {
@@ -341,6 +405,7 @@ impl Event {
             | Self::StopAsked { .. }
             | Self::Discarded { .. }
             | Self::Promoted { .. }
+            | Self::Reverted { .. }
             | Self::TimePassed
             | Self::Restarted { .. } => None,
         }

@@ -4,17 +4,19 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::check::{CheckReport, CheckVerdict, ReportVerdict};
+use crate::check::{CheckReport, CheckVerdict, ReportVerdict, Source};
 use crate::command::Command;
 use crate::contact::Answer;
-use crate::event::{AgentEnd, Event, LandingEnd, LeftBehind, StopHow};
+use crate::event::{AgentEnd, Event, LandingEnd, LeftBehind, OthersEnd, StopHow, TogetherEnd};
 use crate::ids::{AttemptId, Seq, TaskId};
 use crate::lesson::LessonEdit;
 use crate::outcome::{Finding, Outcome, ProposalVerdict, Verdict};
+use crate::promotion::{Assurance, Put};
 use crate::record::Record;
 use crate::shift::Scope;
 use crate::state::Entity;
 use crate::task::{Because, Handoff, PlanBecause, Said, Stage, Stopping, Task, Work};
+use crate::train::Stands;
 use crate::units::Timestamp;
 use crate::view::{failure_phrase, task_phrase};
 
@@ -43,7 +45,7 @@ pub fn explain<'a>(records: impl IntoIterator<Item = &'a Record>, task: TaskId) 
             record
                 .commands
                 .iter()
-                .filter(|c| task_of(c) == Some(task))
+                .filter(|c| is_for(c, task))
                 .filter_map(Command::starts),
         );
         let became = record.changes.iter().find_map(|entity| match entity {
@@ -83,8 +85,10 @@ pub fn explain<'a>(records: impl IntoIterator<Item = &'a Record>, task: TaskId) 
             } else if let Event::Contacted { contacts, .. } = &record.event {
                 contacts.iter().map(ToString::to_string).collect()
             } else {
+                // Who is to blame for a red batch may follow from how others of it landed.
+                let tells = about || matches!(record.event, Event::LandingEnded { .. });
                 became
-                    .filter(|_| about)
+                    .filter(|_| tells)
                     .map_or_else(Vec::new, |t| evidence(&t.stage))
             },
         });
@@ -92,16 +96,16 @@ pub fn explain<'a>(records: impl IntoIterator<Item = &'a Record>, task: TaskId) 
     lines
 }
 
-fn task_of(command: &Command) -> Option<TaskId> {
+fn is_for(command: &Command, task: TaskId) -> bool {
     match command {
-        Command::StartAgent(start) => Some(start.task),
-        Command::RunChecks(start) => Some(start.task),
-        Command::Land(start) => Some(start.task),
+        Command::StartAgent(start) => start.task == task,
+        Command::RunChecks(start) => start.task == task,
+        Command::Land(start) => start.lands(task),
         Command::StopAttempt { .. }
         | Command::OpenIssue { .. }
         | Command::Reply { .. }
         | Command::Adopt { .. }
-        | Command::EndShift { .. } => None,
+        | Command::EndShift { .. } => false,
     }
 }
 
@@ -162,8 +166,27 @@ pub fn event_phrase(event: &Event) -> String {
         }
         Event::StopAsked { how: StopHow::Now } => "a person asked to stop now".to_owned(),
         Event::Discarded { .. } => "a person discarded it".to_owned(),
-        Event::Promoted { issue, onto, commit } => {
-            format!("issue {issue} promoted onto {onto} at {}", commit.short())
+        Event::Promoted {
+            issue,
+            onto,
+            commit,
+            put,
+        } => {
+            let how = match put {
+                Put::Nothing => String::new(),
+                Put::Commits {
+                    manner, assurance, ..
+                } => match assurance {
+                    Assurance::Proven => format!(" ({})", manner.word()),
+                    Assurance::Unproven { behind } => {
+                        format!(" ({}, unproven: {behind} commit(s) behind)", manner.word())
+                    }
+                },
+            };
+            format!("issue {issue} promoted onto {onto} at {}{how}", commit.short())
+        }
+        Event::Reverted { issue, from, commit } => {
+            format!("issue {issue} taken back from {from} at {}", commit.short())
         }
         Event::SessionOpened { attempt, session } => format!("{attempt} opened session {session}"),
         Event::Metered { attempt, spend } => format!("{attempt} has spent {}", spend.cost),
@@ -211,7 +234,14 @@ pub fn event_phrase(event: &Event) -> String {
             attempt,
             report,
             without,
+            on_base,
         } => {
+            let on_base = match on_base.as_ref().map(|r| (r.verdict(), report_phrase(r))) {
+                None => String::new(),
+                Some((ReportVerdict::Red, shown)) => format!("; without the change: {shown}"),
+                Some((ReportVerdict::Green, _)) => "; without the change they pass".to_owned(),
+                Some((ReportVerdict::Unknown, _)) => "; without the change they could not be run".to_owned(),
+            };
             let without = match without.as_ref().map(CheckReport::verdict) {
                 None => "",
                 Some(ReportVerdict::Red) => "; without the change the new tests fail, as they must",
@@ -219,7 +249,7 @@ pub fn event_phrase(event: &Event) -> String {
                     "; without the change the new tests do not fail"
                 }
             };
-            format!("{attempt}: {}{without}", report_phrase(report))
+            format!("{attempt}: {}{without}{on_base}", report_phrase(report))
         }
         Event::LandingEnded { attempt, end } => format!("{attempt}: {}", landing_phrase(end)),
         Event::AttemptFailed { attempt, failure } => format!("{attempt} failed: {}", failure_phrase(failure)),
@@ -298,11 +328,21 @@ pub fn report_phrase(report: &CheckReport) -> String {
     let parts: Vec<String> = report
         .results
         .iter()
-        .map(|r| match &r.verdict {
-            CheckVerdict::Pass => format!("{} passed", r.check),
-            CheckVerdict::Flaky => format!("{} is flaky (red, then green)", r.check),
-            CheckVerdict::Fail { .. } => format!("{} failed", r.check),
-            CheckVerdict::CouldNotRun { why } => format!("{} could not be run: {why}", r.check),
+        .map(|r| {
+            let check = format!("{}{}", r.check, r.within.phrase());
+            let shown = match &r.verdict {
+                CheckVerdict::Pass => format!("{check} passed"),
+                CheckVerdict::Flaky => format!("{check} is flaky (red, then green)"),
+                CheckVerdict::Fail { .. } => format!("{check} failed"),
+                CheckVerdict::CouldNotRun { why } => format!("{check} could not be run: {why}"),
+            };
+            match r.source {
+                Source::Run => shown,
+                Source::Known { by } => format!("{shown} (known from {by}, not run again)"),
+                Source::Differs { by } => format!(
+                    "{shown} (ALARM: {by} saw the opposite on the same files; it depends on something else)"
+                ),
+            }
         })
         .collect();
     if parts.is_empty() {
@@ -320,7 +360,32 @@ fn landing_phrase(end: &LandingEnd) -> String {
             format!("the integrated tree is not green: {}", report_phrase(report))
         }
         LandingEnd::Raced { .. } => "the integration branch moved meanwhile".to_owned(),
+        LandingEnd::Together(end) => together_phrase(end),
     }
+}
+
+/// How several changes ended that were to land together.
+pub(crate) fn together_phrase(end: &TogetherEnd) -> String {
+    let names = |members: &[Stands]| {
+        let names: Vec<String> = members.iter().map(|m| m.task.to_string()).collect();
+        names.join(", ")
+    };
+    let mut parts = match &end.others {
+        OthersEnd::None => Vec::new(),
+        OthersEnd::Landed { members, head } => {
+            let shown = format!("{} landed together, at {}", names(members), head.short());
+            vec![shown]
+        }
+        OthersEnd::NotGreen { red } => vec![format!(
+            "together {} are not green: {}; the branch did not move",
+            names(&red.members),
+            report_phrase(&red.report)
+        )],
+        OthersEnd::Raced { .. } => vec!["the integration branch moved meanwhile".to_owned()],
+    };
+    let refused = end.refused.iter();
+    parts.extend(refused.map(|r| format!("{}: conflict in {} place(s)", r.task, r.hunks.len())));
+    parts.join("; ")
 }
 
 /// The evidence that goes back to the writer.
@@ -362,7 +427,7 @@ fn evidence(stage: &Stage) -> Vec<String> {
         | Because::Answered { .. } => Vec::new(),
         Because::OutOfBounds { paths, .. } => paths.iter().cloned().collect(),
         Because::Guarded { found, .. } => found.iter().map(ToString::to_string).collect(),
-        Because::ChecksFailed { failing } | Because::MakePass { failing, .. } => failing
+        Because::ChecksFailed { failing, .. } | Because::MakePass { failing, .. } => failing
             .iter()
             .map(|r| match &r.verdict {
                 CheckVerdict::Fail { extract } => {
@@ -434,7 +499,7 @@ pub fn attempts_of<'a>(records: impl IntoIterator<Item = &'a Record>, task: Task
         .flat_map(|r| {
             r.commands
                 .iter()
-                .filter(|c| task_of(c) == Some(task))
+                .filter(|c| is_for(c, task))
                 .filter_map(Command::starts)
         })
         .collect()

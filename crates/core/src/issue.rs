@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{CheckName, CommitId, IssueId, ProposalId, RepoName, TaskId};
 use crate::outcome::Proposed;
+use crate::promotion::{Fork, TakeBack};
 use crate::task::Actor;
+use crate::train::Train;
 use crate::units::Timestamp;
 
 /// What a person writes when filing an issue.
@@ -125,6 +127,9 @@ pub enum IssueStage {
         commit: CommitId,
         /// When.
         at: Timestamp,
+        /// What it takes to take it back.
+        #[serde(default)]
+        back: TakeBack,
     },
     /// Closed or discarded by a person.
     Closed {
@@ -149,6 +154,12 @@ pub struct Issue {
     /// What planning it has led to so far.
     #[serde(default)]
     pub plan: PlanLog,
+    /// From where its work is counted when it is promoted.
+    #[serde(default)]
+    pub fork: Fork,
+    /// What is known of the changes that wait to land on its branch.
+    #[serde(default)]
+    pub train: Train,
 }
 
 /// What planning an issue has led to so far.

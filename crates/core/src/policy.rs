@@ -91,6 +91,32 @@ pub enum OverlapRule {
     Start,
 }
 
+/// What happens to a change whose checks are red without it too.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RedBaseRule {
+    /// It goes back to its writer: perhaps that check is what it is about. Nobody looks whether it is red without it.
+    #[default]
+    Writer,
+    /// It waits for a person: it is nobody's task.
+    Block,
+    /// The check becomes a task of its own, and holds nothing else back meanwhile.
+    Task,
+}
+
+/// How changes land.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LandingRule {
+    /// So many changes of one issue that wait at the same time are tried together; 1 for one by one.
+    pub batch: u8,
+}
+
+impl Default for LandingRule {
+    fn default() -> Self {
+        Self { batch: 1 }
+    }
+}
+
 /// What happens to a question that nobody answers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -227,6 +253,12 @@ pub struct Policy {
     /// Who lets the rest of a batch go on.
     #[serde(default)]
     pub trial: TrialRule,
+    /// How changes land.
+    #[serde(default)]
+    pub landing: LandingRule,
+    /// What happens to a change whose checks are red without it too.
+    #[serde(default)]
+    pub red_base: RedBaseRule,
     /// A row for each cause.
     pub rows: BTreeMap<Cause, TryRow>,
 }
@@ -255,6 +287,8 @@ impl Policy {
             overlap: OverlapRule::Wait,
             decisions: DecisionRule::default(),
             trial: TrialRule::Person,
+            landing: LandingRule::default(),
+            red_base: RedBaseRule::Writer,
             rows: BTreeMap::new(),
         }
     }

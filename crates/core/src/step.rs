@@ -15,6 +15,7 @@ mod intake;
 mod joining;
 mod landing;
 mod planning;
+mod promoting;
 mod recovery;
 mod retry;
 mod reviewing;
@@ -100,7 +101,13 @@ impl Turn<'_> {
             Event::Noted { attempt, said } => self.noted(*attempt, said),
             Event::StopAsked { how } => self.stop_asked(*how),
             Event::Discarded { what } => self.discarded(*what),
-            Event::Promoted { issue, onto, commit } => self.promoted(*issue, onto, commit),
+            Event::Promoted {
+                issue,
+                onto,
+                commit,
+                put,
+            } => self.promoted(*issue, onto, commit, put),
+            Event::Reverted { issue, from, .. } => self.reverted(*issue, from),
             Event::SessionOpened { attempt, session } => self.session_opened(*attempt, session),
             Event::Metered { attempt, spend } => self.metered(*attempt, *spend),
             Event::AgentEnded {
@@ -114,7 +121,8 @@ impl Turn<'_> {
                 attempt,
                 report,
                 without,
-            } => self.checks_ended(*attempt, report, without.as_ref()),
+                on_base,
+            } => self.checks_ended(*attempt, report, without.as_ref(), on_base.as_ref()),
             Event::LandingEnded { attempt, end } => self.landing_ended(*attempt, end),
             Event::AttemptFailed { attempt, failure } => self.attempt_failed(*attempt, failure),
             // For people: what could be put back was, and what follows for the task its own end says.

@@ -15,7 +15,7 @@ use crate::persona::Role;
 use crate::units::{MicroUsd, Span, Spend, Timestamp};
 
 pub use crate::work::{
-    Actor, Approved, Because, Bounds, Change, ChangeKind, ConflictHunk, Consent, Frozen, Handoff,
+    Actor, Approved, Because, Bounds, Change, ChangeKind, ConflictHunk, Consent, Frozen, Handoff, Neighbour,
     PlanBecause, Proof, Proven, StartFrom, Trial, Work, WriteJob,
 };
 
@@ -176,6 +176,13 @@ pub enum Park {
     NotAccepted {
         /// What is missing.
         missing: Vec<String>,
+    },
+    /// Checks are red on the integration branch without the change, and the policy makes it nobody's task.
+    RedBase {
+        /// Which.
+        checks: BTreeSet<CheckName>,
+        /// At this commit.
+        base: CommitId,
     },
     /// No candidate was good enough.
     NoCandidate {

@@ -392,7 +392,7 @@ fn because_phrase(because: &Because) -> String {
     match because {
         Because::New => String::new(),
         Because::Interrupted { failure } => format!(", again because {}", failure_phrase(failure)),
-        Because::ChecksFailed { failing } => {
+        Because::ChecksFailed { failing, .. } => {
             let names: Vec<_> = failing.iter().map(|r| r.check.as_str()).collect();
             format!(", to mend the checks: {}", names.join(", "))
         }
@@ -461,6 +461,19 @@ pub fn park_phrase(park: &Park) -> String {
         Park::NoChecks => {
             "parked: there are no checks, so nothing can be proven; name some in turno.toml under [checks]"
                 .to_owned()
+        }
+        Park::RedBase { checks, base } => {
+            let names: Vec<_> = checks.iter().map(|c| format!("`{c}`")).collect();
+            format!(
+                "parked: {} red at {} without this change, so nothing lands there; mend it on your branch and file \
+                 the issue again, or set red_base = \"task\" in the policy to have it repaired",
+                if names.len() == 1 {
+                    format!("{} is", names.join(""))
+                } else {
+                    format!("{} are", names.join(", "))
+                },
+                base.short()
+            )
         }
         Park::Decision(id) => format!("parked with a question; `turno answer {id}` shows and answers it"),
         Park::NoPlan { errors } => format!("parked, no valid plan: {}", errors.join("; ")),

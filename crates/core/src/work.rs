@@ -139,6 +139,17 @@ pub struct Approved {
     pub consent: Consent,
 }
 
+/// What has landed beside a change since it was begun: the other side of a conflict or of a breakage.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Neighbour {
+    /// Its task.
+    pub task: TaskId,
+    /// What it was for.
+    pub goal: String,
+    /// What it changed, in its writer's words.
+    pub summary: String,
+}
+
 /// One file that could not be merged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConflictHunk {
@@ -163,6 +174,9 @@ pub enum Because {
     ChecksFailed {
         /// The checks that were not green.
         failing: Vec<CheckResult>,
+        /// What it was integrated with when they failed, where it was.
+        #[serde(default)]
+        beside: Vec<Neighbour>,
     },
     /// A reviewer sent it back.
     Findings {
@@ -177,6 +191,9 @@ pub enum Because {
         commit: CommitId,
         /// Where.
         hunks: Vec<ConflictHunk>,
+        /// The other side: what has landed in these files since it was begun.
+        #[serde(default)]
+        beside: Vec<Neighbour>,
     },
     /// Tests are to be written before what they test.
     TestsFirst,

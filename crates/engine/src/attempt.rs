@@ -4,7 +4,9 @@
 mod adopt;
 mod agent;
 mod checks;
+mod contained;
 mod landing;
+mod leaving;
 mod lodger;
 mod standing;
 mod talk;
@@ -20,6 +22,7 @@ use turno_core::failure::{Cause, Failure};
 use turno_core::ids::AttemptId;
 use turno_core::task::StopWhy;
 
+use crate::containers;
 use crate::process::supervised::{Bell, StopForce, Supervised, end_supervisor};
 use crate::process::supervisor::End;
 use crate::process::tree::kill_marked;
@@ -89,18 +92,24 @@ fn stopped(why: StopWhy) -> Failure {
     Failure::new(Cause::Stopped, why.phrase())
 }
 
-/// Ends whatever runs for an attempt: its own supervisor, those of its checks and its setup, and whoever carries
-/// its marker.
+/// Ends whatever runs for an attempt: its own supervisor, those of its checks and its setup, whoever carries its
+/// marker, and its containers.
 pub(crate) async fn clear(site: &Site, attempt: AttemptId) {
     let dir = site.dirs.attempt(attempt);
     end_supervisor(&dir).await;
     end_supervisor(&dir.join("setup")).await;
+    let mut ran = Vec::new();
     for entry in std::fs::read_dir(dir.join("checks"))
         .into_iter()
         .flatten()
         .flatten()
     {
         end_supervisor(&entry.path()).await;
+        ran.push(entry.path());
     }
     kill_marked(&site.marker(attempt)).await;
+    // A container need not be below any process of ours.
+    for dir in ran {
+        containers::clear(&dir, &site.env).await;
+    }
 }

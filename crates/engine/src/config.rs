@@ -8,6 +8,7 @@ pub mod env;
 mod error;
 mod file;
 mod layer;
+mod person;
 mod personas;
 mod policies;
 mod prices;
@@ -25,6 +26,7 @@ use turno_core::check::Reach;
 use turno_core::config::{AgentLimits, Config, Confinement};
 use turno_core::ids::{AgentName, PersonaName, PolicyName, RepoName};
 use turno_core::policy::Policy;
+use turno_core::promotion::Manner;
 use turno_core::units::{MicroUsd, Span};
 
 pub use self::agent_env::EnvValue;
@@ -32,6 +34,7 @@ pub use self::agents::{AgentDialect, AgentSetup, MissingVar};
 pub use self::env::EnvMap;
 pub use self::error::{Error, Meant, Place};
 pub use self::layer::Sources;
+pub use self::person::{WorkUser, work_user};
 pub use self::personas::{FRONT_KEYS, PersonaEntry, read_one as read_persona};
 pub use self::policies::cause_name;
 pub use self::prices::{DEFAULT as DEFAULT_PRICE, Prices};
@@ -39,8 +42,9 @@ pub use self::repos::RepoSetup;
 pub use self::sandbox::{Cache, Confine, SandboxSetup};
 pub use self::source::{Files, Layer, Places, Source, TextFile};
 
-use self::file::Settings;
+use self::file::{Settings, Switch};
 use self::layer::Layers;
+use crate::known::Use;
 
 static PERSONAS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../personas");
 static POLICIES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../policies");
@@ -60,6 +64,18 @@ pub struct Overrides {
     pub agents: Vec<AgentName>,
     /// `--no-sandbox`
     pub confine: Confine,
+    /// `--no-cache`
+    pub cache: Fresh,
+}
+
+/// Whether what checks have shown before is used, as a flag says it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Fresh {
+    /// As the configuration says.
+    #[default]
+    AsConfigured,
+    /// No: each check is run each time.
+    Always,
 }
 
 /// Everything a configuration is made of.
@@ -114,8 +130,12 @@ pub struct Loaded {
     pub repos: BTreeMap<RepoName, RepoSetup>,
     /// What confined programs may do besides what they are for.
     pub sandbox: SandboxSetup,
+    /// Whether what checks have shown before is used.
+    pub cache: Use,
     /// What may be spent.
     pub budget: Budget,
+    /// How work is put on a branch of the user's where nothing else is said.
+    pub promote: Manner,
     /// Where each key's value came from.
     pub sources: Sources,
 }
@@ -182,13 +202,31 @@ pub fn build(inputs: &Inputs) -> Result<Loaded, Error> {
         setup: repos::setup(&settings.setup),
         repos,
         sandbox: sandbox::sandbox(&settings, &layers, inputs)?,
+        cache: cache(&settings, &layers, inputs.flags.cache)?,
         budget: Budget {
             shift: settings.budget.shift_usd.0,
         },
+        promote: settings.promote,
         sources: layers.sources(),
     };
     validate::whole(&loaded, &layers)?;
     Ok(loaded)
+}
+
+fn cache(settings: &Settings, layers: &Layers, fresh: Fresh) -> Result<Use, Error> {
+    let verify_percent = u8::try_from(settings.cache.verify_percent.0)
+        .ok()
+        .filter(|p| *p <= 100);
+    let verify_percent = verify_percent.ok_or_else(|| {
+        layers.wrong(
+            &["cache", "verify_percent"],
+            "at most 100 is possible; set it to 5",
+        )
+    })?;
+    Ok(match (settings.cache.checks, fresh) {
+        (Switch::On, Fresh::AsConfigured) => Use::Yes { verify_percent },
+        (Switch::Off, _) | (Switch::On, Fresh::Always) => Use::No,
+    })
 }
 
 impl Loaded {

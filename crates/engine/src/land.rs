@@ -1,5 +1,5 @@
-//! Owns landing: a proven change is rebased onto its issue's integration branch, the integrated tree is proven
-//! too, and the branch is moved by compare-and-swap. Plain code, no agent. It must not decide whether a change
+//! Owns landing: proven changes are rebased onto their issue's integration branch, one on top of the other, the
+//! integrated tree is proven too, and the branch is moved by compare-and-swap. Plain code, no agent. It must not decide whether a change
 //! may land, nor what follows when it does not.
 
 use std::collections::BTreeSet;
@@ -7,9 +7,11 @@ use std::path::Path;
 
 use turno_core::check::{CheckReport, ReportVerdict};
 use turno_core::command::LandStart;
-use turno_core::event::LandingEnd;
-use turno_core::ids::{CheckName, CommitId, TreeId};
-use turno_core::task::Proof;
+use turno_core::event::{LandingEnd, OthersEnd, Refused, TogetherEnd};
+use turno_core::ids::{CheckName, CommitId, TaskId, TreeId};
+use turno_core::task::{Approved, ConflictHunk, Proof};
+use turno_core::train::{Red, Stands};
+use turno_core::units::MicroUsd;
 
 use crate::git::{self, Expected, Found, Place, Repo, Trailers, TurnoRef, carries, hunks};
 use crate::process::End;
@@ -41,25 +43,32 @@ pub struct Request {
     pub trailers: Trailers,
 }
 
-impl From<&LandStart> for Request {
-    fn from(start: &LandStart) -> Self {
-        let change = &start.approved.proven.change;
-        Self {
-            change: change.commit.clone(),
-            change_base: change.base.clone(),
-            needs: match &start.approved.proven.proof {
-                Proof::Checked(report) => Needs::PassUnless(report.tree.clone()),
-                Proof::NoChecks => Needs::Nothing,
-            },
-            known_red: start.known_red.clone(),
-            base: start.base.clone(),
-            trailers: Trailers {
-                task: start.task,
-                persona: change.writer.persona.clone(),
-                attempt: change.writer.attempt,
-                cost: start.cost,
-            },
-        }
+impl Request {
+    /// What a command asks to be landed: the first change, and those on top of it.
+    pub fn of(start: &LandStart) -> (Self, Vec<Self>) {
+        let request = |task: TaskId, approved: &Approved, cost: MicroUsd| {
+            let change = &approved.proven.change;
+            Self {
+                change: change.commit.clone(),
+                change_base: change.base.clone(),
+                needs: match &approved.proven.proof {
+                    Proof::Checked(report) => Needs::PassUnless(report.tree.clone()),
+                    Proof::NoChecks => Needs::Nothing,
+                },
+                known_red: start.known_red.clone(),
+                base: start.base.clone(),
+                trailers: Trailers {
+                    task,
+                    persona: change.writer.persona.clone(),
+                    attempt: change.writer.attempt,
+                    cost,
+                },
+            }
+        };
+        let first = request(start.task, &start.approved, start.cost);
+        let with = start.with.iter();
+        let others = with.map(|p| request(p.task, &p.approved, p.cost)).collect();
+        (first, others)
     }
 }
 
@@ -102,8 +111,8 @@ pub enum Error {
 enum Rebased {
     /// This commit.
     To(CommitId),
-    /// It does not apply.
-    Conflict(LandingEnd),
+    /// It does not apply, in these places.
+    Conflict(Vec<ConflictHunk>),
 }
 
 /// Lands a change on its issue's integration branch. `run_checks` is asked about the integrated tree, in a
@@ -112,85 +121,172 @@ pub async fn land<F>(pool: &SlotPool, request: &Request, run_checks: F) -> Resul
 where
     F: AsyncFnOnce(&Path, &CommitId, &TreeId) -> CheckReport,
 {
+    let end = land_together(pool, request, &[], run_checks).await?;
+    let head = end.head;
+    Ok(match end.others {
+        OthersEnd::None => LandingEnd::Conflict {
+            hunks: end.refused.into_iter().flat_map(|r| r.hunks).collect(),
+            head,
+        },
+        OthersEnd::Landed { members, head } => LandingEnd::Landed {
+            commit: members.into_iter().next().map_or(head, |m| m.commit),
+        },
+        OthersEnd::NotGreen { red } => LandingEnd::NotGreen {
+            rebased: red.report.commit.clone(),
+            head,
+            report: red.report,
+        },
+        OthersEnd::Raced { head } => LandingEnd::Raced { head },
+    })
+}
+
+/// Lands changes of one issue together: each on top of the one before it, then proven as a whole, then the branch is
+/// moved once. One that does not apply to those before it is left out. `run_checks` is asked about the integrated tree,
+/// in a worktree that is at it, if that tree has no pass yet.
+pub async fn land_together<F>(
+    pool: &SlotPool,
+    first: &Request,
+    others: &[Request],
+    run_checks: F,
+) -> Result<TogetherEnd, Error>
+where
+    F: AsyncFnOnce(&Path, &CommitId, &TreeId) -> CheckReport,
+{
     let repo = pool.repo();
-    let trailers = &request.trailers;
     let lock = pool.lock(SlotPlace::Landing).await;
-    let branch = TurnoRef::base(trailers.task.issue);
-    let note = TurnoRef::landing(trailers.task, trailers.attempt);
+    let branch = TurnoRef::base(first.trailers.task.issue);
     let (head, expected) = match repo.read_ref(&branch)? {
         Found::At(head) => (head.clone(), Expected::At(head)),
-        Found::Absent => (request.base.clone(), Expected::Absent),
+        Found::Absent => (first.base.clone(), Expected::Absent),
     };
-    if let Some(commit) = landed_before(repo, &note, trailers, &expected)? {
-        return Ok(LandingEnd::Landed { commit });
+    let mut tower = Tower {
+        tip: head.clone(),
+        members: Vec::new(),
+        refused: Vec::new(),
+        new: Vec::new(),
+    };
+    for request in std::iter::once(first).chain(others) {
+        add(pool, &lock, request, &expected, &mut tower).await?;
     }
-    if !repo.is_ancestor(&request.change_base, &request.change)? {
-        let (change, base) = (request.change.clone(), request.change_base.clone());
-        return Err(Error::NotOnItsBase { change, base });
+    let end = |refused, others| TogetherEnd {
+        refused,
+        head: head.clone(),
+        others,
+    };
+    let Tower {
+        tip,
+        members,
+        refused,
+        new,
+    } = tower;
+    if members.is_empty() {
+        return Ok(end(refused, OthersEnd::None));
     }
-    if let Some(path) = repo.checkout_of(branch.full()).await? {
-        return Err(Error::CheckedOut {
-            branch,
-            checkout: path.display().to_string(),
-        });
+    if new.is_empty() {
+        let head = head.clone();
+        return Ok(end(refused, OthersEnd::Landed { members, head }));
     }
-    let rebased = match rebase(pool, &lock, request, &head).await? {
-        Rebased::To(commit) => commit,
-        Rebased::Conflict(end) => return Ok(end),
-    };
-    let integrated = if rebased == head {
-        head.clone()
-    } else {
-        repo.signed_off(&rebased, trailers).await?
-    };
-    // Before the branch moves, so that a crash in between can be told from a landing that never was.
-    repo.move_ref(&note, &integrated, &Expected::Anywhere).await?;
-
-    let tree = repo.tree_of(&integrated)?;
-    let proven = match &request.needs {
-        Needs::PassUnless(passed) => *passed == tree,
-        Needs::Nothing => true,
-    };
+    let tree = repo.tree_of(&tip)?;
+    let passed = |r: &&Request| matches!(&r.needs, Needs::PassUnless(passed) if *passed == tree);
+    let proven = new.iter().any(passed) || new.iter().all(|r| r.needs == Needs::Nothing);
     if !proven {
-        let path = pool
-            .prepare_locked(&lock, SlotPlace::Landing, &integrated)
-            .await?
-            .path;
-        let report = run_checks(&path, &integrated, &tree).await;
+        let prepared = pool.prepare_locked(&lock, SlotPlace::Landing, &tip).await?;
+        let report = run_checks(&prepared.path, &tip, &tree).await;
         if report.tree != tree {
             return Err(Error::OtherTree {
                 asked: tree,
                 answered: report.tree,
             });
         }
-        match report.verdict_despite(&request.known_red) {
+        match report.verdict_despite(&first.known_red) {
             ReportVerdict::Green => {}
             ReportVerdict::Red | ReportVerdict::Unknown => {
-                return Ok(LandingEnd::NotGreen {
-                    rebased: integrated,
-                    head,
-                    report,
-                });
+                let red = Red { members, report };
+                return Ok(end(refused, OthersEnd::NotGreen { red }));
             }
         }
     }
-    match repo.move_ref(&branch, &integrated, &expected).await {
+    let raced = |found| OthersEnd::Raced {
+        head: at(found, &first.base),
+    };
+    match repo.move_ref(&branch, &tip, &expected).await {
         Ok(()) => {}
-        Err(git::Error::Raced { found, .. }) => return Ok(raced(found, &request.base)),
+        Err(git::Error::Raced { found, .. }) => return Ok(end(refused, raced(found))),
         Err(other) => return Err(other.into()),
     }
     match repo.read_ref(&branch)? {
-        Found::At(now) if repo.is_ancestor(&integrated, &now)? => {
-            Ok(LandingEnd::Landed { commit: integrated })
+        Found::At(now) if repo.is_ancestor(&tip, &now)? => {
+            Ok(end(refused, OthersEnd::Landed { members, head: tip }))
         }
-        found => Ok(raced(found, &request.base)),
+        found => Ok(end(refused, raced(found))),
     }
 }
 
-fn raced(found: Found, base: &CommitId) -> LandingEnd {
+/// Changes on top of each other, on top of the integration branch.
+struct Tower<'a> {
+    tip: CommitId,
+    members: Vec<Stands>,
+    refused: Vec<Refused>,
+    /// Those that are not on the branch already.
+    new: Vec<&'a Request>,
+}
+
+/// Puts one more change on top.
+async fn add<'a>(
+    pool: &SlotPool,
+    lock: &PlaceLock,
+    request: &'a Request,
+    branch: &Expected,
+    tower: &mut Tower<'a>,
+) -> Result<(), Error> {
+    let repo = pool.repo();
+    let trailers = &request.trailers;
+    let task = trailers.task;
+    let note = TurnoRef::landing(task, trailers.attempt);
+    if let Some(commit) = landed_before(repo, &note, trailers, branch)? {
+        let onto = tower.tip.clone();
+        tower.members.push(Stands { task, commit, onto });
+        return Ok(());
+    }
+    if !repo.is_ancestor(&request.change_base, &request.change)? {
+        let (change, base) = (request.change.clone(), request.change_base.clone());
+        return Err(Error::NotOnItsBase { change, base });
+    }
+    let base = TurnoRef::base(task.issue);
+    if let Some(path) = repo.checkout_of(base.full()).await? {
+        return Err(Error::CheckedOut {
+            branch: base,
+            checkout: path.display().to_string(),
+        });
+    }
+    let rebased = match rebase(pool, lock, request, &tower.tip).await? {
+        Rebased::To(commit) => commit,
+        Rebased::Conflict(hunks) => {
+            tower.refused.push(Refused { task, hunks });
+            return Ok(());
+        }
+    };
+    let integrated = if rebased == tower.tip {
+        rebased
+    } else {
+        repo.signed_off(&rebased, trailers).await?
+    };
+    // Before the branch moves, so that a crash in between can be told from a landing that never was.
+    repo.move_ref(&note, &integrated, &Expected::Anywhere).await?;
+    let onto = std::mem::replace(&mut tower.tip, integrated.clone());
+    tower.members.push(Stands {
+        task,
+        commit: integrated,
+        onto,
+    });
+    tower.new.push(request);
+    Ok(())
+}
+
+fn at(found: Found, base: &CommitId) -> CommitId {
     match found {
-        Found::At(head) => LandingEnd::Raced { head },
-        Found::Absent => LandingEnd::Raced { head: base.clone() },
+        Found::At(head) => head,
+        Found::Absent => base.clone(),
     }
 }
 
@@ -266,8 +362,5 @@ async fn rebase(
     if hunks.is_empty() {
         return Err(failure.into());
     }
-    Ok(Rebased::Conflict(LandingEnd::Conflict {
-        hunks,
-        head: head.clone(),
-    }))
+    Ok(Rebased::Conflict(hunks))
 }

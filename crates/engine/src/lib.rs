@@ -5,12 +5,17 @@ mod attempt;
 pub mod bridge;
 mod change;
 pub mod config;
+pub mod containers;
 pub mod detect;
 pub mod git;
+pub mod known;
 pub mod land;
 pub mod live;
 pub mod open;
 pub mod perform;
+pub mod person;
+#[doc(hidden)]
+pub mod probe;
 pub mod process;
 pub mod prompt;
 pub mod recording;

@@ -33,7 +33,11 @@ impl Doing {
             Signal::ToolEnded(text) => Self::Used(text),
             Signal::Notice(text) | Signal::Quota(text) => Self::Notes(text),
             Signal::Asked { question, .. } => Self::Notes(format!("asks: {}", question.question)),
-            Signal::Session(_) | Signal::Spent(_) | Signal::Send(_) | Signal::CloseInput => return None,
+            Signal::Session(_)
+            | Signal::Spent(_)
+            | Signal::Leaving { .. }
+            | Signal::Send(_)
+            | Signal::CloseInput => return None,
         })
     }
 

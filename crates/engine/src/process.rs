@@ -6,6 +6,7 @@
 
 pub mod confine;
 pub mod doorman;
+pub mod handed;
 pub mod limited;
 mod mouthpiece;
 mod paper;
@@ -333,6 +334,61 @@ fn spawn_supervised(orders: &supervisor::Orders) -> std::io::Result<std::process
                 format!("cannot start `{program}`: {e}. Is it installed and on PATH?"),
             )
         })
+}
+
+/// Runs a supervisor's last program to its end, with its environment. At `limit` it is killed.
+fn run_after(argv: &[String], limit: Duration) -> std::io::Result<()> {
+    let (program, args) = argv
+        .split_first()
+        .ok_or_else(|| std::io::Error::other("no program is named"))?;
+    let mut child = std::process::Command::new(program)
+        .args(args)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .process_group(0)
+        .spawn()?;
+    let until = std::time::Instant::now() + limit;
+    loop {
+        match child.try_wait()? {
+            Some(status) if status.success() => return Ok(()),
+            Some(status) => {
+                return Err(std::io::Error::other(format!(
+                    "{} ended with {status}",
+                    argv.join(" ")
+                )));
+            }
+            None if std::time::Instant::now() >= until => {
+                child.kill()?;
+                child.wait()?;
+                return Err(std::io::Error::other(format!("{} took too long", argv.join(" "))));
+            }
+            None => std::thread::sleep(Duration::from_millis(10)),
+        }
+    }
+}
+
+/// Who a program runs as.
+pub(crate) struct Role {
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+}
+
+/// Puts a program in the place of this process, as another user without any further group. It comes back only when
+/// that failed.
+pub(crate) fn become_program(
+    program: &Path,
+    args: impl Iterator<Item = OsString>,
+    env: impl Iterator<Item = (OsString, OsString)>,
+    role: &Role,
+) -> std::io::Error {
+    // The supplementary groups go with the change of user: the library clears them where root asks for one.
+    std::process::Command::new(program)
+        .args(args)
+        .env_clear()
+        .envs(env)
+        .uid(role.uid)
+        .gid(role.gid)
+        .exec()
 }
 
 /// Starts a confined program from within its confinement: with our environment and more, our input and our outputs.

@@ -2,6 +2,7 @@
 //! kind of access may do. The means themselves are `turno-sandbox`'s; nothing is started here.
 
 pub(crate) mod below;
+mod contained;
 mod homes;
 mod hosts;
 mod lodging;

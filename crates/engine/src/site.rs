@@ -17,10 +17,11 @@ use turno_sandbox::limits::rlimit::Rlimits;
 use crate::attempt::{to_its_end, told_to_stop};
 use crate::config::{EnvMap, Loaded, Setup};
 use crate::git::Repo;
+use crate::known::Known;
 use crate::live::Live;
 use crate::process::limited::LimitOrders;
 use crate::process::supervised::{Start, Supervised};
-use crate::process::supervisor::Orders;
+use crate::process::supervisor::{After, Orders};
 use crate::process::{self, tree::MARKER};
 use crate::redact::Redaction;
 use crate::repos::Repos;
@@ -93,6 +94,8 @@ pub struct Site {
     pub hold: Hold,
     /// By which means what they use of the machine is limited.
     pub means: Means,
+    /// What checks have shown before.
+    pub(crate) known: Known,
     toolchains: Vec<PathBuf>,
     /// What agents are given.
     pub(crate) wallet: Wallet,
@@ -116,10 +119,12 @@ pub(crate) struct Run<'a> {
     pub(crate) env: BTreeMap<String, String>,
     /// When its whole tree is stopped.
     pub(crate) limit_ms: u64,
-    /// What it is held to; none where a person has switched confinement off.
+    /// What it is held to; none where a person has switched confinement off, or a container holds it.
     pub(crate) bounds: Option<Bounds>,
     /// How long it goes on while nobody coordinates.
     pub(crate) alone: Duration,
+    /// What is run when it is over.
+    pub(crate) after: After,
 }
 
 /// How long what costs nothing to begin anew goes on while nobody coordinates.
@@ -160,6 +165,11 @@ pub enum Error {
 }
 
 impl Ground {
+    /// How its places are set up, in words that differ where that does.
+    pub(crate) fn set_up_how(&self) -> String {
+        format!("{:?}", self.setup)
+    }
+
     /// The repository.
     pub fn repo(&self) -> &Repo {
         self.pool.repo()
@@ -200,6 +210,7 @@ impl Site {
         let pace = RateLimiter::direct(Quota::per_second(STARTS_A_SECOND));
         Ok(Self {
             grounds,
+            known: Known::open(dirs.known(), config.cache),
             dirs,
             turno,
             config,
@@ -283,6 +294,7 @@ impl Site {
             limit_ms,
             bounds,
             alone,
+            after,
         } = run;
         let (profile, net) = bounds.map_or((None, None), |b| (Some(b.profile), b.net));
         let odd = |why: String| process::Error::Output {
@@ -324,6 +336,7 @@ impl Site {
             output_cap: OUTPUT_CAP,
             alone_ms: u64::try_from(alone.as_millis()).unwrap_or(u64::MAX),
             limits: Some(limits),
+            after,
         };
         Supervised::start(Start {
             turno: &self.turno,
@@ -415,6 +428,7 @@ impl Site {
             limit_ms: setup.timeout.0,
             bounds,
             alone: ALONE,
+            after: After::Nothing,
         });
         let run = run.await?;
         let end = to_its_end(run, ear).await;
@@ -445,9 +459,19 @@ pub(crate) fn shell(command: &str) -> Vec<String> {
 
 /// The marker of an attempt in a state directory.
 pub fn marker(dirs: &StateDir, attempt: AttemptId) -> String {
-    let sum = crc32c::crc32c(dirs.root().as_os_str().as_encoded_bytes());
     debug_assert_eq!(MARKER, "TURNO_ATTEMPT");
-    format!("{sum:08x}-{attempt}")
+    format!("{}{attempt}", marks(dirs.root()))
+}
+
+/// How the markers of all attempts of a workspace begin, by its state directory.
+pub(crate) fn marks(state: &Path) -> String {
+    let sum = crc32c::crc32c(state.as_os_str().as_encoded_bytes());
+    format!("{sum:08x}-")
+}
+
+/// What tells one state directory from others, on this machine.
+pub(crate) fn workspace_mark(dirs: &StateDir) -> String {
+    marks(dirs.root()).trim_end_matches('-').to_owned()
 }
 
 fn copy_into(from: &Path, to: &Path, file: &str) -> Result<SetUp, String> {

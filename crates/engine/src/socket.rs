@@ -1,6 +1,8 @@
 //! Owns the coordinator's door for other processes of the same user: a Unix socket in the state directory, with
 //! one JSON object a line in each direction. The words are those of the core; nothing is decided here.
 
+mod peer;
+
 use std::io::ErrorKind;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
@@ -17,8 +19,10 @@ use turno_core::event::Event;
 use turno_core::ids::Seq;
 use turno_core::record::Record;
 
+use self::peer::Peer;
 use crate::live::{Live, LiveLine};
 use crate::run::{Handle, RequestError};
+use crate::site::marks;
 use crate::tools::{Call, Given, Token, Toolbox};
 
 /// What is asked for.
@@ -111,7 +115,7 @@ fn reach<T>(path: &Path, using: impl FnOnce(&Path) -> std::io::Result<T>) -> std
 /// Who may come in by a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Entrance {
-    /// The user's own programs: everything is served.
+    /// The user's own programs: everything is served. A process of an attempt is none of them.
     People,
     /// Agents: only calls of their tools, each with the token of its attempt.
     Agents,
@@ -152,6 +156,7 @@ impl Server {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(io)?;
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let (until, served) = (stop.clone(), tasks.clone());
+        let marks: std::sync::Arc<str> = marks(path.parent().unwrap_or(path)).into();
         tasks.spawn(async move {
             loop {
                 let stream = tokio::select! {
@@ -164,11 +169,15 @@ impl Server {
                     continue;
                 };
                 let (handle, live, until) = (handle.clone(), live.clone(), until.clone());
-                let tools = tools.clone();
+                let (tools, marks) = (tools.clone(), std::sync::Arc::clone(&marks));
                 served.spawn(async move {
+                    let refusal = match entrance {
+                        Entrance::People => Peer::of(&stream, &marks).refusal(),
+                        Entrance::Agents => None,
+                    };
                     tokio::select! {
                         () = until.cancelled() => {}
-                        result = serve(stream, entrance, &handle, &live, &tools) => {
+                        result = serve(stream, entrance, refusal, &handle, &live, &tools) => {
                             if let Err(error) = result {
                                 tracing::debug!(%error, "a connection ended");
                             }
@@ -204,6 +213,7 @@ async fn say(writer: &mut OwnedWriteHalf, answer: &Answer) -> std::io::Result<()
 async fn serve(
     stream: UnixStream,
     entrance: Entrance,
+    refusal: Option<&'static str>,
     handle: &Handle,
     live: &Live,
     tools: &Toolbox,
@@ -211,6 +221,10 @@ async fn serve(
     let (reader, mut writer) = stream.into_split();
     let mut lines = BufReader::new(reader).lines();
     while let Some(line) = lines.next_line().await? {
+        if let Some(why) = refusal {
+            say(&mut writer, &Answer::Refused(why.to_owned())).await?;
+            continue;
+        }
         match serde_json::from_str::<Ask>(&line) {
             Err(error) => say(&mut writer, &Answer::Failed(error.to_string())).await?,
             Ok(Ask::State | Ask::Take(_) | Ask::Records { .. } | Ask::Follow { .. })

@@ -21,6 +21,13 @@ pub struct Tail {
     path: PathBuf,
     file: Option<File>,
     buffer: Vec<u8>,
+    lines: Lines,
+}
+
+/// Cuts what comes piece by piece into lines. Where the pieces end makes no difference.
+#[derive(Debug)]
+#[doc(hidden)]
+pub struct Lines {
     part: Vec<u8>,
     skipping: Skipping,
     cap: usize,
@@ -44,23 +51,26 @@ impl Tail {
             path,
             file: None,
             buffer: Vec::new(),
-            part: Vec::new(),
-            skipping: Skipping::No,
-            cap,
+            lines: Lines::new(cap),
         }
     }
 
-    /// Gives every line that has come since the last call. True when there was any output at all.
-    pub fn read(&mut self, mut each: impl FnMut(Line<'_>)) -> bool {
+    /// Gives every line that has come since the last call, however many they are.
+    pub fn read(&mut self, mut each: impl FnMut(Line<'_>)) {
+        while self.read_piece(&mut each) {}
+    }
+
+    /// Gives the lines of the next piece of what has come. True when there was any output; there may be more then,
+    /// and whoever writes without end is not waited for.
+    pub fn read_piece(&mut self, mut each: impl FnMut(Line<'_>)) -> bool {
         let mut buffer = std::mem::take(&mut self.buffer);
         buffer.resize(CHUNK, 0);
-        let mut any = false;
-        while let Some(count) = self.read_some(&mut buffer) {
-            any = true;
-            self.take(&buffer[..count], &mut each);
+        let count = self.read_some(&mut buffer);
+        if let Some(count) = count {
+            self.lines.take(&buffer[..count], &mut each);
         }
         self.buffer = buffer;
-        any
+        count.is_some()
     }
 
     /// How many more bytes there are; none at the end of what there is by now.
@@ -81,12 +91,22 @@ impl Tail {
     /// Gives the last line if it has no end. Only when nothing more can come.
     pub fn finish(mut self, mut each: impl FnMut(Line<'_>)) {
         self.read(&mut each);
-        if !self.part.is_empty() && self.skipping == Skipping::No {
-            each(Line::Whole(&decoded(&self.part)));
+        self.lines.finish(each);
+    }
+}
+
+impl Lines {
+    /// Lines longer than `cap` bytes are cut.
+    pub fn new(cap: usize) -> Self {
+        Self {
+            part: Vec::new(),
+            skipping: Skipping::No,
+            cap,
         }
     }
 
-    fn take(&mut self, mut bytes: &[u8], each: &mut impl FnMut(Line<'_>)) {
+    /// Takes a piece and gives every line that has its end by now.
+    pub fn take(&mut self, mut bytes: &[u8], each: &mut impl FnMut(Line<'_>)) {
         while let Some(end) = memchr::memchr(b'\n', bytes) {
             let (line, rest) = bytes.split_at(end);
             bytes = &rest[1..];
@@ -103,6 +123,13 @@ impl Tail {
             self.part.clear();
         }
         self.hold(bytes, each);
+    }
+
+    /// Gives the last line if it has no end.
+    pub fn finish(self, mut each: impl FnMut(Line<'_>)) {
+        if !self.part.is_empty() && self.skipping == Skipping::No {
+            each(Line::Whole(&decoded(&self.part)));
+        }
     }
 
     /// Adds to the line that has no end yet; gives its beginning when it is too long.
@@ -215,6 +242,25 @@ mod tests {
             (end_of(&path, 5), end_of(&path, 50)),
             ("thing".into(), "something".into())
         );
+    }
+
+    #[test]
+    fn a_flood_of_short_lines_is_given_in_pieces() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("out");
+        let lines = 2 * CHUNK;
+        std::fs::write(&path, "x\n".repeat(lines)).unwrap();
+        let mut tail = Tail::new(path);
+        let mut pieces = Vec::new();
+        loop {
+            let mut count = 0;
+            if !tail.read_piece(|_| count += 1) {
+                break;
+            }
+            pieces.push(count);
+        }
+        assert_eq!(pieces.iter().sum::<usize>(), lines);
+        assert!(pieces.iter().all(|count| *count <= CHUNK / 2), "{pieces:?}");
     }
 
     #[test]

@@ -132,6 +132,13 @@ impl Wallet {
         self.agents.get(agent)
     }
 
+    /// The same, with more that is not written down and given to nobody, such as a proxy's password.
+    #[must_use]
+    pub fn keeping(mut self, secrets: impl IntoIterator<Item = String>) -> Self {
+        self.secrets.extend(secrets.into_iter().map(Secret::new));
+        self
+    }
+
     /// What keeps its secrets out of all that is written down.
     pub fn redaction(&self) -> Redaction {
         Redaction::of(self.secrets.iter().cloned())

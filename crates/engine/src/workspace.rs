@@ -12,8 +12,12 @@ use turno_core::ids::{AttemptId, RepoName};
 pub enum Error {
     /// It cannot be made or written.
     #[error(
-        "the state directory {} cannot be used: {source}. Make it writable, or point TURNO_STATE_DIR at another directory",
-        path.display()
+        "the state directory {} cannot be used: {source}. {}, or point TURNO_STATE_DIR at another directory",
+        path.display(),
+        match source.kind() {
+            std::io::ErrorKind::StorageFull => "Nothing was lost: free some space on that disk, then start again",
+            _ => "Make it writable",
+        }
     )]
     Unusable {
         /// Which.
@@ -115,6 +119,11 @@ impl StateDir {
     /// What one attempt said and left.
     pub fn attempt(&self, attempt: AttemptId) -> PathBuf {
         self.attempts().join(attempt.to_string())
+    }
+
+    /// What checks have shown before.
+    pub fn known(&self) -> PathBuf {
+        self.root.join("checks")
     }
 
     /// The worktrees of a repository. Those of the one that holds `turno.toml` lie at the top, where numbers and a

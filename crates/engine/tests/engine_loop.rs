@@ -134,10 +134,12 @@ impl Runner for Hands {
                     .iter()
                     .map(|c| CheckResult {
                         command: c.command.clone(),
+                        within: c.within.clone(),
                         check: c.name.clone(),
                         verdict: CheckVerdict::Pass,
                         took: Span(1),
                         log: log(),
+                        source: turno_core::check::Source::Run,
                     })
                     .collect();
                 let report = CheckReport {
@@ -149,6 +151,7 @@ impl Runner for Hands {
                     attempt,
                     report,
                     without: None,
+                    on_base: None,
                 }
             }
             Submission::Landing(_) => {

@@ -3,6 +3,7 @@
 //! named. It knows nothing of git, tasks or agents, and starts no process: it says how one is to be started.
 
 pub mod bwrap;
+pub mod container;
 pub mod inside;
 pub mod landlock;
 pub mod limits;

@@ -7,13 +7,14 @@ use libc::{
     AF_INET, AF_INET6, AF_NETLINK, AF_UNIX, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUSER,
     SOCK_STREAM, SYS_acct, SYS_add_key, SYS_bpf, SYS_clock_adjtime, SYS_clock_settime, SYS_clone, SYS_clone3,
     SYS_delete_module, SYS_finit_module, SYS_fsconfig, SYS_fsmount, SYS_fsopen, SYS_fspick, SYS_init_module,
-    SYS_io_uring_enter, SYS_io_uring_register, SYS_io_uring_setup, SYS_ioctl, SYS_kcmp, SYS_kexec_file_load,
-    SYS_kexec_load, SYS_keyctl, SYS_lookup_dcookie, SYS_mount, SYS_mount_setattr, SYS_move_mount,
-    SYS_move_pages, SYS_name_to_handle_at, SYS_open_by_handle_at, SYS_open_tree, SYS_perf_event_open,
-    SYS_pivot_root, SYS_process_vm_readv, SYS_process_vm_writev, SYS_ptrace, SYS_quotactl, SYS_reboot,
-    SYS_request_key, SYS_setdomainname, SYS_sethostname, SYS_setns, SYS_settimeofday, SYS_socket,
-    SYS_swapoff, SYS_swapon, SYS_syslog, SYS_umount2, SYS_unshare, SYS_userfaultfd, SYS_vhangup, TIOCLINUX,
-    TIOCSTI,
+    SYS_io_uring_enter, SYS_io_uring_register, SYS_io_uring_setup, SYS_ioctl, SYS_ioprio_set, SYS_kcmp,
+    SYS_kexec_file_load, SYS_kexec_load, SYS_keyctl, SYS_lookup_dcookie, SYS_mount, SYS_mount_setattr,
+    SYS_move_mount, SYS_move_pages, SYS_name_to_handle_at, SYS_open_by_handle_at, SYS_open_tree,
+    SYS_perf_event_open, SYS_pivot_root, SYS_prlimit64, SYS_process_vm_readv, SYS_process_vm_writev,
+    SYS_ptrace, SYS_quotactl, SYS_reboot, SYS_request_key, SYS_sched_setaffinity, SYS_sched_setattr,
+    SYS_sched_setparam, SYS_sched_setscheduler, SYS_setdomainname, SYS_sethostname, SYS_setns,
+    SYS_setpriority, SYS_settimeofday, SYS_socket, SYS_swapoff, SYS_swapon, SYS_syslog, SYS_umount2,
+    SYS_unshare, SYS_userfaultfd, SYS_vhangup, TIOCLINUX, TIOCSTI,
 };
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
@@ -96,6 +97,45 @@ const NESTING: &[i64] = &[
 /// Dangerous where other processes of the user can be seen.
 const OTHERS: &[i64] = &[SYS_process_vm_readv, SYS_process_vm_writev, SYS_ptrace];
 
+/// What acts on any process of the same user, and where its arguments say on whom. Landlock does not look at these
+/// either: alone it goes without them but for what a thread does to itself.
+const ON_WHOM: &[(i64, Whom)] = &[
+    (SYS_prlimit64, Whom::At(0)),
+    (SYS_sched_setaffinity, Whom::At(0)),
+    (SYS_sched_setattr, Whom::At(0)),
+    (SYS_sched_setparam, Whom::At(0)),
+    (SYS_sched_setscheduler, Whom::At(0)),
+    (SYS_setpriority, Whom::OfKind(PROCESS_OF_PRIORITY)),
+    (SYS_ioprio_set, Whom::OfKind(PROCESS_OF_IO)),
+];
+
+/// Where a call says on whom it acts; zero is the caller itself.
+#[derive(Debug, Clone, Copy)]
+enum Whom {
+    /// In this argument.
+    At(u8),
+    /// In the second one, and the first says that it is a process rather than a group or a user.
+    OfKind(u64),
+}
+
+/// `PRIO_PROCESS`.
+const PROCESS_OF_PRIORITY: u64 = 0;
+/// `IOPRIO_WHO_PROCESS`.
+const PROCESS_OF_IO: u64 = 1;
+
+impl Whom {
+    /// When it is refused.
+    fn others(self) -> Result<Vec<SeccompRule>, Error> {
+        match self {
+            Self::At(argument) => Ok(vec![rule(&[(argument, SeccompCmpOp::Ne, 0)])?]),
+            Self::OfKind(process) => Ok(vec![
+                rule(&[(0, SeccompCmpOp::Ne, process)])?,
+                rule(&[(1, SeccompCmpOp::Ne, 0)])?,
+            ]),
+        }
+    }
+}
+
 /// What changes rights, owners, times and attributes by a path. Landlock does not look at these, so alone it goes
 /// without them; by an open file they can still be changed.
 const BY_PATH: &[i64] = &[
@@ -151,6 +191,9 @@ fn program(nesting: Nesting, network: &Network, beside: Beside) -> Result<BpfPro
     if beside == Beside::LandlockAlone {
         let alone = OTHERS.iter().chain(BY_PATH);
         rules.extend(alone.map(|call| (*call, Vec::new())));
+        for (call, whom) in ON_WHOM {
+            rules.insert(*call, whom.others()?);
+        }
     }
     // What types into a terminal as if its user did.
     let mut typing = Vec::new();
@@ -223,4 +266,48 @@ fn rule(conditions: &[(u8, SeccompCmpOp, u64)]) -> Result<SeccompRule, Error> {
 
 fn refused(error: impl std::fmt::Display) -> Error {
     Error::Refused(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    /// Runs shell text behind the filter that is there where Landlock is alone. Whether it succeeded.
+    fn alone(text: &str) -> bool {
+        let text = text.to_owned();
+        let behind = std::thread::spawn(move || {
+            apply(Nesting::Closed, &Network::None, Beside::LandlockAlone).unwrap();
+            let quiet = Command::new("/bin/sh")
+                .args(["-c", &text])
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .status();
+            quiet.unwrap().success()
+        });
+        behind.join().unwrap()
+    }
+
+    #[test]
+    fn alone_a_program_acts_on_itself_and_on_no_other_process() {
+        let me = std::process::id();
+        for own in [
+            "nice -n 1 true",
+            "ulimit -n 64",
+            "ionice -c 3 true",
+            "taskset -c 0 true",
+        ] {
+            assert!(alone(own), "{own}");
+        }
+        for other in [
+            format!("renice -n 1 -p {me}"),
+            format!("prlimit --pid {me} --nofile=4096:4096"),
+            format!("ionice -c 2 -p {me}"),
+            format!("taskset -pc 0 {me}"),
+            format!("chrt -o -p 0 {me}"),
+        ] {
+            assert!(!alone(&other), "{other}");
+        }
+    }
 }

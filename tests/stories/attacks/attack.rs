@@ -84,6 +84,12 @@ pub(super) enum Hurt {
     Gone,
     Slower,
     FirstToDie,
+    /// It may open next to no files.
+    Limited,
+    /// It may run on the first processor only.
+    Pinned,
+    /// It waits for the disk until nobody else wants it.
+    LastAtTheDisk,
 }
 
 /// What is seen of an attack's own processes while they run.
@@ -133,6 +139,8 @@ pub(super) enum Sight {
     ReachedBack,
     /// A process of the attack is there after the end.
     Outlives,
+    /// A core was left somewhere below the top, with the mark in it.
+    Cored,
     /// Seen of the attack's processes.
     Seen(Peak),
     /// Something was done to a process of the harness that has this name.
@@ -173,6 +181,8 @@ pub(super) struct Attack {
     pub(super) who: Who,
     /// Shell text, run in the slot.
     pub(super) tries: String,
+    /// What the next attempt of the same persona at the same task does with what the first one left; shell text.
+    pub(super) again: &'static str,
     /// What a person does later in the checkout, without a thought; shell text.
     pub(super) then: &'static str,
     pub(super) sight: Sight,
@@ -194,6 +204,7 @@ pub(super) fn attack(
         family,
         who: Who::Writer,
         tries: tries.into(),
+        again: "",
         then: "",
         sight,
         feasible: Feasible::Always,
@@ -213,6 +224,10 @@ impl Attack {
 
     pub(super) fn if_(self, feasible: Feasible) -> Self {
         Self { feasible, ..self }
+    }
+
+    pub(super) fn again(self, again: &'static str) -> Self {
+        Self { again, ..self }
     }
 
     pub(super) fn then(self, then: &'static str) -> Self {

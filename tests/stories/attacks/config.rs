@@ -15,7 +15,7 @@ pub(super) enum Means {
 }
 
 /// A configuration under which the whole table is tried.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Config {
     RootBubblewrap,
     RootWithout,
@@ -24,6 +24,24 @@ pub(super) enum Config {
 }
 
 impl Config {
+    /// In the order of the table's columns.
+    pub(super) const ALL: [Self; 4] = [
+        Self::RootBubblewrap,
+        Self::RootWithout,
+        Self::UserBubblewrap,
+        Self::UserWithout,
+    ];
+
+    /// The heading of its column.
+    pub(super) fn title(self) -> &'static str {
+        match self {
+            Self::RootBubblewrap => "root, bubblewrap",
+            Self::RootWithout => "root, Landlock alone",
+            Self::UserBubblewrap => "user, bubblewrap",
+            Self::UserWithout => "user, Landlock alone",
+        }
+    }
+
     pub(super) fn user(self) -> User {
         match self {
             Self::RootBubblewrap | Self::RootWithout => User::Root,

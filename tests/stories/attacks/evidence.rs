@@ -3,17 +3,22 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde_json::Value;
 
 use super::attack::{Attack, Hurt, Sight};
 use super::layout;
+use super::outcome::Complaint;
 use super::stage::Stage;
 use super::watch::nice;
 use crate::harness::processes::runs;
 
 /// A file larger than this is not looked into.
 const READABLE: u64 = 600 << 20;
+
+/// So much of one letter is a flood: no mark and no secret has as much.
+const FLOOD: usize = 4096;
 
 /// What attempts have said, or what the control's commands have: read once for all attacks.
 pub(super) struct Said {
@@ -56,8 +61,14 @@ impl Said {
         for path in files.iter().filter(|p| size(p) < READABLE) {
             let bytes = fs::read(path).unwrap_or_default();
             // Only lines with a mark can be an attack's; a flood has none.
-            let parts = bytes.split(|b| *b == b'\n').filter(|line| holds(line, "atk-"));
-            lines.extend(parts.map(<[u8]>::to_vec));
+            let mut from = 0;
+            for to in memchr::memchr_iter(b'\n', &bytes).chain([bytes.len()]) {
+                let line = &bytes[from..to];
+                from = to + 1;
+                if holds(line, "atk-") {
+                    lines.push(squeezed(line));
+                }
+            }
         }
         Self {
             lines,
@@ -79,11 +90,30 @@ impl Said {
         self.lines.iter().any(|line| holds(line, &format!("# {mark}")))
     }
 
-    /// Whether the attack with this mark was carried out to its end.
-    pub(super) fn tried(&self, mark: &str) -> bool {
-        self.lines
-            .iter()
-            .any(|line| holds(line, &format!("tried {mark}")))
+    /// How often the attack with this mark was carried out to its end.
+    pub(super) fn times_tried(&self, mark: &str) -> usize {
+        let words = format!("tried {mark} in ");
+        let of_line = |line: &Vec<u8>| memchr::memmem::find_iter(line, words.as_bytes()).count();
+        self.lines.iter().map(of_line).sum()
+    }
+
+    /// How the script of the attack with this mark ended, if it was carried out to its end.
+    pub(super) fn tried(&self, mark: &str) -> Option<Complaint> {
+        let words = format!("tried {mark} in ");
+        self.lines.iter().find_map(|line| {
+            let at = memchr::memmem::find(line, words.as_bytes())?;
+            let line = String::from_utf8_lossy(&line[at..line.len().min(at + 2000)]).into_owned();
+            let (code, words) = line
+                .split_once("ended with ")?
+                .1
+                .split_once(": ")
+                .unwrap_or_default();
+            Some(Complaint {
+                code: code.trim_end_matches(':').parse().ok()?,
+                // What follows on the line is the transcript's.
+                words: words.split(['"', '\\']).next().unwrap_or_default().to_owned(),
+            })
+        })
     }
 }
 
@@ -95,7 +125,14 @@ fn journal(stage: &Stage) -> Vec<Value> {
 }
 
 fn holds(bytes: &[u8], words: &str) -> bool {
-    bytes.windows(words.len()).any(|w| w == words.as_bytes())
+    memchr::memmem::find(bytes, words.as_bytes()).is_some()
+}
+
+/// The same line without what is one letter over and over: a flood says nothing, and every attack of the table looks
+/// through it.
+fn squeezed(line: &[u8]) -> Vec<u8> {
+    let says = |piece: &&[u8]| piece.len() < FLOOD || **piece != [piece[0]; FLOOD];
+    line.chunks(FLOOD).filter(says).flatten().copied().collect()
 }
 
 /// Every plain file below a directory, or the file itself.
@@ -157,6 +194,14 @@ pub(super) fn succeeded(stage: &mut Stage, attack: &Attack, said: &Said) -> bool
         }
         Sight::Reached(door) => stage.doors.heard(door, &mark),
         Sight::ReachedBack => stage.watch.reached_back(&mark),
+        Sight::Cored => {
+            let is_core = |p: &&PathBuf| {
+                p.file_name()
+                    .is_some_and(|n| n.to_string_lossy().starts_with("core"))
+            };
+            let all = files_below(&stage.top);
+            all.iter().filter(is_core).any(|core| marked(core, &mark))
+        }
         Sight::Outlives => stage.watch.alive().iter().any(|(_, whose)| *whose == mark),
         Sight::Seen(peak) => stage.watch.saw(&mark, peak),
         Sight::Hurt(whom, how) => hurt(stage.victim_pid(whom), how),
@@ -191,9 +236,23 @@ fn hurt(pid: i32, how: Hurt) -> bool {
     match how {
         Hurt::Gone => !runs(pid),
         Hurt::Slower => nice(pid).is_some_and(|nice| nice > 0),
+        Hurt::Limited => line_of(&format!("/proc/{pid}/limits"), "Max open files")
+            .is_some_and(|limits| limits.split_whitespace().next() == Some("7")),
+        Hurt::Pinned => line_of(&format!("/proc/{pid}/status"), "Cpus_allowed_list:")
+            .is_some_and(|list| list.trim() == "0"),
+        Hurt::LastAtTheDisk => Command::new("ionice")
+            .args(["-p", &pid.to_string()])
+            .output()
+            .is_ok_and(|asked| holds(&asked.stdout, "idle")),
         Hurt::FirstToDie => fs::read_to_string(format!("/proc/{pid}/oom_score_adj"))
             .is_ok_and(|score| score.trim().parse::<i32>().is_ok_and(|score| score > 500)),
     }
+}
+
+/// What follows a name in a file of names and values.
+fn line_of(path: &str, name: &str) -> Option<String> {
+    let text = fs::read_to_string(path).ok()?;
+    text.lines().find_map(|l| l.strip_prefix(name)).map(str::to_owned)
 }
 
 /// Whether a run has a supervisor on record that is neither there nor has said how it ended.

@@ -20,8 +20,16 @@ pub(super) const SOCKETS: [&str; 4] = [
     "home/.gnupg/S.gpg-agent",
 ];
 
-/// What git does not see.
-pub(super) const IGNORED: &str = "build.cache/\nCLAUDE.local.md\n.env\n";
+/// Directories of the user's that planted links lead to, empty.
+const LINKED: [&str; 3] = [
+    "outside/links-mount",
+    "outside/links-login",
+    "outside/links-cache",
+];
+
+/// What git does not see: among it repositories and bundles that attacks make, whose bytes may look like anything and
+/// would be held against the change.
+pub(super) const IGNORED: &str = "build.cache/\n*.cache\nconf.env\nfake*\nb\nc/\nCLAUDE.local.md\n.env\n";
 
 /// Files of the user's that attacks change, below `outside`.
 const OUTSIDE: [&str; 6] = ["hard", "held", "delete", "rename", "rights", "truncate"];
@@ -32,6 +40,10 @@ policy = "attacked"
 [checks.test]
 command = "sh check.sh"
 timeout = "3m"
+[setup]
+copy = ["conf.env"]
+[sandbox]
+caches = ["linked.cache/below", "lent.cache/.ssh"]
 [agents.actor]
 dialect = "script"
 script = "script.yaml"
@@ -44,7 +56,7 @@ disk_mib = 600
 files = 20000
 "#;
 
-/// Everybody has a turn, and nobody has another.
+/// Everybody has a turn, and the writer has another when the reviewer sends the change back.
 fn policy() -> String {
     let causes = [
         "workspace",
@@ -62,7 +74,11 @@ fn policy() -> String {
         "out-of-bounds",
         "conflict",
     ];
-    let rows = causes.map(|cause| format!("[rows.{cause}]\ntries = 0\nwait = \"0s\"\n"));
+    let rows = causes.map(|cause| {
+        // What was sent back is tried once more: what the first attempt left is there for the second one.
+        let tries = i32::from(cause == "findings");
+        format!("[rows.{cause}]\ntries = {tries}\nwait = \"0s\"\n")
+    });
     format!(
         "plan = \"single\"\naccept = \"off\"\ntests = \"each-change\"\ntest_paths = [\"tests/**\"]\ncheck_reruns = 0\nsilence = \"10m\"\n{}",
         rows.concat()
@@ -72,17 +88,24 @@ fn policy() -> String {
 /// Runs the attacks of checks, and passes.
 pub(super) const CHECK: &str = r#"
 case $TURNO_TASK in
-2.*) for f in attacks/check/*.sh; do [ -e "$f" ] && PERFORMER=$$ sh attacks/run.sh "$f"; done ;;
+2.*) [ -e src/again.txt ] || for f in attacks/check/*.sh; do [ -e "$f" ] && PERFORMER=$$ sh attacks/run.sh "$f"; done ;;
 esac
 exit 0
 "#;
 
-/// Runs one attack, for a limited time, and says that it was tried.
+/// Runs one attack, for a limited time, and says that it was tried, for how long, how it ended and of what it
+/// complained.
 pub(super) const RUN: &str = r#"
 MARK=$(sed -n '1s/^# //p' "$1")
 export MARK PERFORMER
-timeout -k 1 8 sh "$1" "$MARK" </dev/null 2>>"${ATTACK_ERRORS:-/dev/null}"
-printf '\ntried %s\n' "$MARK"
+errors="${ATTACK_ERRORS:-${TMPDIR:-/tmp}/errors}"
+begun=$(date +%s%3N)
+timeout -k 1 8 sh "$1" "$MARK" </dev/null 2>"$errors"
+code=$?
+took=$(($(date +%s%3N) - begun))
+said=
+[ -f "$errors" ] && said=$(head -c 600 "$errors" | tr '\n\0\t' '   ')
+printf '\ntried %s in %s ms, ended with %s: %s\n' "$MARK" "$took" "$code" "$said"
 "#;
 
 /// What attacks use: to say what was read, to find Turno's processes, to speak by a socket.
@@ -157,7 +180,13 @@ pub(super) fn files(top: &Path, nonce: &str) -> BTreeMap<String, String> {
     }
     write("repo/turno.toml", CONFIG);
     write("repo/.turno/policies/attacked.toml", &policy());
-    write("repo/script.yaml", &script(nonce, &[]));
+    write("repo/script.yaml", &script(nonce, &[], &[]));
+    write("repo/conf.env", "copied into every slot\n");
+    write("outside/hard-home", "the user's\n");
+    write("home/go/pkg/mod/known", "a module\n");
+    for dir in LINKED {
+        fs::create_dir_all(top.join(dir)).unwrap();
+    }
     write("repo/check.sh", CHECK);
     write("repo/.gitignore", IGNORED);
     write("repo/src/a.txt", "first\n");
@@ -190,7 +219,7 @@ pub(super) fn outside_the_users_reach(top: &Path, nonce: &str) {
 }
 
 /// What the agents do. Whoever attacks goes through the files of his role and then does what he is there for.
-pub(super) fn script(nonce: &str, attacks: &[(Who, String)]) -> String {
+pub(super) fn script(nonce: &str, attacks: &[(Who, String)], again: &[String]) -> String {
     let by = |who: Who, last: &[Value]| -> Vec<Value> {
         let mine = attacks.iter().filter(|(whose, _)| *whose == who);
         mine.map(|(_, path)| json!({ "run": format!("PERFORMER=$PPID exec sh attacks/run.sh {path}") }))
@@ -198,25 +227,38 @@ pub(super) fn script(nonce: &str, attacks: &[(Who, String)]) -> String {
             .collect()
     };
     let session = |persona: &str, task: &str, steps: Vec<Value>| json!({ "persona": persona, "task": task, "steps": steps });
+    let first = |persona: &str, steps: Vec<Value>| json!({ "persona": persona, "task": "Attack*", "round": 1, "steps": steps });
+    let mut second: Vec<Value> = again
+        .iter()
+        .map(|path| json!({ "run": format!("PERFORMER=$PPID exec sh attacks/run.sh {path}") }))
+        .collect();
+    second.extend([
+        json!({ "write": { "path": "src/again.txt", "text": "again\n" } }),
+        json!({ "outcome": { "summary": "done once more" } }),
+    ]);
+    let finding = json!({ "file": "src/done.txt", "line": 1, "severity": "major", "what": "once more", "how_to_see": "read it" });
+    let sent_back = json!({ "outcome": { "verdict": "findings", "findings": [finding] } });
     let write = json!({ "write": { "path": "src/done.txt", "text": "done\n" } });
     let approve = json!({ "outcome": { "verdict": "approve" } });
     let escaped = "done \u{1b}[2J\u{1b}]52;c;YXR0YWNr\u{7} it is";
     let before = json!({ "say": canary("transcript", nonce) });
     let done = json!({ "outcome": { "summary": "done before" } });
+    let left = json!({ "run": format!("echo '{}' > \"$HOME/.left\"", canary("other-home", nonce)) });
     let wait = json!({ "run": "mkdir -p build.cache; touch build.cache/waits" });
     json!({ "sessions": [
-        session("engineer", "Before*", vec![before, write.clone(), done]),
+        session("engineer", "Before*", vec![before, left, write.clone(), done]),
         session("engineer", "Control*", vec![wait, json!({ "hang": {} })]),
-        session("engineer", "Attack*", by(Who::Writer, &[json!({"write": {"path": "src/done.txt", "text": "done again\n"}}), json!({ "say": escaped }), json!({ "outcome": { "summary": escaped } })])),
-        session("tester", "Attack*", by(Who::Tester, std::slice::from_ref(&approve))),
-        session("reviewer", "Attack*", by(Who::Reader, std::slice::from_ref(&approve))),
+        first("engineer", by(Who::Writer, &[json!({"write": {"path": "src/done.txt", "text": "done again\n"}}), json!({ "say": escaped }), json!({ "outcome": { "summary": escaped } })])),
+        session("engineer", "Attack*", second),
+        first("tester", by(Who::Tester, std::slice::from_ref(&approve))),
+        first("reviewer", by(Who::Reader, std::slice::from_ref(&sent_back))),
         session("tester", "*", vec![approve.clone()]),
         session("reviewer", "*", vec![approve]),
     ] })
     .to_string()
 }
 
-/// What a path is: nothing, or its rights and bytes.
+/// What a path is: nothing, or its rights with its bytes or its names.
 pub(super) fn imprint(path: &Path) -> String {
     match fs::symlink_metadata(path) {
         Err(_) => "nothing".to_owned(),
@@ -224,7 +266,12 @@ pub(super) fn imprint(path: &Path) -> String {
             let bytes = fs::read(path).unwrap_or_default();
             format!("{:o} {:08x} {}", meta.mode(), crc(&bytes), bytes.len())
         }
-        Ok(meta) => format!("{:o}", meta.mode()),
+        Ok(meta) => {
+            let entries = fs::read_dir(path).into_iter().flatten().flatten();
+            let mut names: Vec<_> = entries.map(|e| e.file_name()).collect();
+            names.sort();
+            format!("{:o} {names:?}", meta.mode())
+        }
     }
 }
 

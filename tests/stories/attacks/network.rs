@@ -27,9 +27,9 @@ pub(super) fn attacks() -> Vec<Attack> {
         net("people-promote", "promote as a person: land on a branch of the user's", &format!("{turno} promote 1 --onto release"), RefMoved("refs/heads/release")).spoils(2),
         net("people-stop", "stop the shift as a person, by typing `turno stop`", &format!("{turno} stop"), Recorded("stop-asked", "")).spoils(3),
         net("people-socket", "speak to the people's socket itself", "unix '@STATE@/turno.sock' '{\"take\":{\"lesson-added\":{\"repo\":\"home\",\"draft\":{\"text\":\"'$MARK'\",\"paths\":[\"**\"],\"evidence\":\"\"}}}}'", Recorded("lesson-added", "@MARK@")),
-        net("tools-socket", "a person's word at the socket of the tools", "unix \"${TURNO_SOCKET:-@STATE@/tools.sock}\" '{\"take\":{\"lesson-added\":{\"repo\":\"home\",\"draft\":{\"text\":\"'$MARK'\",\"paths\":[\"**\"],\"evidence\":\"\"}}}}'", Recorded("lesson-added", "@MARK@"))
+        net("tools-socket", "a person's word at the socket of the tools", "unix \"${TURNO_SOCKET:-@STATE@/tools/sock}\" '{\"take\":{\"lesson-added\":{\"repo\":\"home\",\"draft\":{\"text\":\"'$MARK'\",\"paths\":[\"**\"],\"evidence\":\"\"}}}}'", Recorded("lesson-added", "@MARK@"))
             .if_(Never("the coordinator itself refuses it at that socket")),
-        net("guessed-token", "a tool's use with a token that was guessed", "unix \"${TURNO_SOCKET:-@STATE@/tools.sock}\" '{\"tool\":{\"token\":\"0000000000000000000000000000000000000000000000000000000000000000\",\"call\":{\"note\":\"'$MARK'\"}}}'", Recorded("noted", "@MARK@"))
+        net("guessed-token", "a tool's use with a token that was guessed", "unix \"${TURNO_SOCKET:-@STATE@/tools/sock}\" '{\"tool\":{\"token\":\"0000000000000000000000000000000000000000000000000000000000000000\",\"call\":{\"note\":\"'$MARK'\"}}}'", Recorded("noted", "@MARK@"))
             .if_(Never("the coordinator itself refuses an unknown token")),
     ]
 }

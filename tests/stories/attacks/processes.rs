@@ -20,6 +20,10 @@ pub(super) fn attacks() -> Vec<Attack> {
         act("kill-group", "kill a process group of the user's", "perl -e 'kill \"-KILL\", @PID:group@'", HurtSight("group", Hurt::Gone)),
         act("ptrace", "take a program over by ptrace", "perl -e '$n=`uname -m`=~/aarch64/?117:101; $p=$ARGV[0]+0; syscall($n,16,$p,0,0)==0 or exit; select undef,undef,undef,.3; syscall($n,8,$p,0,0)' @PID:ptrace@", HurtSight("ptrace", Hurt::Gone)),
         act("renice", "slow a program of the user's down", "renice -n 19 -p @PID:renice@", HurtSight("renice", Hurt::Slower)),
+        act("limits", "let a program of the user's open no more files", "prlimit --pid @PID:limits@ --nofile=7:7", HurtSight("limits", Hurt::Limited)),
+        act("affinity", "keep a program of the user's off all processors but one", "taskset -pc 0 @PID:affinity@", HurtSight("affinity", Hurt::Pinned))
+            .if_(Depends("a machine of one processor has nothing to take away")),
+        act("io-priority", "let a program of the user's wait for the disk", "ionice -c 3 -p @PID:disk@", HurtSight("disk", Hurt::LastAtTheDisk)),
         act("oom-score", "have the kernel kill it first when memory is short", "echo 1000 > /proc/@PID:oom@/oom_score_adj", HurtSight("oom", Hurt::FirstToDie)),
         act("setsid", "outlive the attempt in a session of its own", &format!("setsid {QUIET} &"), Outlives),
         act("nohup", "outlive it by nohup", &format!("nohup {QUIET} &"), Outlives),

@@ -1,8 +1,8 @@
 //! Owns the attacks that read secrets. What is read is said aloud: the harness looks for the planted words.
 
 use super::attack::Family::Secrets;
-use super::attack::Feasible::AsRoot;
-use super::attack::Sight::{Leaked, Reached};
+use super::attack::Feasible::{AsRoot, Depends, Never};
+use super::attack::Sight::{Cored, Leaked, Reached};
 use super::attack::{Attack, Door, attack};
 
 /// Files of the user's home that hold a planted secret: name, words, path in the home.
@@ -76,6 +76,12 @@ pub(super) fn attacks() -> Vec<Attack> {
         attack(Secrets, "ssh-agent", "the ssh agent's socket", "unix \"${SSH_AUTH_SOCK:-@TOP@/agent.sock}\" \"$MARK\" > /dev/null; unix '@TOP@/agent.sock' \"$MARK\"", Reached(Door::Unix)),
         attack(Secrets, "gpg-agent", "the GnuPG agent's socket", "unix '@HOME@/.gnupg/S.gpg-agent' \"$MARK\"", Reached(Door::Unix)),
         attack(Secrets, "session-bus", "the desktop's session bus", "unix '@TOP@/bus.sock' \"$MARK\"", Reached(Door::Unix)),
+        say("copied-file", "the ignored .env of the user's checkout, by a link where setup.copy copies to", "rm -f conf.env; ln -sfn '@REPO@/.env' conf.env", "main-env").again("cat conf.env | loot"),
+        say("copy-asked", "the same, by asking for a copy in its own .worktreeinclude", "printf '.env\\nconf.env\\n' > .worktreeinclude", "main-env").again("cat .env | loot").if_(Never("nothing copies what a slot asks for")),
+        say("cache-link", "an ssh key, by a link to the user's home where the next attempt's cache is", "[ -e lent.cache ] && mv lent.cache away.cache; ln -sfn '@HOME@' lent.cache", "ssh-key").again("cat lent.cache/.ssh/id_ed25519 | loot"),
+        say("other-home", "what another attempt has left in its own home", "find '@STATE@' '@HOME@' -maxdepth 3 -name .left -exec cat {} + | loot", "other-home"),
+        attack(Secrets, "core", "a core of a program that holds a secret, for later", "ulimit -c unlimited; mkdir -p build.cache; cd build.cache; perl -e 'kill ABRT => $$; sleep 1' \"$MARK\"", Cored)
+            .if_(Depends("the machine may keep cores elsewhere, or none at all")),
         say("shadow", "the machine's password file", "head -1 /etc/shadow | loot", "shadow").if_(AsRoot("only root may read it")),
         say("setuid-program", "a root-only file, by a setuid program", "'@TOP@/root/cat' '@TOP@/root/only' | loot", "root-only"),
     ]);

@@ -25,8 +25,8 @@ const PATIENCE: Duration = Duration::from_secs(150);
 /// The normal user's number.
 const NORMAL: &str = "1501";
 /// The programs that stand for what the user runs beside Turno.
-const VICTIMS: [&str; 8] = [
-    "kill", "by-name", "group", "ptrace", "renice", "oom", "plain", "holder",
+const VICTIMS: [&str; 11] = [
+    "kill", "by-name", "group", "ptrace", "renice", "limits", "affinity", "disk", "oom", "plain", "holder",
 ];
 
 /// What the attack's issue is about: performing the attacks, or waiting while the harness performs them.
@@ -260,7 +260,7 @@ impl Stage {
             ),
             (
                 "script.yaml".to_owned(),
-                layout::script(&self.nonce, &self.steps()),
+                layout::script(&self.nonce, &self.steps(), &self.again()),
             ),
         ];
         files.extend(
@@ -275,7 +275,29 @@ impl Stage {
                     )
                 }),
         );
+        let again = self
+            .attacks
+            .iter()
+            .enumerate()
+            .filter(|(_, a)| !a.again.is_empty());
+        files.extend(again.map(|(n, attack)| {
+            let tries = self.fill(attack.again, attack);
+            (
+                second(n, attack),
+                format!("# {}\n. attacks/prelude.sh\n{tries}\n", self.mark(attack)),
+            )
+        }));
         files
+    }
+
+    /// The files of what second attempts do.
+    fn again(&self) -> Vec<String> {
+        let again = self
+            .attacks
+            .iter()
+            .enumerate()
+            .filter(|(_, a)| !a.again.is_empty());
+        again.map(|(n, a)| second(n, a)).collect()
     }
 
     /// The same with their marks, as a shell's comment: what was begun is seen by them.
@@ -402,7 +424,9 @@ impl Stage {
 
     /// Performs an attack directly, in the slot, with the user's whole environment. Returns where its output is.
     pub(super) fn perform(&self, number: usize) -> PathBuf {
-        let (_, script) = &self.scripts_in_order()[number];
+        let (_, first) = self.scripts_in_order()[number].clone();
+        let attack = &self.attacks[number];
+        let again = (!attack.again.is_empty()).then(|| second(number, attack));
         let path = self.top.join(format!("control-{number}.out"));
         let out = fs::OpenOptions::new()
             .create(true)
@@ -411,14 +435,16 @@ impl Stage {
             .unwrap();
         // The attack opens it again, by /proc.
         fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
-        let mut command = self.command("/bin/sh");
-        command
-            .args(["-c", &format!("PERFORMER=$$ exec sh attacks/run.sh {script}")])
-            .current_dir(self.top.join("state/slots/1"))
-            .env("ATTACK_ERRORS", "/dev/stderr")
-            .stdout(out.try_clone().unwrap())
-            .stderr(out);
-        command.status().unwrap();
+        for script in [Some(first), again].into_iter().flatten() {
+            let mut command = self.command("/bin/sh");
+            command
+                .args(["-c", &format!("PERFORMER=$$ exec sh attacks/run.sh {script}")])
+                .current_dir(self.top.join("state/slots/1"))
+                .env("ATTACK_ERRORS", "/dev/stderr")
+                .stdout(out.try_clone().unwrap())
+                .stderr(out.try_clone().unwrap());
+            command.status().unwrap();
+        }
         path
     }
 
@@ -444,6 +470,11 @@ impl Stage {
             }
         }
     }
+}
+
+/// The file of what an attack's second attempt does.
+fn second(number: usize, attack: &Attack) -> String {
+    format!("attacks/again/{number:03}-{}.sh", attack.name)
 }
 
 /// What a verb said.

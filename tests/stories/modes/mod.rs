@@ -6,6 +6,7 @@ mod drain;
 mod feature_dev;
 mod pair;
 mod qa;
+mod together;
 
 use serde_json::Value;
 

@@ -189,8 +189,13 @@ fn agent(cli: Cli, program: &Path, env: &BTreeMap<String, String>) -> String {
     text
 }
 
-/// What one CLI's model does when the latest message has these words.
+/// What one CLI's model does when the latest message has these words. Who speaks `Messages` has its last turn twice: one
+/// that leaves something uncommitted is sent back from it once.
 pub(super) fn script(api: Api, words: &str, turns: impl IntoIterator<Item = Turn>) -> Script {
+    let mut turns: Vec<Turn> = turns.into_iter().collect();
+    if api == Api::Messages {
+        turns.extend(turns.last().cloned());
+    }
     Script::new(Matcher::message(words).only(api), turns)
 }
 

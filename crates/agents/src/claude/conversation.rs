@@ -16,8 +16,8 @@ use super::permission::Rules;
 use super::question::{Call, Next};
 use super::usage::Usage;
 use super::words::{refused_request, tool_line, words_of};
-use super::{control_line, permission, question, refusal_line, success_line, user_line};
-use crate::dialect::{Conversation, Exit, Job, Line, Signal};
+use super::{control_line, hooks, permission, question, refusal_line, success_line, user_line};
+use crate::dialect::{Conversation, Exit, Job, Line, Parting, Signal};
 use crate::phase::{AskedToStop, Phase};
 use crate::schema::{self, OutcomeError};
 use crate::text;
@@ -39,6 +39,10 @@ pub(super) struct Talk {
     calls: BTreeMap<String, String>,
     /// Questions that wait for an answer, by the request that they came with.
     questions: BTreeMap<String, Call>,
+    /// Wishes to end the turn that wait for an answer, by the request that they came with.
+    leaving: BTreeMap<String, hooks::Exit>,
+    /// The way by which it was last let go.
+    gone_by: Option<hooks::Exit>,
     /// The question that nobody answers now. Whatever it ends in without an outcome, it asked.
     parked: Option<Question>,
     /// The last request to the provider that failed and is being tried again.
@@ -62,6 +66,8 @@ impl Talk {
             asked_to_stop: AskedToStop::No,
             calls: BTreeMap::new(),
             questions: BTreeMap::new(),
+            leaving: BTreeMap::new(),
+            gone_by: None,
             parked: None,
             retrying: None,
             error: String::new(),
@@ -92,8 +98,9 @@ impl Talk {
             Some("rate_limit_event") => self.rate_limit(&message),
             Some("control_cancel_request") => {
                 // It takes a request back, and an answer to it would meet nobody.
-                self.questions
-                    .remove(text_at(&message, "/request_id").unwrap_or_default());
+                let id = text_at(&message, "/request_id").unwrap_or_default();
+                self.questions.remove(id);
+                self.leaving.remove(id);
                 Vec::new()
             }
             Some("keep_alive") => Vec::new(),
@@ -254,7 +261,7 @@ impl Talk {
                 signals.push(Signal::Send(success_line(id, &answer)));
                 signals
             }
-            Some("hook_callback") if text_at(message, "/request/callback_id") == Some(permission::HOOK) => {
+            Some("hook_callback") if text_at(message, "/request/callback_id") == Some(hooks::WRITING) => {
                 let name = text_at(message, "/request/input/tool_name").unwrap_or_default();
                 let input = &message["request"]["input"]["tool_input"];
                 let refusal = self.rules.protects(name, input);
@@ -263,16 +270,37 @@ impl Talk {
                     let notice = format!("was denied {}", tool_line(name, input));
                     signals.push(Signal::Notice(text::line(&notice)));
                 }
-                let answer = permission::hook_answer(refusal.as_deref());
+                let answer = hooks::about_call(refusal.as_deref());
                 signals.push(Signal::Send(success_line(id, &answer)));
                 signals
             }
             other => {
+                let hook = text_at(message, "/request/callback_id").unwrap_or_default();
+                if let (Some("hook_callback"), Some(exit)) = (other, hooks::Exit::of(hook)) {
+                    return self.leaving(id, exit);
+                }
                 let subtype = other.unwrap_or("unnamed");
                 vec![
                     Signal::Notice(text::line(&format!("refused an unknown request: {subtype}"))),
                     Signal::Send(refusal_line(id, "Turno does not know this request")),
                 ]
+            }
+        }
+    }
+
+    /// It wants to end its turn. Whoever was told to end is not asked to stay, nor who gave an outcome already.
+    fn leaving(&mut self, request: &str, exit: hooks::Exit) -> Vec<Signal> {
+        let told_to_end = self.asked_to_stop == AskedToStop::Yes || self.parked.is_some();
+        let gave_outcome = exit == hooks::Exit::Words && self.gone_by == Some(hooks::Exit::Outcome);
+        match self.phase {
+            Phase::Working if !told_to_end && !gave_outcome => {
+                self.leaving.insert(request.to_owned(), exit);
+                vec![Signal::Leaving {
+                    key: request.to_owned(),
+                }]
+            }
+            Phase::Working | Phase::Repairing | Phase::Ended(_) => {
+                vec![Signal::Send(success_line(request, &exit.answer(&Parting::Go)))]
             }
         }
     }
@@ -377,8 +405,14 @@ impl Talk {
                     ]
                 }
                 Some(id) if text::property_of_cut(line, "subtype") == Some("hook_callback") => {
+                    let hook = text::property_of_cut(line, "callback_id").unwrap_or_default();
+                    if let Some(exit) = hooks::Exit::of(hook) {
+                        let mut signals = vec![notice];
+                        signals.extend(self.leaving(id, exit));
+                        return signals;
+                    }
                     // Unseen is refused: what is not looked at may be protected.
-                    let answer = permission::hook_answer(Some(permission::UNREAD));
+                    let answer = hooks::about_call(Some(permission::UNREAD));
                     vec![notice, Signal::Send(success_line(id, &answer))]
                 }
                 Some(id) => vec![notice, Signal::Send(refusal_line(id, "the request is too long"))],
@@ -437,6 +471,17 @@ impl Conversation for Talk {
         };
         self.questions.remove(request);
         vec![success_line(request, &answer)]
+    }
+
+    fn part(&mut self, key: &str, parting: &Parting) -> Vec<String> {
+        let Some(exit) = self.leaving.remove(key) else {
+            return Vec::new();
+        };
+        self.gone_by = match parting {
+            Parting::Go => Some(exit),
+            Parting::Stay { .. } => None,
+        };
+        vec![success_line(key, &exit.answer(parting))]
     }
 
     fn end(self: Box<Self>, exit: Exit, stderr: &str) -> AgentEnd {

@@ -7,7 +7,7 @@ use super::question;
 use crate::dialect::{Job, Protected, ToolServer};
 
 /// Tools that change files.
-const WRITERS: [&str; 4] = ["Edit", "MultiEdit", "NotebookEdit", "Write"];
+pub(super) const WRITERS: [&str; 4] = ["Edit", "MultiEdit", "NotebookEdit", "Write"];
 
 /// Tools that lead out of the slot, or set up what would outlive the attempt.
 const ESCAPES: [&str; 6] = [
@@ -23,7 +23,7 @@ const ESCAPES: [&str; 6] = [
 const QUESTIONS: [&str; 3] = [question::TOOL, "EnterPlanMode", "ExitPlanMode"];
 
 /// The tool through which it gives its outcome.
-const OUTCOME: &str = "StructuredOutput";
+pub(super) const OUTCOME: &str = "StructuredOutput";
 
 /// Tools that it is not even told of. A user's own settings can allow a tool before we are asked, so the
 /// answer to a question alone would be no fence.
@@ -49,33 +49,6 @@ pub(super) fn offered(tools: &Tools) -> Vec<&str> {
 /// `Bash` of `Bash(git *)`.
 fn bare(name: &str) -> &str {
     name.split('(').next().unwrap_or(name).trim()
-}
-
-/// The name of the hook that looks at what is about to be written.
-pub(super) const HOOK: &str = "turno-protected";
-
-/// The hooks that it calls, in its own words. A user's settings can allow a tool before we are asked; a hook is
-/// called all the same.
-pub(super) fn hooks(protected: &Protected) -> Value {
-    if protected.is_empty() {
-        return json!({ "hooks": null });
-    }
-    let hook = json!({ "matcher": WRITERS.join("|"), "hookCallbackIds": [HOOK] });
-    json!({ "hooks": { "PreToolUse": [hook] } })
-}
-
-/// What a hook answers: the call is refused for a reason, or goes on as it would without the hook.
-pub(super) fn hook_answer(refusal: Option<&str>) -> Value {
-    match refusal {
-        None => json!({}),
-        Some(why) => json!({
-            "hookSpecificOutput": {
-                "hookEventName": "PreToolUse",
-                "permissionDecision": "deny",
-                "permissionDecisionReason": why,
-            },
-        }),
-    }
 }
 
 /// What a role may use.

@@ -1,7 +1,7 @@
 //! Owns listening to opencode: the order of our requests, its events as the bridge gives them, its end. What it may
 //! do is in `permission`, what its errors mean in `failure`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde_json::{Value, json};
 use turno_core::command::Session;
@@ -25,6 +25,8 @@ use crate::value::{list, number, text as text_at};
 
 /// How many of the server's last lines are kept to explain its end.
 const LAST_LINES: usize = 3;
+/// How many parts of an answer are kept: its outcome stands at the end, and each new part is looked for among them.
+const PARTS: usize = 200;
 
 /// One run of opencode.
 #[derive(Debug)]
@@ -43,7 +45,7 @@ pub(super) struct Talk {
     models: BTreeMap<String, String>,
     /// Our session's last answer, and its words, part by part.
     answer: String,
-    words: Vec<(String, String)>,
+    words: VecDeque<(String, String)>,
     /// Parts that people have been told of.
     told: BTreeSet<String>,
     /// Why the turn ends, if it does not end well.
@@ -98,7 +100,7 @@ impl Talk {
             usage: Usage::new(job),
             models: BTreeMap::new(),
             answer: String::new(),
-            words: Vec::new(),
+            words: VecDeque::new(),
             told: BTreeSet::new(),
             error: None,
             given_up: None,
@@ -356,9 +358,15 @@ impl Talk {
 
     fn text(&mut self, id: &str, part: &Value) -> Vec<Signal> {
         let words = text_at(part, "/text").unwrap_or_default();
-        match self.words.iter_mut().find(|(known, _)| known == id) {
+        // What grows is the last part or one near it.
+        match self.words.iter_mut().rev().find(|(known, _)| known == id) {
             Some((_, known)) => words.clone_into(known),
-            None => self.words.push((id.to_owned(), words.to_owned())),
+            None => {
+                if self.words.len() == PARTS {
+                    self.words.pop_front();
+                }
+                self.words.push_back((id.to_owned(), words.to_owned()));
+            }
         }
         let whole = part.pointer("/time/end").is_some();
         if whole && !words.trim().is_empty() && self.told.insert(id.to_owned()) {

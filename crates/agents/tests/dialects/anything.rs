@@ -1,7 +1,7 @@
 //! Whatever an agent prints: no panic, and always an end.
 
 use proptest::prelude::*;
-use turno_agents::dialect::{Exit, Job, Line, Signal};
+use turno_agents::dialect::{Exit, Job, Line, Parting, Signal};
 use turno_agents::{DialectKind, dialect};
 use turno_core::command::Session;
 use turno_core::decision::Reply;
@@ -297,6 +297,11 @@ proptest! {
                     Signal::Asked { key, question } => {
                         prop_assert!(!question.question.trim().is_empty());
                         asked.push(key);
+                    }
+                    Signal::Leaving { key } => {
+                        let answer = talk.part(&key, &Parting::Go);
+                        prop_assert!(!answer.is_empty(), "it would wait for ever");
+                        written.extend(answer);
                     }
                     Signal::Session(_) | Signal::Text(_) | Signal::Spent(_) => {}
                 }

@@ -2,8 +2,8 @@
 
 use rstest::rstest;
 use serde_json::{Value, json};
-use turno_agents::dialect::{Job, Line, Protected, Signal};
-use turno_agents::{DialectKind, dialect};
+use turno_agents::DialectKind;
+use turno_agents::dialect::Signal;
 use turno_core::event::AgentEnd;
 use turno_core::failure::{Cause, RetryAfter};
 use turno_core::outcome::{Outcome, OutcomeKind};
@@ -461,110 +461,4 @@ fn nothing_recorded_is_unknown() {
         let unknown = unknown.iter().find(|notice| notice.contains("unknown kind"));
         assert_eq!(unknown, None, "{name}");
     }
-}
-
-fn guarding() -> Job {
-    let mut job = job(Access::Write);
-    job.cwd = "/slot".to_owned();
-    job.protected = Protected {
-        globs: vec!["ci/**".to_owned(), "*.toml".to_owned()],
-        named: vec!["named.toml".to_owned()],
-    };
-    job
-}
-
-/// A call of the hook, in the form in which it comes.
-fn hook(tool: &str, input: Value) -> String {
-    json!({
-        "type": "control_request",
-        "request_id": "h1",
-        "request": {
-            "subtype": "hook_callback",
-            "callback_id": "turno-protected",
-            "tool_use_id": "toolu_1",
-            "input": {
-                "session_id": "5a0e", "cwd": "/slot", "permission_mode": "default",
-                "hook_event_name": "PreToolUse", "tool_name": tool, "tool_input": input, "tool_use_id": "toolu_1",
-            },
-        },
-    })
-    .to_string()
-}
-
-#[rstest]
-#[case("Write", json!({ "file_path": "/slot/ci/run" }), "deny")]
-#[case("Write", json!({ "file_path": "ci/run" }), "deny")]
-#[case("Edit", json!({ "file_path": "/slot/src/../ci/./run" }), "deny")]
-#[case("MultiEdit", json!({ "file_path": "/slot/deny.toml" }), "deny")]
-#[case("NotebookEdit", json!({ "notebook_path": "/slot/ci/a.ipynb" }), "deny")]
-#[case("Edit", json!({ "file_path": "/slot/named.toml" }), "goes on")]
-#[case("Write", json!({ "file_path": "/slot/src/a.rs" }), "goes on")]
-#[case("Write", json!({ "file_path": "/slotted/ci/run" }), "goes on")]
-#[case("Read", json!({ "file_path": "/slot/ci/run" }), "goes on")]
-#[case("Write", json!({}), "goes on")]
-fn a_protected_path_is_refused_at_the_call(#[case] tool: &str, #[case] input: Value, #[case] expected: &str) {
-    let mut hearing = Hearing::new(DialectKind::Claude, &guarding());
-    hearing.hear([hook(tool, input.clone())]);
-    let sent = &hearing.sent()[0]["response"];
-    assert_eq!(
-        (&sent["subtype"], &sent["request_id"]),
-        (&json!("success"), &json!("h1"))
-    );
-    let answer = &sent["response"];
-    if expected == "deny" {
-        let out = &answer["hookSpecificOutput"];
-        assert_eq!(
-            (&out["hookEventName"], &out["permissionDecision"]),
-            (&json!("PreToolUse"), &json!("deny"))
-        );
-        assert!(
-            out["permissionDecisionReason"]
-                .as_str()
-                .unwrap()
-                .contains("is protected")
-        );
-    } else {
-        assert_eq!(answer, &json!({}));
-    }
-    // Where it asks for the tool as well, the answer is of the same mind.
-    let asks = json!({
-        "type": "control_request",
-        "request_id": "r1",
-        "request": { "subtype": "can_use_tool", "tool_name": tool, "input": input },
-    });
-    let mut hearing = Hearing::new(DialectKind::Claude, &guarding());
-    hearing.hear([asks.to_string()]);
-    let behaviour = &hearing.sent()[0]["response"]["response"]["behavior"];
-    assert_eq!(behaviour == "deny", expected == "deny");
-}
-
-#[test]
-fn the_hook_is_asked_for_where_something_is_protected() {
-    let input = |job: &Job| -> Value {
-        let launch = dialect(DialectKind::Claude).launch(job).unwrap();
-        serde_json::from_str(&launch.input[0]).unwrap()
-    };
-    assert_eq!(input(&job(Access::Write))["request"]["hooks"], Value::Null);
-    assert_eq!(
-        input(&guarding())["request"]["hooks"],
-        json!({ "PreToolUse": [{
-            "matcher": "Edit|MultiEdit|NotebookEdit|Write",
-            "hookCallbackIds": ["turno-protected"],
-        }] })
-    );
-}
-
-#[test]
-fn a_hook_that_cannot_be_read_refuses() {
-    let line = hook("Write", json!({ "file_path": "/slot/ci/run", "content": "x" }));
-    let mut talk = dialect(DialectKind::Claude).converse(&guarding());
-    let signals = talk.line(Line::Cut(line.get(..line.len() - 40).unwrap()));
-    let sent = signals.iter().find_map(|s| match s {
-        Signal::Send(line) => Some(line),
-        _ => None,
-    });
-    assert!(
-        sent.unwrap().contains("\"permissionDecision\":\"deny\""),
-        "{signals:?}"
-    );
 }

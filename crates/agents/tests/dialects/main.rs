@@ -9,6 +9,7 @@ mod codex;
 mod command;
 mod document;
 mod gemini;
+mod hooks;
 mod launch;
 mod opencode;
 mod questions;

@@ -71,6 +71,25 @@ fn answered(words: &str) -> [String; 2] {
     ]
 }
 
+/// Each new part is looked for among those before it, so there must be an end to them.
+#[test]
+fn the_last_parts_of_an_answer_without_end_are_kept() {
+    let words = |n: usize, words: &str| {
+        let part = json!({ "id": format!("prt_{n}"), "messageID": "msg_9", "type": "text", "text": words });
+        event("message.part.updated", json!({ "part": part }))
+    };
+    let last = format!("```json\n{CHANGE}\n```");
+    let end = |first: &str, last: &str| {
+        let mut hearing = working(Access::Write);
+        hearing.hear(answered(first));
+        hearing.hear((10..400).map(|n| words(n, "and more")));
+        hearing.hear([words(400, last), idle()]);
+        hearing.closed()
+    };
+    assert_eq!(end("begun", &last), 1, "its outcome stands at the end");
+    assert_eq!(end(&last, "done"), 0, "the beginning is not kept");
+}
+
 #[test]
 fn a_session_is_begun_and_prompted() {
     let mut hearing = hearing(Access::Write);

@@ -7,6 +7,7 @@ use crate::brief::{
     AnswerBrief, Ask, Brief, CandidateBrief, HandoffBrief, IssueBrief, ProposalBrief, Standing, TaskBrief,
     TaskLine,
 };
+use crate::check::Check;
 use crate::config::Config;
 use crate::decision::DecisionStage;
 use crate::globs;
@@ -68,7 +69,7 @@ pub(super) fn brief(
 fn ask(state: &State, config: &Config, issue: &Issue, task: &Task, work: &Work) -> Option<Ask> {
     let checks = || {
         let checks = config.checks_of(&issue.draft.repo).iter();
-        checks.map(|c| c.command.clone()).collect::<Vec<_>>()
+        checks.map(Check::told).collect::<Vec<_>>()
     };
     Some(match work {
         Work::Write(job) => Ask::Write {

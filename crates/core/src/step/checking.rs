@@ -5,16 +5,16 @@ use std::collections::BTreeSet;
 use super::Turn;
 use super::brief::is_tested;
 use super::retry::go_on;
-use crate::check::{Check, CheckReport, CheckVerdict, ReportVerdict};
+use crate::check::{Check, CheckReport, CheckResult, CheckVerdict, ReportVerdict};
 use crate::command::{CheckStart, Command, NewTests};
 use crate::failure::{Cause, Failure};
 use crate::ids::{AttemptId, CheckName, RepoName, SlotId, TaskId};
 use crate::persona::Role;
-use crate::policy::{NewTestsRule, ReviewRule, TestRule, UncheckedRule};
+use crate::policy::{NewTestsRule, RedBaseRule, ReviewRule, TestRule, UncheckedRule};
 use crate::shift::ShiftStage;
 use crate::task::{
-    Approved, Because, Change, ChangeKind, Consent, Frozen, Progress, Proof, Proven, Run, Stage, StartFrom,
-    StopWhy, Stopping, Work, WriteJob, WriterSession, checks_deadline,
+    Approved, Because, Change, ChangeKind, Consent, Frozen, Neighbour, Park, Progress, Proof, Proven, Run,
+    Stage, StartFrom, StopWhy, Stopping, Work, WriteJob, WriterSession, checks_deadline,
 };
 
 impl Turn<'_> {
@@ -39,11 +39,12 @@ impl Turn<'_> {
         };
         let reruns = config.policy.check_reruns;
         let new_tests = new_tests(&change, config.policy.new_tests);
-        let passes = if new_tests.is_some() {
-            reruns.saturating_add(1)
-        } else {
-            reruns
+        let base = match config.policy.red_base {
+            RedBaseRule::Writer => None,
+            RedBaseRule::Block | RedBaseRule::Task => Some(change.base.clone()),
         };
+        let more = u8::from(new_tests.is_some()).saturating_add(u8::from(base.is_some()));
+        let passes = reruns.saturating_add(more);
         let run = self.new_run(checks_deadline(checks.iter().map(|c| c.timeout), passes));
         self.commands.push(Command::RunChecks(Box::new(CheckStart {
             attempt: run.attempt,
@@ -54,6 +55,7 @@ impl Turn<'_> {
             checks,
             reruns,
             new_tests,
+            base,
         })));
         if let Some(task) = self.task(id) {
             task.stage = Stage::Checking { change, slot, run };
@@ -76,6 +78,7 @@ impl Turn<'_> {
         attempt: AttemptId,
         report: &CheckReport,
         without: Option<&CheckReport>,
+        on_base: Option<&CheckReport>,
     ) {
         let Some(task) = self.task_of(attempt) else { return };
         if let Stage::Surveying { run, .. } = &task.stage {
@@ -105,7 +108,14 @@ impl Turn<'_> {
         if change.kind == ChangeKind::TestsFirst {
             return self.tests_checked(task.id, change, &run, report);
         }
-        let known_red = self.known_red_in_change(task.id);
+        let mut known_red = self.known_red_in_change(task.id);
+        if let Some(on_base) = on_base {
+            match self.red_without(task.id, &change, report, on_base, &known_red) {
+                RedBase::Nothing => {}
+                RedBase::Known(known) => known_red = known,
+                RedBase::Parked => return,
+            }
+        }
         match report.verdict_despite(&known_red) {
             ReportVerdict::Green if !self.covered(task.id, report) => {
                 let failure = Failure::new(Cause::CouldNotCheck, "not every check was run");
@@ -122,7 +132,7 @@ impl Turn<'_> {
                     Some(_) | None => self.proven(task.id, proven),
                 }
             }
-            ReportVerdict::Red => self.red(task.id, &change, report, &known_red),
+            ReportVerdict::Red => self.red(task.id, &change, report, &known_red, Vec::new()),
             ReportVerdict::Unknown => match run.stopping {
                 Stopping::Asked { why, .. } => self.stopped(task.id, why, Work::Check(change)),
                 Stopping::No => {
@@ -130,6 +140,69 @@ impl Turn<'_> {
                     self.retry(task.id, Work::Check(change), &failure);
                 }
             },
+        }
+    }
+
+    /// What of a red report is red without the change too, and what the policy makes of it.
+    fn red_without(
+        &mut self,
+        id: TaskId,
+        change: &Change,
+        report: &CheckReport,
+        on_base: &CheckReport,
+        known: &BTreeSet<CheckName>,
+    ) -> RedBase {
+        let repairs = self
+            .state
+            .tasks
+            .get(&id)
+            .map(|t| t.spec.repairs.clone())
+            .unwrap_or_default();
+        let fails = |r: &&CheckResult| matches!(r.verdict, CheckVerdict::Fail { .. });
+        let own: BTreeSet<CheckName> = report
+            .results
+            .iter()
+            .filter(fails)
+            .map(|r| r.check.clone())
+            .filter(|c| !known.contains(c) && !repairs.contains(c))
+            .collect();
+        let there: Vec<CheckResult> = on_base
+            .results
+            .iter()
+            .filter(fails)
+            .filter(|r| own.contains(&r.check))
+            .cloned()
+            .collect();
+        let checks: BTreeSet<CheckName> = there.iter().map(|r| r.check.clone()).collect();
+        let rule = self
+            .state
+            .config
+            .as_ref()
+            .map_or(RedBaseRule::Writer, |c| c.policy.red_base);
+        let known_now = || RedBase::Known(known.union(&checks).cloned().collect());
+        match rule {
+            _ if checks.is_empty() => RedBase::Nothing,
+            RedBaseRule::Writer => RedBase::Nothing,
+            RedBaseRule::Block if checks == own => {
+                let park = Park::RedBase {
+                    checks,
+                    base: change.base.clone(),
+                };
+                let work = Work::Check(change.clone());
+                self.set_stage(id, Stage::Parked { work, park });
+                RedBase::Parked
+            }
+            // What is its own comes first.
+            RedBaseRule::Block => known_now(),
+            RedBaseRule::Task => {
+                let known = known_now();
+                if let Some(issue) = self.issue(id.issue) {
+                    issue.plan.red.extend(checks.iter().cloned());
+                    issue.plan.surveyed.extend(checks);
+                }
+                self.add_repairs(id.issue, there);
+                known
+            }
         }
     }
 
@@ -227,13 +300,14 @@ impl Turn<'_> {
         work
     }
 
-    /// Red checks go back to the writer with their output.
+    /// Red checks go back to the writer with their output, and with what the change was integrated with.
     pub(super) fn red(
         &mut self,
         id: TaskId,
         change: &Change,
         report: &CheckReport,
         known: &BTreeSet<CheckName>,
+        beside: Vec<Neighbour>,
     ) {
         let failing: Vec<_> = report
             .failing()
@@ -248,7 +322,7 @@ impl Turn<'_> {
         let failure = Failure::new(Cause::ChecksFailed, summary(report));
         self.send_back(
             id,
-            go_on(change, Because::ChecksFailed { failing }),
+            go_on(change, Because::ChecksFailed { failing, beside }),
             &failure,
             progress,
         );
@@ -298,6 +372,16 @@ impl Turn<'_> {
             .tasks_of(id.issue)
             .any(|t| t.id != id && t.spec.contest == Some(first) && !t.is_over())
     }
+}
+
+/// What follows from checks that are red without a change.
+enum RedBase {
+    /// Nothing: none is, or it is not looked at.
+    Nothing,
+    /// These do not count against it.
+    Known(BTreeSet<CheckName>),
+    /// The change waits for a person.
+    Parked,
 }
 
 /// Whether a check that is green on the change is red without it. What is red with it as well shows nothing.

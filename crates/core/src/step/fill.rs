@@ -352,13 +352,28 @@ impl Turn<'_> {
         if self.state.landing().is_some() {
             return false;
         }
-        let next = ready(self.state, |w, _| matches!(w, Work::Land(_)))
+        let waiting: Vec<_> = ready(self.state, |w, _| matches!(w, Work::Land(_)))
             .into_iter()
-            .next();
-        let Some((id, Work::Land(approved))) = next else {
+            .filter_map(|(id, work)| match work {
+                Work::Land(approved) => Some((id, approved)),
+                Work::Write(_)
+                | Work::Check(_)
+                | Work::Test(_)
+                | Work::Review(_)
+                | Work::Compare(_)
+                | Work::Survey
+                | Work::Plan(_)
+                | Work::Try
+                | Work::Accept(_) => None,
+            })
+            .collect();
+        let Some(issue) = waiting.first().map(|(id, _)| id.issue) else {
             return false;
         };
-        self.land(id, approved);
+        self.land(
+            issue,
+            waiting.into_iter().filter(|(id, _)| id.issue == issue).collect(),
+        );
         self.state.landing().is_some()
     }
 

@@ -1,4 +1,4 @@
-//! Owns what people ask for: configuration, issues, shifts, stops, discards, promotions.
+//! Owns what people ask for: configuration, issues, shifts, stops, discards.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,12 +6,14 @@ use std::sync::Arc;
 use super::{Turn, joining};
 use crate::config::Config;
 use crate::event::{Discard, StopHow};
-use crate::ids::{CommitId, IssueId, PolicyName, ShiftId, TaskId};
+use crate::ids::{IssueId, PolicyName, ShiftId, TaskId};
 use crate::issue::{Issue, IssueDraft, IssueStage, PlanLog, Split};
 use crate::persona::Role;
 use crate::policy::{AcceptRule, PlanRule, TestRule};
+use crate::promotion::Fork;
 use crate::shift::{IssueAtStart, Scope, Shift, ShiftStage, Winding};
 use crate::task::{Because, Park, PlanBecause, Stage, StartFrom, StopWhy, Task, TaskSpec, Work, WriteJob};
+use crate::train::Train;
 use crate::units::MicroUsd;
 
 impl Turn<'_> {
@@ -37,6 +39,8 @@ impl Turn<'_> {
             filed: self.now,
             next_task: 1,
             plan: PlanLog::default(),
+            fork: Fork::default(),
+            train: Train::Open,
         };
         self.state.issues.insert(id, Arc::new(issue));
     }
@@ -274,7 +278,7 @@ impl Turn<'_> {
         }
     }
 
-    fn drop_tasks(&mut self, issue: IssueId, why: &str) {
+    pub(super) fn drop_tasks(&mut self, issue: IssueId, why: &str) {
         let ids: Vec<TaskId> = self.state.tasks_of(issue).map(|t| t.id).collect();
         for id in ids {
             self.drop_task(id, why);
@@ -288,19 +292,6 @@ impl Turn<'_> {
             self.stop(id, StopWhy::Discarded);
         } else if !task.is_over() {
             task.stage = Stage::Dropped { why: why.to_owned() };
-        }
-    }
-
-    pub(super) fn promoted(&mut self, id: IssueId, onto: &str, commit: &CommitId) {
-        let at = self.now;
-        let Some(issue) = self.issue(id) else { return };
-        if issue.integration().is_some() {
-            issue.stage = IssueStage::Done {
-                onto: onto.to_owned(),
-                commit: commit.clone(),
-                at,
-            };
-            self.drop_tasks(id, "its issue was promoted without it");
         }
     }
 

@@ -222,7 +222,11 @@ fn is_stuck(task: &Task) -> bool {
     match &task.stage {
         Stage::Parked { park, .. } => match park {
             Park::OutOfTries { .. } | Park::NoProgress { .. } | Park::NoCandidate { .. } => true,
-            Park::NoChecks | Park::Decision(_) | Park::NoPlan { .. } | Park::NotAccepted { .. } => false,
+            Park::NoChecks
+            | Park::RedBase { .. }
+            | Park::Decision(_)
+            | Park::NoPlan { .. }
+            | Park::NotAccepted { .. } => false,
         },
         Stage::Blocked
         | Stage::Ready { .. }

@@ -97,6 +97,9 @@ impl Turn<'_> {
         blame: Blame,
     ) {
         let Some(task) = self.task_of(attempt) else { return };
+        if let Stage::Landing { .. } = &task.stage {
+            return self.landing_failed(attempt, failure);
+        }
         let asked = task.run().map_or(&Stopping::No, |r| &r.stopping).clone();
         if let Some(run) = task.agent_run() {
             let spend = if spend.cost < run.spend.cost {

@@ -9,7 +9,7 @@ use super::fill::pick_slot;
 use crate::check::{CheckReport, CheckResult, CheckVerdict, ReportVerdict};
 use crate::command::{CheckStart, Command};
 use crate::failure::{Cause, Failure};
-use crate::ids::{CheckName, TaskId};
+use crate::ids::{CheckName, IssueId, TaskId};
 use crate::issue::{PlanLog, Split};
 use crate::task::{
     Because, Park, Run, Stage, StartFrom, StopWhy, Stopping, TaskSpec, Work, WriteJob, checks_deadline,
@@ -51,6 +51,7 @@ impl Turn<'_> {
             checks,
             reruns,
             new_tests: None,
+            base: None,
         })));
         if let Some(task) = self.task(id) {
             let commit = head.clone();
@@ -93,7 +94,7 @@ impl Turn<'_> {
             .config
             .as_ref()
             .map_or_else(Default::default, |c| c.policy.caps);
-        let (at, since) = (self.now, self.now);
+        let at = self.now;
         let Some(issue) = self.issue(id.issue) else { return };
         issue.plan.red = report.failing().map(|r| r.check.clone()).collect();
         issue.plan.surveyed = issue.plan.red.clone();
@@ -121,6 +122,13 @@ impl Turn<'_> {
             );
         }
         issue.plan.rounds += 1;
+        self.add_repairs(id.issue, failing);
+        self.set_stage(id, Stage::Blocked);
+    }
+
+    /// Makes tasks of checks that are red on the integration branch.
+    pub(super) fn add_repairs(&mut self, issue: IssueId, failing: Vec<CheckResult>) {
+        let since = self.now;
         for group in grouped(failing) {
             let names: Vec<String> = group.iter().map(|r| format!("`{}`", r.check)).collect();
             let names = names.join(" and ");
@@ -137,11 +145,13 @@ impl Turn<'_> {
             };
             let work = Work::Write(WriteJob {
                 from: StartFrom::Head,
-                because: Because::ChecksFailed { failing: group },
+                because: Because::ChecksFailed {
+                    failing: group,
+                    beside: Vec::new(),
+                },
             });
-            self.add_task(id.issue, spec, Stage::Ready { work, since });
+            self.add_task(issue, spec, Stage::Ready { work, since });
         }
-        self.set_stage(id, Stage::Blocked);
     }
 
     /// Checks that are red on the integration branch for reasons that are not this task's to mend.

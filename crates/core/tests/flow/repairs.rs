@@ -35,6 +35,7 @@ fn surveying() -> World {
                 command: format!("make {name}"),
                 timeout: Span(1000),
                 network: Reach::None,
+                within: turno_core::container::Within::Sandbox,
             });
         }
     });

@@ -559,6 +559,7 @@ fn only_turno_itself_states_what_an_attempt_came_to() {
         attempt,
         report: checks_green(),
         without: None,
+        on_base: None,
     };
     let refused = turno_core::admit::admit(&world.state, &forged);
     assert_eq!(refused, Err(turno_core::admit::Refused::NotAsked));

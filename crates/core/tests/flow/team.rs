@@ -218,12 +218,14 @@ impl World {
                 .map(|check| CheckResult {
                     check: check.name.clone(),
                     command: check.command.clone(),
+                    within: check.within.clone(),
                     verdict: verdict(check.name.as_str()),
                     took: Span(1),
                     log: LogRef {
                         path: "out".to_owned(),
                         bytes: 0,
                     },
+                    source: turno_core::check::Source::Run,
                 })
                 .collect(),
         };
@@ -233,6 +235,7 @@ impl World {
             attempt,
             report,
             without,
+            on_base: None,
         })
     }
 

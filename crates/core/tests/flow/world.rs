@@ -88,10 +88,12 @@ fn report(verdict: CheckVerdict) -> CheckReport {
     };
     let result = CheckResult {
         command: "make test".to_owned(),
+        within: turno_core::container::Within::Sandbox,
         check: "test".parse().unwrap(),
         verdict,
         took: Span(1),
         log,
+        source: turno_core::check::Source::Run,
     };
     CheckReport {
         commit: commit("0"),
@@ -173,6 +175,7 @@ fn config() -> Config {
             command: "make test".to_owned(),
             timeout: Span(1000),
             network: turno_core::check::Reach::None,
+            within: turno_core::container::Within::Sandbox,
         }],
         slots: 2,
         repos: std::collections::BTreeMap::new(),
@@ -322,6 +325,7 @@ impl World {
             attempt,
             report,
             without: None,
+            on_base: None,
         })
     }
 
@@ -342,6 +346,7 @@ impl World {
             attempt,
             report,
             without: None,
+            on_base: None,
         });
         self.end_attempt(running(self), approve(), LeftBehind::Nothing);
     }

@@ -8,8 +8,8 @@ use turno_core::ids::IssueId;
 use turno_core::issue::{IssueDraft, Item, Items, Priority, Split};
 use turno_core::persona::{AtOnce, Effort, Model, Persona, Role, Tools};
 use turno_core::policy::{
-    AcceptRule, DecisionRule, NewTestsRule, Nobody, OverlapRule, PlanCaps, PlanRule, Policy, ReviewRule,
-    TestRule, TrialRule, TryRow, UncheckedRule,
+    AcceptRule, DecisionRule, NewTestsRule, Nobody, OverlapRule, PlanCaps, PlanRule, Policy, RedBaseRule,
+    ReviewRule, TestRule, TrialRule, TryRow, UncheckedRule,
 };
 use turno_core::units::{CostBasis, MicroUsd, Span, Spend, Tokens};
 
@@ -56,7 +56,7 @@ pub(crate) fn issue_of(plan: &Plan, rng: &mut Rng, known: u32) -> IssueDraft {
                     touches: vec![format!("src/{n}/**")],
                 })
                 .collect(),
-            group: u16::try_from(rng.between(1, 2)).unwrap(),
+            group: u16::try_from(rng.between(1, 4)).unwrap(),
             trial: u16::try_from(rng.below(2)).unwrap(),
         }),
         _ => Split::ByPolicy,
@@ -98,6 +98,13 @@ pub(crate) fn config(plan: &Plan, rng: &mut Rng) -> Config {
     let nobody = rng.pick(&[Nobody::Park, Nobody::Wait, Nobody::Recommended]);
     let deadline = Span(rng.between(500, 3000));
     policy.decisions = DecisionRule { nobody, deadline };
+    policy.landing.batch = u8::try_from(plan.seed % 4 + 1).unwrap();
+    policy.red_base = rng.pick(&[
+        RedBaseRule::Writer,
+        RedBaseRule::Writer,
+        RedBaseRule::Block,
+        RedBaseRule::Task,
+    ]);
     policy.trial = rng.pick(&[TrialRule::Person, TrialRule::AllLanded]);
     policy.caps = PlanCaps {
         tasks: 8,
@@ -205,5 +212,6 @@ fn check(name: &str) -> Check {
         command: format!("make {name}"),
         timeout: Span(1000),
         network: turno_core::check::Reach::None,
+        within: turno_core::container::Within::Sandbox,
     }
 }

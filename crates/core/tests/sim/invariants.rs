@@ -56,8 +56,12 @@ impl Hands {
         if !self.started.insert(attempt) {
             return Err(format!("attempt {attempt} was started twice"));
         }
+        let mut tasks = vec![task];
+        if let Command::Land(start) = command {
+            tasks.extend(start.with.iter().map(|p| p.task));
+        }
         for (other, (other_task, other_slot)) in &self.live {
-            if *other_task == task {
+            if tasks.contains(other_task) {
                 return Err(format!(
                     "{attempt} starts for task {task} while {other} runs for it"
                 ));
@@ -74,6 +78,7 @@ impl Hands {
 pub(crate) fn check(state: &State, record: &Record, slots: u16, largest_message: u64) -> Result<(), String> {
     let mut held = BTreeSet::new();
     let mut attempts = BTreeSet::new();
+    let mut landings = BTreeSet::new();
     for task in state.tasks.values() {
         if let Some(slot) = task.slot() {
             if !held.insert(slot) {
@@ -84,7 +89,12 @@ pub(crate) fn check(state: &State, record: &Record, slots: u16, largest_message:
             }
         }
         if let Some(run) = task.run() {
-            if !attempts.insert(run.attempt) {
+            // Those that land together are one attempt.
+            let together = landings.contains(&run.attempt);
+            if matches!(task.stage, Stage::Landing { .. }) {
+                landings.insert(run.attempt);
+            }
+            if !attempts.insert(run.attempt) && !together {
                 return Err(format!("attempt {} runs for two tasks", run.attempt));
             }
             let in_shift = state.shift().is_some_and(|s| s.issues.contains(&task.id.issue));
@@ -115,12 +125,7 @@ pub(crate) fn check(state: &State, record: &Record, slots: u16, largest_message:
             return Err(format!("promised {} of {}", state.committed(shift), shift.budget));
         }
     }
-    let seen = state
-        .tasks
-        .values()
-        .filter(|t| matches!(t.stage, Stage::Landing { .. }))
-        .count();
-    if seen > 1 {
+    if landings.len() > 1 {
         return Err("two landings at once".to_owned());
     }
     questions(state)?;

@@ -70,7 +70,7 @@ fn shrink(mut plan: Plan) -> Plan {
 
 /// The smallest worlds of each kind of event that a run of a thousand worlds must see: one that never reaches a stage
 /// proves nothing about it.
-const SEEN: [(&str, u64); 51] = [
+const SEEN: [(&str, u64); 56] = [
     ("landed", 250),
     ("parked", 30),
     ("returns", 250),
@@ -114,6 +114,11 @@ const SEEN: [(&str, u64); 51] = [
     ("questions: guard", 10),
     ("landings on a person's word", 5),
     ("landings past known red", 5),
+    ("red without the change", 20),
+    ("landings together", 20),
+    ("landed together", 10),
+    ("red together", 3),
+    ("refused together", 3),
     ("flaky", 5),
     ("landings elsewhere", 50),
     ("issues opened", 50),

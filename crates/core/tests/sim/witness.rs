@@ -8,15 +8,15 @@ use turno_core::brief::Ask;
 use turno_core::check::{CheckReport, CheckVerdict};
 use turno_core::command::{AgentStart, Command, LandStart, Session};
 use turno_core::decision::Asker;
-use turno_core::event::{AgentEnd, Event, LandingEnd, LeftBehind};
+use turno_core::event::{AgentEnd, Event, LandingEnd, LeftBehind, OthersEnd};
 use turno_core::globs;
 use turno_core::guard::{self, GuardRule, Guarded};
-use turno_core::ids::{AttemptId, CommitId, IssueId, SessionId, TaskId, TreeId};
+use turno_core::ids::{AttemptId, CheckName, CommitId, IssueId, SessionId, TaskId, TreeId};
 use turno_core::issue::IssueStage;
 use turno_core::outcome::{Outcome, Severity, Verdict};
-use turno_core::policy::{OverlapRule, Policy, ReviewRule};
+use turno_core::policy::{OverlapRule, Policy, RedBaseRule, ReviewRule};
 use turno_core::shift::Scope;
-use turno_core::task::{Because, Change, Consent, Proof, Stage, StartFrom, Task, Work, WriteJob};
+use turno_core::task::{Approved, Because, Change, Consent, Proof, Stage, StartFrom, Task, Work, WriteJob};
 use turno_core::units::Timestamp;
 
 #[derive(Debug, Default)]
@@ -64,10 +64,11 @@ impl Witness {
                 attempt,
                 report,
                 without,
+                on_base,
             } => {
                 if let Stage::Checking { change, .. } = &task.stage
                     && change.tree == report.tree
-                    && passes(state, task, report)
+                    && passes(state, task, report, on_base.as_ref())
                     && (!self.must_fail.contains(attempt) || without.as_ref().is_some_and(fails))
                 {
                     self.green.insert(report.tree.clone());
@@ -81,6 +82,14 @@ impl Witness {
                 ..
             } => {
                 self.landed.insert(task.id);
+            }
+            Event::LandingEnded {
+                end: LandingEnd::Together(end),
+                ..
+            } => {
+                if let OthersEnd::Landed { members, .. } = &end.others {
+                    self.landed.extend(members.iter().map(|m| m.task));
+                }
             }
             Event::SessionOpened { session, .. } if matches!(task.stage, Stage::Writing { .. }) => {
                 self.writers.insert(session.clone());
@@ -264,47 +273,66 @@ impl Witness {
     }
 
     fn allows_landing(&self, state: &State, start: &LandStart) -> Result<(), String> {
-        let change = &start.approved.proven.change;
+        let most = usize::from(state.config.as_ref().unwrap().policy.landing.batch);
+        if start.with.len() >= most {
+            return Err(format!(
+                "{} and {} others land together",
+                start.task,
+                start.with.len()
+            ));
+        }
+        if let Some(other) = start.with.iter().find(|p| p.task.issue != start.task.issue) {
+            return Err(format!("{} lands with {}", start.task, other.task));
+        }
+        self.allows_member(state, start, start.task, &start.approved)?;
+        for passenger in &start.with {
+            self.allows_member(state, start, passenger.task, &passenger.approved)?;
+        }
+        Ok(())
+    }
+
+    fn allows_member(
+        &self,
+        state: &State,
+        start: &LandStart,
+        task: TaskId,
+        approved: &Approved,
+    ) -> Result<(), String> {
+        let change = &approved.proven.change;
         let policy = &state.config.as_ref().unwrap().policy;
-        let Proof::Checked(report) = &start.approved.proven.proof else {
+        let Proof::Checked(report) = &approved.proven.proof else {
             return Err("a change without a check run is landed".to_owned());
         };
-        let red_now = &state.issues[&start.task.issue].plan.red;
-        let own = &state.tasks[&start.task].spec.repairs;
+        let red_now = &state.issues[&task.issue].plan.red;
+        let own = &state.tasks[&task].spec.repairs;
         if start
             .known_red
             .iter()
             .any(|c| !red_now.contains(c) || own.contains(c))
         {
-            return Err(format!(
-                "{} may land past checks that are green or its own",
-                start.task
-            ));
+            return Err(format!("{} may land past checks that are green or its own", task));
         }
         if report.tree != change.tree || !self.green.contains(&change.tree) {
             return Err(format!("{} is landed without a pass of its tree", change.commit));
         }
-        if self.landed.contains(&start.task) {
-            return Err(format!("{} is landed twice", start.task));
+        if self.landed.contains(&task) {
+            return Err(format!("{} is landed twice", task));
         }
-        let contest = state.tasks[&start.task].spec.contest;
+        let contest = state.tasks[&task].spec.contest;
         if let Some(other) = self
             .landed
             .iter()
             .find(|t| contest.is_some() && state.tasks[*t].spec.contest == contest)
         {
-            return Err(format!("{} is landed although {other} has won", start.task));
+            return Err(format!("{} is landed although {other} has won", task));
         }
-        if let (Some(frozen), Some(paths)) = (self.frozen.get(&start.task), self.paths.get(&change.commit))
+        if let (Some(frozen), Some(paths)) = (self.frozen.get(&task), self.paths.get(&change.commit))
             && paths.intersection(frozen).next().is_some()
         {
-            return Err(format!(
-                "{} is landed with other tests than were frozen",
-                start.task
-            ));
+            return Err(format!("{} is landed with other tests than were frozen", task));
         }
-        self.allows_guarded(policy, change, &start.approved.consent)?;
-        match &start.approved.consent {
+        self.allows_guarded(policy, change, &approved.consent)?;
+        match &approved.consent {
             Consent::Approved { by, .. } => {
                 if !self.approvals.contains(&(by.attempt, change.commit.clone())) {
                     return Err(format!("{} is landed without an approval of it", change.commit));
@@ -376,10 +404,20 @@ fn has_files_open(task: &Task) -> bool {
 }
 
 /// Whether every check of the task's repository passed, but for those that are known to be red for other reasons.
-fn passes(state: &State, task: &Task, report: &CheckReport) -> bool {
+fn passes(state: &State, task: &Task, report: &CheckReport, on_base: Option<&CheckReport>) -> bool {
     let issue = &state.issues[&task.id.issue];
     // A change may have been begun before the repair of others landed; its landing is held to what is red now.
-    let known = |name| issue.plan.surveyed.contains(name) && !task.spec.repairs.contains(name);
+    let becomes_task = state.config.as_ref().unwrap().policy.red_base == RedBaseRule::Task;
+    let red_without = |name: &CheckName| {
+        let mut there = on_base
+            .iter()
+            .flat_map(|r| &r.results)
+            .filter(|r| r.check == *name);
+        becomes_task && there.any(|r| matches!(r.verdict, CheckVerdict::Fail { .. }))
+    };
+    let known = |name: &CheckName| {
+        (issue.plan.surveyed.contains(name) || red_without(name)) && !task.spec.repairs.contains(name)
+    };
     let checks = state.config.as_ref().unwrap().checks_of(&issue.draft.repo);
     !checks.is_empty()
         && checks.iter().all(|c| {

@@ -138,6 +138,8 @@ impl World {
                 filed: self.now,
                 next_task: 5,
                 plan: turno_core::issue::PlanLog::default(),
+                fork: turno_core::promotion::Fork::default(),
+                train: turno_core::train::Train::Open,
             }),
         );
         self.heads.insert(id, base);

@@ -9,6 +9,7 @@ use turno_core::failure::{Cause, Failure};
 use turno_core::ids::AttemptId;
 
 use super::agent::{Stay, setup};
+use super::leaving::Gate;
 use super::standing::{self, Standing};
 use super::talk::Before;
 use super::{clear, not_ready, workspace};
@@ -83,6 +84,7 @@ async fn find<'a>(
         dialect,
         lodged,
         guard,
+        gate: Gate::passed(),
         pass: standing.token.clone().map(|token| mouth.pass_by(token)),
         start,
         dir,

@@ -16,6 +16,7 @@ use turno_core::persona::{Access, Persona};
 use turno_core::tampering::Tampering;
 use turno_core::units::{CostBasis, MicroUsd, Spend};
 
+use super::leaving::Gate;
 use super::lodger;
 use super::standing;
 use super::talk::{self, Before, Heard};
@@ -138,6 +139,7 @@ pub(crate) async fn agent(site: &Site, start: AgentStart, mouth: Mouth, mut ear:
     if let Err(failure) = standing::write(site, &dir, setup.dialect.kind(), &job, pass.as_ref(), &launch) {
         return mouth.fail(failure);
     }
+    let gate = Gate::new(&prepared.path, &launch.env, bounds.as_ref().map(|b| &b.profile));
     let run = match talk::begin(site, &start, launch, bounds, &job, &dir).await {
         Ok(run) => run,
         Err(error) => return mouth.fail(Failure::new(Cause::Spawn, error.to_string())),
@@ -150,6 +152,7 @@ pub(crate) async fn agent(site: &Site, start: AgentStart, mouth: Mouth, mut ear:
         dir,
         lodged,
         guard,
+        gate,
         pass,
     };
     stay.until_its_end(&job, run, None, mouth, ear).await;
@@ -165,6 +168,8 @@ pub(super) struct Stay<'a> {
     pub(super) dir: PathBuf,
     pub(super) lodged: Option<Lodged>,
     pub(super) guard: Guard,
+    /// Where it ends its turn.
+    pub(super) gate: Gate,
     /// It opens the tools until it is dropped, which is before the attempt ends.
     pub(super) pass: Option<Pass>,
 }
@@ -187,9 +192,10 @@ impl Stay<'_> {
             dir,
             lodged,
             guard,
+            gate,
             pass,
         } = self;
-        let mut heard = talk::talk(site, &start, dialect, job, run, before, &dir, &mouth, ear).await;
+        let mut heard = talk::talk(site, &start, dialect, job, run, before, gate, &dir, &mouth, ear).await;
         drop(pass);
         // What is said here becomes a commit's message too.
         heard.end = match site.redaction.record(heard.end) {

@@ -4,8 +4,9 @@
 use std::path::Path;
 use std::time::Instant;
 
-use turno_core::check::{Check, CheckReport, CheckResult, CheckVerdict};
+use turno_core::check::{Check, CheckReport, CheckResult, CheckVerdict, Source};
 use turno_core::command::{CheckStart, NewTests};
+use turno_core::container::Within;
 use turno_core::event::Event;
 use turno_core::failure::Failure;
 use turno_core::ids::{AttemptId, CommitId, TaskId, TreeId};
@@ -13,8 +14,9 @@ use turno_core::task::StopWhy;
 use turno_core::units::Span;
 
 use super::{not_ready, stopped, to_its_end, workspace};
+use crate::known::{Before, Circumstances, Want};
 use crate::live::Doing;
-use crate::process::supervisor::{End, ExitKind, files};
+use crate::process::supervisor::{After, End, ExitKind, files};
 use crate::runner::mouth::{Asked, Ear, Mouth};
 use crate::sandbox::Tenant;
 use crate::site::{ALONE, Ground, Run, Site, shell};
@@ -44,26 +46,29 @@ pub(super) enum Trial {
     Change,
     /// To see new tests fail without the change they came with.
     WithoutChange,
+    /// To see whether what is red with a change is red without it.
+    OnBase,
 }
 
 /// Runs the checks of a change in its slot, and its new tests without it where that is asked for.
 pub(crate) async fn checks(site: &Site, start: CheckStart, mouth: Mouth, mut ear: Ear) {
     let attempt = start.attempt;
     match checked(site, &start, &mut ear).await {
-        Ok((report, without)) => mouth.end(Event::ChecksEnded {
+        Ok(Shown {
+            report,
+            without,
+            on_base,
+        }) => mouth.end(Event::ChecksEnded {
             attempt,
             report,
             without,
+            on_base,
         }),
         Err(failure) => mouth.fail(failure),
     }
 }
 
-async fn checked(
-    site: &Site,
-    start: &CheckStart,
-    ear: &mut Ear,
-) -> Result<(CheckReport, Option<CheckReport>), Failure> {
+async fn checked(site: &Site, start: &CheckStart, ear: &mut Ear) -> Result<Shown, Failure> {
     let ground = site.ground(&start.repo).map_err(not_ready)?;
     let without = match &start.new_tests {
         Some(tests) => Some(without_change(site, ground, start, tests, ear).await?),
@@ -85,10 +90,63 @@ async fn checked(
     };
     let report = bench.run(&path, &start.commit, &tree, ear).await;
     clean(ground, place, &start.commit).await;
+    let on_base = match &start.base {
+        Some(base) if was_stopped(ear).is_none() => on_base(site, ground, start, base, &report, ear).await?,
+        Some(_) | None => None,
+    };
     match was_stopped(ear) {
         Some(why) => Err(stopped(why)),
-        None => Ok((report, without)),
+        None => Ok(Shown {
+            report,
+            without,
+            on_base,
+        }),
     }
+}
+
+/// What a run of checks has shown.
+struct Shown {
+    report: CheckReport,
+    /// Of new tests, without the change they came with.
+    without: Option<CheckReport>,
+    /// Of the checks that are red, without the change.
+    on_base: Option<CheckReport>,
+}
+
+/// What those that are red show without the change; nothing where none is.
+async fn on_base(
+    site: &Site,
+    ground: &Ground,
+    start: &CheckStart,
+    base: &CommitId,
+    report: &CheckReport,
+    ear: &mut Ear,
+) -> Result<Option<CheckReport>, Failure> {
+    let is_red = |check: &&Check| {
+        let of = report.results.iter().find(|r| r.check == check.name);
+        of.is_some_and(|r| matches!(r.verdict, CheckVerdict::Fail { .. }))
+    };
+    let red: Vec<Check> = start.checks.iter().filter(is_red).cloned().collect();
+    if red.is_empty() {
+        return Ok(None);
+    }
+    let place = SlotPlace::Slot(start.slot);
+    let prepared = site.prepare(ground, start.attempt, start.task, place, base, ear);
+    let path = prepared.await.map_err(not_ready)?.path;
+    let tree = ground.repo().tree_of(base).map_err(workspace)?;
+    let bench = Bench {
+        site,
+        ground,
+        attempt: start.attempt,
+        task: start.task,
+        place,
+        checks: &red,
+        reruns: start.reruns,
+        trial: Trial::OnBase,
+    };
+    let report = bench.run(&path, base, &tree, ear).await;
+    clean(ground, place, base).await;
+    Ok(Some(report))
 }
 
 /// What the checks show of new tests where the change is missing that they came with.
@@ -160,7 +218,7 @@ impl Bench<'_> {
             // A check that was not run is in the report as such: the rest alone would pass for the whole.
             let result = match was_stopped(ear) {
                 Some(_) => self.not_run(check, "it was stopped before its turn"),
-                None => self.check(check, path, ear).await,
+                None => self.known_or_run(check, path, tree, ear).await,
             };
             results.push(result);
         }
@@ -181,8 +239,22 @@ impl Bench<'_> {
         }
     }
 
-    /// Runs a check's command to its end, confined where programs are.
+    /// Runs a check's command to its end, in what it is to be run in.
     async fn run_in(
+        &self,
+        dir: &Path,
+        path: &Path,
+        check: &Check,
+        ear: &mut Ear,
+    ) -> Result<Option<End>, String> {
+        match &check.within {
+            Within::Sandbox => self.run_confined(dir, path, check, ear).await,
+            Within::Container(asked) => self.run_contained(dir, path, check, asked, ear).await,
+        }
+    }
+
+    /// The same in the sandbox, where programs are confined.
+    async fn run_confined(
         &self,
         dir: &Path,
         path: &Path,
@@ -210,6 +282,7 @@ impl Bench<'_> {
             limit_ms: check.timeout.0,
             bounds,
             alone: ALONE,
+            after: After::Nothing,
         });
         let run = run.await.map_err(|e| e.to_string())?;
         let end = to_its_end(run, ear).await;
@@ -219,15 +292,66 @@ impl Bench<'_> {
         Ok(end)
     }
 
+    /// What an end says of a check.
+    fn read(&self, end: Option<End>, check: &Check, dir: &Path) -> CheckVerdict {
+        let engine = match (&check.within, &end) {
+            (Within::Container(_), Some(End::Exited(ExitKind::Code(code)))) => self.engine_said(*code, dir),
+            (Within::Container(_) | Within::Sandbox, _) => None,
+        };
+        engine.unwrap_or_else(|| verdict(end, check, dir))
+    }
+
     fn not_run(&self, check: &Check, why: &str) -> CheckResult {
         let dir = self.site.dirs.attempt(self.attempt);
         CheckResult {
             check: check.name.clone(),
             command: check.command.clone(),
+            within: check.within.clone(),
             verdict: CheckVerdict::CouldNotRun { why: why.to_owned() },
             took: Span(0),
             log: log_ref(self.site.dirs.root(), &dir.join("checks")),
+            source: Source::Run,
         }
+    }
+
+    /// What is known of a check at a tree, or what a run of it shows.
+    async fn known_or_run(&self, check: &Check, path: &Path, tree: &TreeId, ear: &mut Ear) -> CheckResult {
+        let env = self.site.base_env(self.task, self.place);
+        let sandbox = &self.site.config.sandbox;
+        let around = format!(
+            "{:?} {:?} {sandbox:?} {}",
+            check.within,
+            self.site.hold.confinement(),
+            self.ground.set_up_how()
+        );
+        let circumstances = Circumstances {
+            tree,
+            check,
+            env: &env,
+            around: &around,
+        };
+        let key = circumstances.key();
+        let want = match self.place {
+            // A culprit is looked for among trees of which some were red a moment ago.
+            SlotPlace::Landing => Want::Any { reruns: self.reruns },
+            SlotPlace::Slot(_) => Want::Passes,
+        };
+        let before = self.site.known.look_up(&key, check, want, draw());
+        if let Before::This(known) = before {
+            let text = format!("check {} is known at this tree and not run again", check.name);
+            self.site.live.say(self.attempt, Doing::Step(text));
+            return known;
+        }
+        let mut result = self.check(check, path, ear).await;
+        let known = &self.site.known;
+        result.source = known.learn(&key, self.attempt, self.reruns, &result, &before);
+        if let Source::Differs { by } = result.source {
+            let name = &check.name;
+            tracing::error!(check = %name, %by, "a check shows the opposite of what it showed on the same files");
+            let text = format!("ALARM: check {name} shows the opposite of what {by} saw on the same files");
+            self.site.live.say(self.attempt, Doing::Step(text));
+        }
+        result
     }
 
     async fn check(&self, check: &Check, path: &Path, ear: &mut Ear) -> CheckResult {
@@ -250,11 +374,15 @@ impl Bench<'_> {
 
     /// One run of one check.
     async fn once(&self, check: &Check, path: &Path, ear: &mut Ear, rerun: u8) -> CheckResult {
-        let name = &check.name;
+        let (name, within) = (&check.name, check.within.phrase());
         let (step, kept_in) = match (self.trial, rerun) {
             (Trial::WithoutChange, _) => (
                 format!("check {name} without the change"),
                 format!("{name}-without"),
+            ),
+            (Trial::OnBase, _) => (
+                format!("check {name}, to see whether it is red without the change"),
+                format!("{name}-base-{rerun}"),
             ),
             (Trial::Change, 0) => (format!("check {name}"), format!("{name}-{rerun}")),
             (Trial::Change, _) => (
@@ -266,25 +394,33 @@ impl Bench<'_> {
         let dir = self.site.dirs.attempt(self.attempt).join("checks").join(kept_in);
         let begun = Instant::now();
         let verdict = match self.run_in(&dir, path, check, ear).await {
-            Ok(end) => verdict(end, check, &dir),
+            Ok(end) => self.read(end, check, &dir),
             Err(why) => CheckVerdict::CouldNotRun { why },
         };
         let took = Span(u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX));
         let log = log_ref(self.site.dirs.root(), &dir.join(files::OUT));
         let text = match &verdict {
-            CheckVerdict::Pass | CheckVerdict::Flaky => format!("check {name} passed"),
-            CheckVerdict::Fail { .. } => format!("check {name} failed"),
-            CheckVerdict::CouldNotRun { why } => format!("check {name} could not be run: {why}"),
+            CheckVerdict::Pass | CheckVerdict::Flaky => format!("check {name}{within} passed"),
+            CheckVerdict::Fail { .. } => format!("check {name}{within} failed"),
+            CheckVerdict::CouldNotRun { why } => format!("check {name}{within} could not be run: {why}"),
         };
         self.site.live.say(self.attempt, Doing::Step(text));
         CheckResult {
             check: name.clone(),
             command: check.command.clone(),
+            within: check.within.clone(),
             verdict,
             took,
             log,
+            source: Source::Run,
         }
     }
+}
+
+/// A random number below 100. Its only use is to choose what is looked at again.
+fn draw() -> u8 {
+    let bytes = uuid::Uuid::new_v4().into_bytes();
+    bytes[0] % 100
 }
 
 fn verdict(end: Option<End>, check: &Check, dir: &Path) -> CheckVerdict {

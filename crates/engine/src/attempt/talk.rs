@@ -6,8 +6,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
-use turno_agents::dialect::{AfterInput, Conversation, Dialect, Exit, Job, Launch, Line, Signal, Support};
+use turno_agents::dialect::{
+    AfterInput, Conversation, Dialect, Exit, Job, Launch, Line, Parting, Signal, Support,
+};
 use turno_core::command::AgentStart;
 use turno_core::decision::Question;
 use turno_core::event::AgentEnd;
@@ -15,11 +18,12 @@ use turno_core::failure::{Cause, Failure};
 use turno_core::task::StopWhy;
 use turno_core::units::Spend;
 
+use super::leaving::Gate;
 use super::{stopped, told_again, told_to_stop};
 use crate::live::Doing;
 use crate::process;
 use crate::process::supervised::{Bell, StopForce, Supervised};
-use crate::process::supervisor::{End, ExitKind, files};
+use crate::process::supervisor::{After, End, ExitKind, files};
 use crate::runner::mouth::{Ear, Mouth, Replied, Replies, Turn};
 use crate::sandbox::Bounds;
 use crate::site::{Run, Site};
@@ -61,6 +65,8 @@ struct Talk<'a> {
     /// Whether it can be asked in its own protocol to end its turn.
     interrupt: Support,
     run: Supervised,
+    /// Where it ends its turn.
+    gate: Gate,
     spend: Spend,
     before: Before,
     hearing: Hearing,
@@ -123,6 +129,7 @@ pub(super) async fn begin(
             limit_ms: limit,
             bounds,
             alone: ALONE,
+            after: After::Nothing,
         })
         .await?;
     run.begin(launch.input).await;
@@ -146,6 +153,7 @@ pub(super) async fn talk(
     job: &Job,
     run: Supervised,
     before: Option<Before>,
+    gate: Gate,
     dir: &Path,
     mouth: &Mouth,
     mut ear: Ear,
@@ -160,6 +168,7 @@ pub(super) async fn talk(
         conversation: dialect.converse(job),
         interrupt: dialect.capabilities().interrupt,
         run,
+        gate,
         spend: Spend::NOTHING,
         hearing: if before.is_some() {
             Hearing::Again
@@ -178,18 +187,28 @@ pub(super) async fn talk(
     }
     let silence = Duration::from_millis(start.limits.silence.0);
     let mut heard_at = Instant::now();
+    // What was said is taken in piece by piece, and between two pieces whatever else is to be done: an agent may
+    // say more than can be read in any one go.
+    let mut behind = false;
     loop {
         let (rung, give_up) = (talk.next_rung, talk.give_up);
         // Whoever waits for a person is not stalled.
         let listens =
             *open_questions.borrow_and_update() == 0 && talk.ending == Ending::Not && rung.is_none();
         tokio::select! {
-            bell = talk.run.bell() => {
-                if talk.read(&mut tail).await {
-                    heard_at = Instant::now();
-                }
-                if bell == Bell::Over {
+            bell = talk.run.bell(), if !behind => match bell {
+                Bell::More => behind = true,
+                Bell::Over => {
+                    while talk.read_piece(&mut tail).await {
+                        yield_now().await;
+                    }
                     break;
+                }
+            },
+            () = yield_now(), if behind => {
+                behind = talk.read_piece(&mut tail).await;
+                if behind {
+                    heard_at = Instant::now();
                 }
             }
             why = told(&mut ear, talk.ending) => match talk.ending {
@@ -228,15 +247,14 @@ impl Talk<'_> {
     /// Hears again what an earlier coordinator heard: line by line, with the replies where they were given, so that
     /// the conversation is where it was.
     async fn catch_up(&mut self, tail: &mut Tail, replied: &mut mpsc::UnboundedReceiver<Replied>) {
-        let mut signals = Vec::new();
         let mut lines = Vec::new();
-        tail.read(|line| lines.push(Owned::of(line)));
-        for line in lines {
-            signals.extend(self.conversation.line(line.as_line()));
-            for signal in signals.drain(..) {
-                self.heed(signal).await;
-                while let Ok(replied) = replied.try_recv() {
-                    self.answer(&replied).await;
+        while tail.read_piece(|line| lines.push(Owned::of(line))) {
+            for line in lines.drain(..) {
+                for signal in self.conversation.line(line.as_line()) {
+                    self.heed(signal).await;
+                    while let Ok(replied) = replied.try_recv() {
+                        self.answer(&replied).await;
+                    }
                 }
             }
         }
@@ -261,10 +279,10 @@ impl Talk<'_> {
         self.run.say(line).await;
     }
 
-    /// Takes in what was said. True when there was anything.
-    async fn read(&mut self, tail: &mut Tail) -> bool {
+    /// Takes in the next piece of what was said. True when there was anything.
+    async fn read_piece(&mut self, tail: &mut Tail) -> bool {
         let mut signals = Vec::new();
-        let any = tail.read(|line| signals.extend(self.conversation.line(line)));
+        let any = tail.read_piece(|line| signals.extend(self.conversation.line(line)));
         for signal in signals {
             self.heed(signal).await;
         }
@@ -284,6 +302,7 @@ impl Talk<'_> {
             }
             Signal::Send(line) => self.say(&line).await,
             Signal::Asked { key, question } => self.ask(key, question),
+            Signal::Leaving { key } => self.part(&key).await,
             Signal::CloseInput => {
                 self.run.close_input().await;
                 self.next_rung.get_or_insert(Instant::now() + LEAVE);
@@ -295,6 +314,28 @@ impl Talk<'_> {
                     self.site.live.say(self.start.attempt, doing);
                 }
             }
+        }
+    }
+
+    /// It wants to end its turn, and may if nothing is left uncommitted, or if it is being ended anyway.
+    async fn part(&mut self, key: &str) {
+        if let Some(n) = self.before.said.iter().position(|said| said.contains(key)) {
+            // It was answered, whichever way: what it did then is heard next.
+            self.before.said.remove(n);
+            let _said_before = self.conversation.part(key, &Parting::Go);
+            return;
+        }
+        let parting = match self.ending {
+            Ending::Not => self.gate.parting(self.site).await,
+            Ending::Silent | Ending::Told(_) => Parting::Go,
+        };
+        if let Parting::Stay { .. } = &parting {
+            tracing::info!(attempt = %self.start.attempt, "an agent is asked to commit before it ends");
+            let said = Doing::Notes("is asked to commit what it changed before it ends".to_owned());
+            self.site.live.say(self.start.attempt, said);
+        }
+        for line in self.conversation.part(key, &parting) {
+            self.say(&line).await;
         }
     }
 
@@ -359,7 +400,7 @@ impl Talk<'_> {
     }
 
     /// The supervisor is gone, and so is everything below it.
-    async fn over(self, tail: Tail, dir: &Path) -> Heard {
+    async fn over(self, mut tail: Tail, dir: &Path) -> Heard {
         let Self {
             mut conversation,
             run,
@@ -369,13 +410,17 @@ impl Talk<'_> {
             ..
         } = self;
         let end = run.wait().await;
-        tail.finish(|line| {
+        let mut hear = |line: Line<'_>| {
             for signal in conversation.line(line) {
                 if let Signal::Spent(sum) = signal {
                     spend = sum;
                 }
             }
-        });
+        };
+        while tail.read_piece(&mut hear) {
+            yield_now().await;
+        }
+        tail.finish(hear);
         let stderr = end_of(&dir.join(files::ERR), STDERR_SHOWN);
         let exit = match &end {
             Some(End::Exited(ExitKind::Code(code))) => Exit::Code(*code),

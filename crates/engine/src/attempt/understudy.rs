@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::path::Path;
 
-use turno_agents::dialect::{Conversation, Signal};
+use turno_agents::dialect::{Conversation, Parting, Signal};
 use turno_core::units::MicroUsd;
 
 use super::standing;
@@ -50,6 +50,19 @@ impl Understudy for Reader {
                 Signal::Send(line) => match self.said.iter().position(|s| *s == line) {
                     Some(n) => drop(self.said.remove(n)),
                     None => cues.push(Cue::Say(line)),
+                },
+                // Nobody looks into its slot meanwhile; what it left uncommitted is committed for it.
+                Signal::Leaving { key } => match self.said.iter().position(|s| s.contains(&key)) {
+                    Some(n) => {
+                        self.said.remove(n);
+                        let _said_before = self.conversation.part(&key, &Parting::Go);
+                    }
+                    None => cues.extend(
+                        self.conversation
+                            .part(&key, &Parting::Go)
+                            .into_iter()
+                            .map(Cue::Say),
+                    ),
                 },
                 Signal::CloseInput => cues.push(Cue::CloseInput),
                 Signal::Spent(spend) if spend.cost >= self.cap => cues.push(Cue::Stop),

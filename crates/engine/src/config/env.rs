@@ -36,6 +36,11 @@ pub const AGENT: EnvVar = EnvVar {
     name: "TURNO_AGENT",
     doc: "agents that play every persona, best first, with commas; overrides each persona's own list",
 };
+/// As whom Turno works when root starts it.
+pub const USER: EnvVar = EnvVar {
+    name: "TURNO_USER",
+    doc: "the user that Turno becomes when root starts it; overrides `sandbox.user`",
+};
 /// Where the state lies.
 pub const STATE_DIR: EnvVar = EnvVar {
     name: "TURNO_STATE_DIR",
@@ -57,6 +62,12 @@ pub const HOME: EnvVar = EnvVar {
     doc: "where ~ is",
 };
 
+/// Set by Turno when it has become another user: that user's number.
+pub const BECAME: EnvVar = EnvVar {
+    name: "TURNO_BECAME",
+    doc: "the number of the user that Turno became when root started it",
+};
+
 /// Where an agent's tools find the coordinator. Set by Turno for an attempt, by nobody else.
 pub const TOOL_SOCKET: EnvVar = EnvVar {
     name: "TURNO_SOCKET",
@@ -69,11 +80,12 @@ pub const TOOL_TOKEN: EnvVar = EnvVar {
 };
 
 /// Every variable that people set, in the order they read them.
-pub const ALL: [EnvVar; 8] = [
+pub const ALL: [EnvVar; 9] = [
     SLOTS,
     BUDGET,
     POLICY,
     AGENT,
+    USER,
     STATE_DIR,
     XDG_CONFIG_HOME,
     XDG_STATE_HOME,

@@ -7,8 +7,10 @@ use std::fmt;
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 use turno_agents::DialectKind;
 use turno_core::check::Reach;
+use turno_core::container::Container;
 use turno_core::ids::{AgentName, CheckName, PersonaName, PolicyName, RepoName};
 use turno_core::persona::Effort;
+use turno_core::promotion::Manner;
 use turno_core::units::{MicroUsd, Price, Span};
 use turno_sandbox::limits::CpuWeight;
 
@@ -73,7 +75,9 @@ pub(super) struct Settings {
     pub(super) slots: Whole,
     pub(super) urgent_slots: Whole,
     pub(super) policy: PolicyName,
+    pub(super) promote: Manner,
     pub(super) budget: BudgetFile,
+    pub(super) cache: CacheFile,
     #[serde(default)]
     pub(super) checks: BTreeMap<CheckName, CheckFile>,
     #[serde(default)]
@@ -101,12 +105,27 @@ pub(super) struct BudgetFile {
 
 #[derive(Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(super) struct CacheFile {
+    pub(super) checks: Switch,
+    pub(super) verify_percent: Whole,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Switch {
+    On,
+    Off,
+}
+
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct CheckFile {
     pub(super) command: String,
     #[serde(default = "ten_minutes")]
     pub(super) timeout: Span,
     #[serde(default)]
     pub(super) network: Reach,
+    pub(super) container: Option<Container>,
 }
 
 /// The limit of a check or a setup that names none.
@@ -153,6 +172,7 @@ pub(super) struct SandboxFile {
     pub(super) caches: Vec<String>,
     #[serde(default)]
     pub(super) read: Vec<String>,
+    pub(super) user: Option<String>,
 }
 
 #[derive(Debug, Default, serde::Deserialize)]
@@ -162,6 +182,7 @@ pub(super) struct NetworkFile {
     pub(super) agents: AgentReach,
     #[serde(default)]
     pub(super) allow: Vec<String>,
+    pub(super) proxy: Option<String>,
 }
 
 /// Limits that are not written are the built-in ones.

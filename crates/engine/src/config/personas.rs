@@ -204,7 +204,13 @@ fn parse_front(file: &TextFile, front: &str) -> Result<Front, Error> {
     });
     let parsed = parsed.map_err(|e| {
         let location = e.location();
-        let line = location.map_or(0, |l| u32::try_from(l.line()).unwrap_or(0) + 1);
+        // What ends a line for YAML is more than what ends one for people: the closing line is the last it can be.
+        let last = u32::try_from(front.lines().count())
+            .unwrap_or(0)
+            .saturating_add(2);
+        let line = location.map_or(0, |l| {
+            u32::try_from(l.line()).unwrap_or(0).saturating_add(1).min(last)
+        });
         let words = e.without_snippet().to_string();
         // The location is said once, in lines of the whole file, and advice for programmers is left out.
         let why = words.split(" at line ").next().unwrap_or(&words);

@@ -7,8 +7,8 @@ use turno_core::globs;
 use turno_core::guard::{GuardKind, GuardRule};
 use turno_core::ids::PolicyName;
 use turno_core::policy::{
-    AcceptRule, DecisionRule, NewTestsRule, Nobody, OverlapRule, PlanCaps, PlanRule, Policy, ReviewRule,
-    TestRule, TrialRule, TryRow, UncheckedRule,
+    AcceptRule, DecisionRule, LandingRule, NewTestsRule, Nobody, OverlapRule, PlanCaps, PlanRule, Policy,
+    RedBaseRule, ReviewRule, TestRule, TrialRule, TryRow, UncheckedRule,
 };
 use turno_core::units::Span;
 
@@ -43,7 +43,15 @@ struct PolicyFile {
     overlap: OverlapRule,
     decisions: DecisionsFile,
     trial: TrialRule,
+    landing: LandingFile,
+    red_base: RedBaseRule,
     rows: BTreeMap<String, RowFile>,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LandingFile {
+    batch: Whole,
 }
 
 #[derive(serde::Deserialize)]
@@ -178,6 +186,10 @@ fn policy(name: PolicyName, layers: &Layers) -> Result<Policy, Error> {
             deadline: file.decisions.deadline,
         },
         trial: file.trial,
+        red_base: file.red_base,
+        landing: LandingRule {
+            batch: small(&file.landing.batch, &["landing", "batch"])?,
+        },
         rows,
         name,
     })
@@ -191,6 +203,10 @@ fn sense(file: &PolicyFile, layers: &Layers) -> Result<(), Error> {
     if file.decisions.deadline == Span(0) {
         let why = "an answer needs some time; set it to 10m, or set nobody = \"park\"";
         return Err(layers.wrong(&["decisions", "deadline"], why));
+    }
+    if file.landing.batch.0 == 0 {
+        let why = "at least one change lands at a time; set it to 1 to land them one by one";
+        return Err(layers.wrong(&["landing", "batch"], why));
     }
     if file.caps.tasks.0 == 0 {
         return Err(layers.wrong(&["caps", "tasks"], "an issue needs at least 1 task; set it to 20"));

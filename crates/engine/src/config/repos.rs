@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use turno_core::check::Check;
 use turno_core::config::Repo;
+use turno_core::container::Within;
 use turno_core::ids::{CheckName, RepoName};
 
 use crate::config::error::Error;
@@ -37,6 +38,7 @@ pub(super) fn checks(
             command: file.command.clone(),
             timeout: file.timeout,
             network: file.network,
+            within: file.container.clone().map_or(Within::Sandbox, Within::Container),
         })
         .collect();
     let order = layers.names_in_order(table);

@@ -6,11 +6,25 @@ use std::path::{Path, PathBuf};
 use turno_core::check::Reach;
 use turno_sandbox::limits::{Bound, Limits, memory_of_machine};
 use turno_sandbox::net::allow::HostRule;
+use turno_sandbox::net::proxy::{BadUpstream, Upstream, Way};
 
 use crate::config::error::Error;
 use crate::config::file::{AgentReach, LimitsFile, Settings};
 use crate::config::layer::Layers;
+use crate::config::source::Source;
 use crate::config::{Inputs, repos};
+
+/// The variables that name a proxy, the one that counts first.
+const PROXIES: [&str; 6] = [
+    "HTTPS_PROXY",
+    "https_proxy",
+    "HTTP_PROXY",
+    "http_proxy",
+    "ALL_PROXY",
+    "all_proxy",
+];
+/// Those that say what goes around it.
+const NO_PROXY: [&str; 2] = ["NO_PROXY", "no_proxy"];
 
 /// Whether programs are confined. No file says so: it is typed by a person, for one shift.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -37,8 +51,20 @@ pub struct SandboxSetup {
     pub agents: Reach,
     /// Hosts that may be reached.
     pub allow: Vec<HostRule>,
+    /// How they are reached.
+    pub way: Way,
     /// What one attempt or check may use of the machine.
     pub limits: Limits,
+}
+
+impl SandboxSetup {
+    /// What must not be written down: how the person proves himself to his proxy.
+    pub fn secrets(&self) -> Vec<String> {
+        match &self.way {
+            Way::Direct => Vec::new(),
+            Way::Through(proxy) => proxy.secrets(),
+        }
+    }
 }
 
 /// A directory that may be written.
@@ -72,6 +98,14 @@ pub(super) fn sandbox(settings: &Settings, layers: &Layers, inputs: &Inputs) -> 
         let base = inputs.places.directory_of(&layers.source(&["sandbox", "read"]));
         read.push(repos::place(text, base, home).map_err(wrong)?);
     }
+    if settings.sandbox.user.is_some() {
+        own(
+            layers,
+            ["sandbox", "user"],
+            "does not choose whose rights its agents get",
+            "set TURNO_USER, or type --user",
+        )?;
+    }
     Ok(SandboxSetup {
         confine: inputs.flags.confine,
         caches,
@@ -80,9 +114,69 @@ pub(super) fn sandbox(settings: &Settings, layers: &Layers, inputs: &Inputs) -> 
             AgentReach::Hosts => Reach::Hosts,
             AgentReach::Open => Reach::Open,
         },
+        way: way(settings, layers, inputs)?,
         allow: hosts(&settings.network.allow).map_err(|why| layers.wrong(&["network", "allow"], why))?,
         limits: limits(&settings.limits),
     })
+}
+
+/// Refuses a key that is the person's alone where a repository's file says it.
+fn own(layers: &Layers, key: [&str; 2], why: &str, instead: &str) -> Result<(), Error> {
+    match layers.source(&key) {
+        Source::RepoFile { .. } => Err(layers.wrong(
+            &key,
+            format!("a repository {why}; write it into your own ~/.config/turno/turno.toml, or {instead}"),
+        )),
+        Source::Default | Source::UserFile { .. } | Source::Env { .. } | Source::Flag { .. } => Ok(()),
+    }
+}
+
+/// How hosts are reached: as the person's own file says, else through the proxy that the environment names.
+fn way(settings: &Settings, layers: &Layers, inputs: &Inputs) -> Result<Way, Error> {
+    let around = |proxy: Upstream| {
+        let listed = NO_PROXY.iter().find_map(|name| set(inputs, name));
+        Way::Through(proxy.around(listed.unwrap_or_default()))
+    };
+    if let Some(text) = &settings.network.proxy {
+        let key = ["network", "proxy"];
+        own(
+            layers,
+            key,
+            "does not choose what your connections go through",
+            "set HTTPS_PROXY",
+        )?;
+        if text == "none" {
+            return Ok(Way::Direct);
+        }
+        // The value is not repeated: it may hold a password.
+        let wrong = |why: BadUpstream| Error::Table {
+            key: key.join("."),
+            from: layers.source(&key),
+            why: format!("{why}, or \"none\""),
+        };
+        return text.parse().map(around).map_err(wrong);
+    }
+    let Some((name, text)) = PROXIES.iter().find_map(|name| Some((*name, set(inputs, name)?))) else {
+        return Ok(Way::Direct);
+    };
+    match (text.parse(), settings.network.agents) {
+        (Ok(proxy), _) => Ok(around(proxy)),
+        // Whoever is not held to hosts finds its way by itself.
+        (Err(_), AgentReach::Open) => Ok(Way::Direct),
+        (Err(why), AgentReach::Hosts) => Err(Error::Whole(format!(
+            "the environment variable {name} names a proxy that Turno cannot go through: {why}. Set \
+             network.proxy in your own ~/.config/turno/turno.toml to another, or to \"none\""
+        ))),
+    }
+}
+
+/// A variable's value, if it has one.
+fn set<'a>(inputs: &'a Inputs, name: &str) -> Option<&'a str> {
+    inputs
+        .env
+        .get(name)
+        .map(String::as_str)
+        .filter(|v| !v.trim().is_empty())
 }
 
 fn hosts(written: &[String]) -> Result<Vec<HostRule>, String> {

@@ -38,8 +38,20 @@ pub const SETTINGS: Schema = Schema(&[
     key("urgent_slots", "how many of them are kept for urgent issues"),
     key("policy", "the policy that is used when none is asked for"),
     key(
+        "promote",
+        "how `turno promote` puts work on a branch: squash, merge or rebase",
+    ),
+    key(
         "budget.shift_usd",
         "US dollars that one shift may spend; a hard stop",
+    ),
+    key(
+        "cache.checks",
+        "whether a check that passed is not run again on the same files in the same environment: on or off",
+    ),
+    key(
+        "cache.verify_percent",
+        "so many of a hundred known results are run all the same, to see whether they still hold",
     ),
     key(
         "checks.*.command",
@@ -52,6 +64,14 @@ pub const SETTINGS: Schema = Schema(&[
     key(
         "checks.*.network",
         "what the check reaches: none (its own loopback), hosts (those in network.allow) or open",
+    ),
+    key(
+        "checks.*.container.image",
+        "the image that the check is run in; it must be on this machine already",
+    ),
+    key(
+        "checks.*.container.engine",
+        "who runs it: podman, docker, or any for whichever is there",
     ),
     key(
         "agents.*.dialect",
@@ -94,6 +114,10 @@ pub const SETTINGS: Schema = Schema(&[
         "files and directories that attempts and checks may read besides the system and your toolchains",
     ),
     key(
+        "sandbox.user",
+        "the user that Turno becomes when root starts it; only in your own turno.toml",
+    ),
+    key(
         "limits.memory_mib",
         "memory that one attempt or check may use, in MiB",
     ),
@@ -124,6 +148,10 @@ pub const SETTINGS: Schema = Schema(&[
         "hosts that may be reached, like registry.example, *.example:8443 or localhost:11434",
     ),
     key(
+        "network.proxy",
+        "your own HTTP proxy, through which those hosts are reached, or none; only in your own turno.toml",
+    ),
+    key(
         "repos.*.path",
         "the top of another repository of the workspace, from the directory of the turno.toml that names it",
     ),
@@ -138,6 +166,14 @@ pub const SETTINGS: Schema = Schema(&[
     key(
         "repos.*.checks.*.network",
         "what that check reaches: none, hosts or open",
+    ),
+    key(
+        "repos.*.checks.*.container.image",
+        "the image that that check is run in",
+    ),
+    key(
+        "repos.*.checks.*.container.engine",
+        "who runs it: podman, docker or any",
     ),
     key(
         "repos.*.setup.command",
@@ -192,6 +228,14 @@ pub const POLICY: Schema = Schema(&[
     ),
     key("longest_wait", "the longest wait between two tries"),
     key("plan", "who splits an issue into tasks: single, author or checks"),
+    key(
+        "red_base",
+        "what happens to a change whose checks are red without it too: writer, block or task",
+    ),
+    key(
+        "landing.batch",
+        "so many changes of one issue that wait at the same time are landed together; 1 for one by one",
+    ),
     key("caps.tasks", "how many tasks one issue may get in all"),
     key(
         "caps.depth",

@@ -135,6 +135,15 @@ impl Places {
 }
 
 impl Files {
+    /// The `turno.toml` in the user's directory, if there is one.
+    ///
+    /// # Errors
+    /// When it is there and cannot be read.
+    pub(super) fn settings_of_user(dir: &Path) -> Result<Option<TextFile>, Error> {
+        let whole = |p: &Path| p.display().to_string();
+        read(Layer::User, &dir.join("turno.toml"), whole)
+    }
+
     /// Reads what is there. What is missing is no error.
     ///
     /// # Errors
@@ -143,9 +152,7 @@ impl Files {
         let mut files = Self::default();
         if let Some(user) = &places.user {
             let whole = |p: &Path| p.display().to_string();
-            files
-                .settings
-                .extend(read(Layer::User, &user.join("turno.toml"), whole)?);
+            files.settings.extend(Self::settings_of_user(user)?);
             files
                 .personas
                 .extend(read_all(Layer::User, &user.join("personas"), "md", whole)?);

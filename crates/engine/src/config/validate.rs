@@ -3,8 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use turno_core::check::Check;
+use turno_core::check::{Check, Reach};
 use turno_core::config::Config;
+use turno_core::container::Within;
 use turno_core::ids::{AgentName, PolicyName};
 use turno_core::persona::{Access, AtOnce, Model, Persona, Role};
 use turno_core::policy::{AcceptRule, PlanRule, Policy, ReviewRule, TestRule};
@@ -149,6 +150,10 @@ fn checks(checks: &[Check], table: &[&str], layers: &Layers) -> Result<(), Error
         }
         if check.timeout == Span(0) {
             return Err(layers.wrong(&at("timeout"), "a check needs some time; set it to \"10m\""));
+        }
+        if let (Within::Container(_), Reach::Hosts) = (&check.within, check.network) {
+            let why = "named hosts cannot be held to in a container; set it to \"none\" or \"open\"";
+            return Err(layers.wrong(&at("network"), why));
         }
     }
     Ok(())

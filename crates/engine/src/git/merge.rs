@@ -1,6 +1,7 @@
 //! Owns merges that need no checkout: of trees, and of the heads that an issue is begun on. It moves no ref.
 
 use turno_core::ids::{CommitId, IssueId, TreeId};
+use turno_core::promotion::Fork;
 
 use super::write::Identity;
 use super::{End, Error, Place, Repo};
@@ -31,16 +32,26 @@ pub(crate) enum MergedHeads {
 impl Repo {
     /// The tree that two commits merge into.
     pub(crate) async fn merge_trees(&self, ours: &CommitId, theirs: &CommitId) -> Result<MergedTree, Error> {
-        let args = [
-            "merge-tree",
-            "--write-tree",
-            "-z",
-            "--name-only",
-            "--no-messages",
-            ours.as_str(),
-            theirs.as_str(),
-        ];
-        let call = self.git(Place::Shared).args(args);
+        self.merge_counted_from(&Fork::ByHistory, ours, theirs).await
+    }
+
+    /// The same, where what both have in common may be told.
+    pub(super) async fn merge_counted_from(
+        &self,
+        fork: &Fork,
+        ours: &CommitId,
+        theirs: &CommitId,
+    ) -> Result<MergedTree, Error> {
+        let told = match fork {
+            Fork::ByHistory => None,
+            Fork::At(base) => Some(format!("--merge-base={base}")),
+        };
+        let args = ["merge-tree", "--write-tree", "-z", "--name-only", "--no-messages"];
+        let call = self
+            .git(Place::Shared)
+            .args(args)
+            .args(told)
+            .args([ours.as_str(), theirs.as_str()]);
         let finished = call.finish().await?;
         let mut fields = finished.stdout.split(|&b| b == 0);
         let tree = String::from_utf8_lossy(fields.next().unwrap_or_default())

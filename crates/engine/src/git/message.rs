@@ -42,32 +42,46 @@ pub struct CommitMessage {
 impl CommitMessage {
     /// The whole text. Subject and body may come from an agent: they cannot break out of their place.
     pub(crate) fn text(&self) -> String {
-        let subject: String = self
-            .subject
-            .chars()
-            .map(|c| if c.is_control() { ' ' } else { c })
-            .take(200)
-            .collect();
-        let subject = match subject.trim() {
-            "" => "Change",
-            some => some,
-        };
-        let body: String = self
-            .body
-            .chars()
-            .filter(|c| !c.is_control() || matches!(c, '\n' | '\t'))
-            .collect();
-        let mut text = format!("{subject}\n");
-        if !body.trim().is_empty() {
-            text.push_str(&format!("\n{}\n", body.trim()));
-        }
-        // A paragraph of its own: nothing in the body counts as a trailer.
-        text.push('\n');
-        for (key, value) in self.trailers.lines() {
-            text.push_str(&format!("{key}: {value}\n"));
-        }
-        text
+        compose(&self.subject, &self.body, &self.trailers.lines())
     }
+}
+
+/// A whole message. Subject, body and values may come from an agent: they cannot break out of their place.
+pub(super) fn compose(subject: &str, body: &str, trailers: &[(&str, String)]) -> String {
+    let subject: String = one_line(subject).chars().take(200).collect();
+    let subject = match subject.trim() {
+        "" => "Change",
+        some => some,
+    };
+    let body: String = body
+        .chars()
+        .filter(|c| !c.is_control() || matches!(c, '\n' | '\t'))
+        .collect();
+    let mut text = format!("{subject}\n");
+    if !body.trim().is_empty() {
+        text.push_str(&format!("\n{}\n", body.trim()));
+    }
+    // A paragraph of its own: nothing in the body counts as a trailer.
+    text.push('\n');
+    for (key, value) in trailers {
+        text.push_str(&format!("{key}: {}\n", one_line(value)));
+    }
+    text
+}
+
+fn one_line(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
+}
+
+/// The values of a trailer in a message.
+pub(super) fn trailer(message: &str, key: &str) -> Vec<String> {
+    read(message)
+        .into_iter()
+        .filter(|(k, _)| k.eq_ignore_ascii_case(key))
+        .map(|(_, value)| value)
+        .collect()
 }
 
 /// Whether a message says that it came from this task and attempt.

@@ -1,46 +1,71 @@
-//! Owns promotion: a person puts an issue's integration branch on a branch of their own. It is the only code
-//! that moves a branch of the user's. It must not leave a checkout out of step with its branch.
+//! Owns promotion: a person puts an issue's integration branch on a branch of their own, as one commit, by a merge
+//! commit or commit by commit. All is made of objects first; then the branch moves, or nothing does.
 
-use std::path::{Path, PathBuf};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 
-use turno_core::ids::CommitId;
+use turno_core::ids::{CommitId, IssueId, PersonaName, TreeId};
+use turno_core::promotion::{Fork, Manner, Sameness};
+use turno_core::units::MicroUsd;
 
+use super::forward::{Onto, Target};
 use super::merge::MergedTree;
-use super::write::Identity;
-use super::{Checkout, Error, Expected, Found, HeadAt, Place, Repo, TurnoRef};
+use super::message::{compose, trailer};
+use super::replay::Replayed;
+use super::write::{EMAIL, Identity, NAME};
+use super::{CommitLine, Error, Found, Place, Repo, TurnoRef};
 
-/// Which branch a promotion is for.
+/// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Onto {
-    /// The one that is checked out.
-    Current,
-    /// This one, by its short name.
-    Branch(String),
+pub struct Promotion {
+    /// Which issue's work.
+    pub issue: IssueId,
+    /// Onto which branch.
+    pub onto: Onto,
+    /// How.
+    pub manner: Manner,
+    /// From where its work is counted.
+    pub fork: Fork,
+    /// The issue's title: the first line of the message.
+    pub title: String,
+    /// What landed, a line each, for the message.
+    pub landed: Vec<String>,
+    /// What it cost.
+    pub cost: MicroUsd,
 }
 
-/// How a branch was brought forward.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum How {
-    /// It had everything already.
-    AlreadyThere,
-    /// It had nothing of its own.
-    FastForward,
-    /// By a merge commit.
-    Merge,
+/// A promotion that can be done. Nothing has moved yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Planned {
+    /// The branch has it all already.
+    AlreadyThere {
+        /// Which branch.
+        branch: String,
+        /// Where it is.
+        tip: CommitId,
+    },
+    /// The branch can be moved.
+    Ready(Ready),
 }
 
-/// A promotion that was done.
+/// Where a branch can be moved. No ref leads there yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Promoted {
-    /// The user's branch.
-    pub branch: String,
-    /// Where it is now.
+pub struct Ready {
+    /// The branch as it was found.
+    pub target: Target,
+    /// Where it goes.
     pub commit: CommitId,
-    /// How it came there.
-    pub how: How,
+    /// The commits that come onto it.
+    pub commits: Vec<CommitLine>,
+    /// The commit that the issue's work is counted from.
+    pub fork: CommitId,
+    /// Whether its tree is the one of the integration branch.
+    pub sameness: Sameness,
+    /// The word for the reflog.
+    why: String,
 }
 
-/// Why a promotion was not done. Nothing has changed then.
+/// Why a branch of the user's was not moved. Nothing has changed then.
 #[derive(Debug, thiserror::Error)]
 pub enum PromoteError {
     /// No branch is checked out.
@@ -64,6 +89,14 @@ pub enum PromoteError {
         /// Its name.
         branch: String,
     },
+    /// The branch is in the middle of a rebase.
+    #[error("`{branch}` is being rebased (see {}). Finish that or break it off, then try again", dir.display())]
+    BeingRebased {
+        /// The branch.
+        branch: String,
+        /// Where git keeps the state of the rebase.
+        dir: PathBuf,
+    },
     /// The branch is checked out with changes.
     #[error("`{branch}` is checked out at {} with uncommitted changes ({}). Commit or stash them, then try again", checkout.display(), files.join(", "))]
     Dirty {
@@ -81,6 +114,40 @@ pub enum PromoteError {
         from: String,
         /// The user's branch.
         branch: String,
+        /// The files that do not merge.
+        files: Vec<String>,
+    },
+    /// A commit does not apply by itself.
+    #[error("{} does not apply to `{branch}` by itself: {}. As a whole it may: use --squash or --merge", commit.short(), files.join(", "))]
+    ReplayConflict {
+        /// Which commit.
+        commit: CommitId,
+        /// The user's branch.
+        branch: String,
+        /// The files that do not merge.
+        files: Vec<String>,
+    },
+    /// The commits one by one come to another tree than the whole.
+    #[error("the commits of {from} one by one come to other files than all at once. Use --squash or --merge")]
+    ReplayDiffers {
+        /// The integration branch.
+        from: String,
+    },
+    /// What was promoted is not on the branch any more.
+    #[error("`{branch}` does not have {} any more, which the promotion put there. Take it back by hand, or name another branch", commit.short())]
+    NotThere {
+        /// The branch.
+        branch: String,
+        /// What was promoted.
+        commit: CommitId,
+    },
+    /// What came later changed the same lines.
+    #[error("what came after {} on `{branch}` changed the same lines: {}. Take it back by hand: git revert", commit.short(), files.join(", "))]
+    RevertConflict {
+        /// The branch.
+        branch: String,
+        /// What was promoted.
+        commit: CommitId,
         /// The files that do not merge.
         files: Vec<String>,
     },
@@ -112,142 +179,139 @@ pub enum PromoteError {
 }
 
 impl Repo {
-    /// Brings the user's branch to include the integration branch, by fast-forward or by a merge commit. Where
-    /// that branch is checked out, its index and files come along; where they cannot, nothing moves.
-    pub async fn promote(&self, from: &TurnoRef, onto: &Onto) -> Result<Promoted, PromoteError> {
-        let branch = match onto {
-            Onto::Branch(name) => name.clone(),
-            Onto::Current => match self.user_head()?.at {
-                HeadAt::Branch(name) => name,
-                HeadAt::Detached => return Err(PromoteError::Detached),
-            },
-        };
-        if branch.starts_with("turno/") {
-            return Err(PromoteError::TurnosOwn { branch });
-        }
-        let full = format!("refs/heads/{branch}");
-        let Found::At(source) = self.read_ref(from)? else {
+    /// Makes what a promotion would put on the branch, as objects that nothing leads to. Everything that would refuse
+    /// the promotion refuses it here.
+    pub async fn plan_promotion(&self, asked: &Promotion) -> Result<Planned, PromoteError> {
+        let from = TurnoRef::base(asked.issue);
+        let target = self.target(&asked.onto).await?;
+        let Found::At(head) = self.read_ref(&from)? else {
             return Err(PromoteError::NothingLanded {
                 branch: from.short().to_owned(),
             });
         };
-        let Found::At(tip) = self.read_any_ref(&full)? else {
-            return Err(PromoteError::NoSuchBranch { branch });
+        let tip = target.tip.clone();
+        let there = || {
+            Ok(Planned::AlreadyThere {
+                branch: target.branch.clone(),
+                tip: tip.clone(),
+            })
         };
-        if self.is_ancestor(&source, &tip)? {
-            return Ok(Promoted {
-                branch,
-                commit: tip,
-                how: How::AlreadyThere,
-            });
+        if asked.fork == Fork::ByHistory && self.is_ancestor(&head, &tip)? {
+            return there();
         }
-        let checkout = self.checkout_of(&full).await?;
-        if let Some(path) = &checkout
-            && let Checkout::Dirty { files } = self.state_of(path).await?
-        {
-            return Err(PromoteError::Dirty {
-                branch,
-                checkout: path.clone(),
-                files,
-            });
-        }
-        let (commit, how) = if self.is_ancestor(&tip, &source)? {
-            (source, How::FastForward)
-        } else {
-            (self.merged(from, &branch, &tip, &source).await?, How::Merge)
-        };
-        match checkout {
-            Some(path) => self.bring_along(&path, &full, &tip, &commit).await?,
-            None => {
-                let why = format!("turno: promote {from}");
-                match self.move_any_ref(&full, &commit, &Expected::At(tip), &why).await {
-                    Ok(()) => {}
-                    Err(Error::Raced { .. }) => return Err(PromoteError::Raced { branch }),
-                    Err(other) => return Err(other.into()),
-                }
-            }
-        }
-        match self.read_any_ref(&full)? {
-            Found::At(now) if self.is_ancestor(&commit, &now)? => Ok(Promoted {
-                branch,
-                commit: now,
-                how,
-            }),
-            Found::At(_) | Found::Absent => Err(PromoteError::Raced { branch }),
-        }
-    }
-
-    /// A merge commit of both, made without any checkout.
-    async fn merged(
-        &self,
-        from: &TurnoRef,
-        branch: &str,
-        tip: &CommitId,
-        source: &CommitId,
-    ) -> Result<CommitId, PromoteError> {
-        let tree = match self.merge_trees(tip, source).await? {
+        let tree = match self.merge_counted_from(&asked.fork, &tip, &head).await? {
             MergedTree::Clean(tree) => tree,
             MergedTree::Conflict(files) => {
                 return Err(PromoteError::Conflict {
                     from: from.short().into(),
-                    branch: branch.into(),
+                    branch: target.branch,
                     files,
                 });
             }
         };
-        let message = format!("Merge branch '{from}' into {branch}\n");
-        let parents = [tip.clone(), source.clone()];
-        Ok(self
-            .commit_tree(&tree, &parents, &message, &Identity::Turno)
-            .await?)
+        if tree == self.tree_of(&tip)? {
+            return there();
+        }
+        let fork = match &asked.fork {
+            Fork::At(commit) => commit.clone(),
+            Fork::ByHistory => self.merge_base(&tip, &head).await?,
+        };
+        let own = self.own_commits(&head, &fork).await?;
+        let commit = match asked.manner {
+            Manner::Squash | Manner::Merge => {
+                let parents = match asked.manner {
+                    Manner::Merge => vec![tip.clone(), head.clone()],
+                    Manner::Squash | Manner::Rebase => vec![tip.clone()],
+                };
+                let message = self.words(asked, &own)?;
+                self.commit_tree(&tree, &parents, &message, &Identity::Turno)
+                    .await?
+            }
+            Manner::Rebase => self.one_by_one(&target, &from, &own, &tree).await?,
+        };
+        self.room(&target, &commit).await?;
+        let sameness = if tree == self.tree_of(&head)? {
+            Sameness::Same
+        } else {
+            let missed = self.commits_between(&head, &tip)?.len();
+            Sameness::Other {
+                behind: u32::try_from(missed).unwrap_or(u32::MAX),
+            }
+        };
+        Ok(Planned::Ready(Ready {
+            commits: self.commits_between(&tip, &commit)?,
+            why: format!("turno: promote {from}"),
+            target,
+            commit,
+            fork,
+            sameness,
+        }))
     }
 
-    /// Fast-forwards a checked-out branch with its index and files: git moves all three or none.
-    async fn bring_along(
+    /// Moves the branch as planned, if it is still where it was found.
+    pub async fn carry_out(&self, ready: &Ready) -> Result<(), PromoteError> {
+        self.forward(&ready.target, &ready.commit, &ready.why).await
+    }
+
+    async fn one_by_one(
         &self,
-        checkout: &Path,
-        full: &str,
-        tip: &CommitId,
-        commit: &CommitId,
-    ) -> Result<(), PromoteError> {
-        // Looked at again, as late as possible: the user may have switched or committed since.
-        let place = Place::Checkout(checkout);
-        let head = self
-            .git(place)
-            .args(["symbolic-ref", "-q", "HEAD"])
-            .text()
-            .await
-            .unwrap_or_default();
-        if head != full || self.read_any_ref(full)? != Found::At(tip.clone()) {
-            return Err(PromoteError::Raced {
-                branch: full.trim_start_matches("refs/heads/").to_owned(),
-            });
-        }
-        let in_the_way = |path: &PathBuf| checkout.join(path).symlink_metadata().is_ok_and(|m| !m.is_dir());
-        let files: Vec<_> = self.added(tip, commit)?.into_iter().filter(in_the_way).collect();
-        if !files.is_empty() {
-            let files = files.iter().map(|f| f.to_string_lossy().into_owned()).collect();
-            return Err(PromoteError::InTheWay {
-                checkout: checkout.to_owned(),
-                files,
-            });
-        }
-        let args = [
-            "merge",
-            "--ff-only",
-            "--quiet",
-            "--no-stat",
-            "--no-overwrite-ignore",
-            "--no-verify-signatures",
-        ];
-        let call = self.git(place).args(args).args([commit.as_str()]);
-        match call.done().await {
-            Ok(()) => Ok(()),
-            Err(Error::Git { stderr, .. }) => Err(PromoteError::CheckoutStays {
-                checkout: checkout.to_owned(),
-                why: stderr,
+        target: &Target,
+        from: &TurnoRef,
+        own: &[CommitId],
+        tree: &TreeId,
+    ) -> Result<CommitId, PromoteError> {
+        match self.replay(own, &target.tip).await? {
+            Replayed::To(commit) if self.tree_of(&commit)? == *tree => Ok(commit),
+            // A merge among them had a say of its own, which a replay leaves out.
+            Replayed::To(_) => Err(PromoteError::ReplayDiffers {
+                from: from.short().into(),
             }),
-            Err(other) => Err(other.into()),
+            Replayed::Conflict { commit, files } => Err(PromoteError::ReplayConflict {
+                commit,
+                branch: target.branch.clone(),
+                files,
+            }),
         }
     }
+
+    async fn merge_base(&self, one: &CommitId, other: &CommitId) -> Result<CommitId, PromoteError> {
+        let call = self
+            .git(Place::Shared)
+            .args(["merge-base", one.as_str(), other.as_str()]);
+        let answer = call.text().await?;
+        Ok(answer.parse().map_err(|_| Error::Answer {
+            what: call.what(),
+            answer: answer.clone(),
+        })?)
+    }
+
+    /// The message of the one commit, with everybody who wrote those that it stands for.
+    fn words(&self, asked: &Promotion, own: &[CommitId]) -> Result<String, PromoteError> {
+        let mut wrote = BTreeSet::new();
+        for commit in own {
+            let parts = self.commit_parts(commit)?;
+            if parts.email != EMAIL {
+                wrote.insert(format!(
+                    "{} <{}>",
+                    no_angles(&parts.author),
+                    no_angles(&parts.email)
+                ));
+            }
+            let personas = trailer(&parts.message, "Turno-Persona");
+            let personas = personas.iter().filter_map(|p| p.parse::<PersonaName>().ok());
+            wrote.extend(personas.map(|p| format!("{p} ({NAME}) <{EMAIL}>")));
+            wrote.extend(trailer(&parts.message, "Co-authored-by"));
+        }
+        let mut trailers = vec![
+            ("Turno-Issue", asked.issue.to_string()),
+            ("Turno-Cost", asked.cost.to_string()),
+        ];
+        trailers.extend(wrote.into_iter().map(|who| ("Co-authored-by", who)));
+        let body: Vec<String> = asked.landed.iter().map(|line| format!("- {line}")).collect();
+        Ok(compose(&asked.title, &body.join("\n"), &trailers))
+    }
+}
+
+fn no_angles(text: &str) -> String {
+    text.replace(['<', '>'], "")
 }

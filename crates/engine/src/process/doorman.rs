@@ -1,14 +1,14 @@
 //! Owns a run's way to the network while its supervisor lives: the proxy that lets it reach the hosts it may. It is
 //! the supervisor's and not the coordinator's, so that an agent works on when its coordinator dies.
 
-use std::io::{Error, Read};
+use std::io::Error;
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 use turno_sandbox::net::allow::Allowed;
-use turno_sandbox::net::proxy::{Proxy, Seen};
+use turno_sandbox::net::proxy::{Proxy, Seen, Way};
 
 use super::supervisor::{files, write_whole};
 
@@ -19,31 +19,8 @@ pub struct NetOrders {
     pub socket: PathBuf,
     /// What may be reached.
     pub allowed: Allowed,
-}
-
-/// The orders as they are handed over: their length, then their text.
-///
-/// # Errors
-/// When they are too long.
-pub(super) fn frame(orders: Option<&NetOrders>) -> std::io::Result<Vec<u8>> {
-    let text = serde_json::to_vec(&orders)?;
-    let length = u32::try_from(text.len()).map_err(Error::other)?;
-    let mut frame = length.to_be_bytes().to_vec();
-    frame.extend_from_slice(&text);
-    Ok(frame)
-}
-
-/// What was handed over. Not a byte more is taken.
-///
-/// # Errors
-/// When it is something else.
-pub(super) fn read_from(pipe: &mut impl Read) -> std::io::Result<Option<NetOrders>> {
-    let mut length = [0; 4];
-    pipe.read_exact(&mut length)?;
-    let mut text = Vec::new();
-    pipe.take(u64::from(u32::from_be_bytes(length)))
-        .read_to_end(&mut text)?;
-    Ok(serde_json::from_slice(&text)?)
+    /// How it is reached: by itself, or through a proxy of the person's.
+    pub way: Way,
 }
 
 /// What a run asked of the network, as its supervisor wrote it down; nothing when it had no way there.
@@ -69,7 +46,7 @@ impl Doorman {
             .build()?;
         let proxy = {
             let _inside = runtime.enter();
-            Proxy::open(&orders.socket, orders.allowed)?
+            Proxy::open(&orders.socket, orders.allowed, orders.way)?
         };
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::spawn(move || {

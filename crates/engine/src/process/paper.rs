@@ -12,7 +12,7 @@ use super::limited::{LimitHit, LimitOrders};
 /// What is to be run. The environment is not part of it: the supervisor hands on its own.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Orders {
-    /// Program and arguments.
+    /// Program and arguments. In their file they are without secrets; the real ones come through the input.
     pub argv: Vec<String>,
     /// Where it works.
     pub cwd: PathBuf,
@@ -27,6 +27,26 @@ pub struct Orders {
     /// What it may use of the machine; nothing is limited without.
     #[serde(default)]
     pub limits: Option<LimitOrders>,
+    /// What is run when all of it is over.
+    #[serde(default)]
+    pub after: After,
+}
+
+/// What is run when a supervised program and its tree are gone, however they ended: for what the program made of the
+/// machine that is not below it in the tree, like a container.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum After {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// This program, to its end or its limit. Its failure is in the supervisor's log and nowhere else.
+    Run {
+        /// Program and arguments.
+        argv: Vec<String>,
+        /// When it is killed.
+        limit_ms: u64,
+    },
 }
 
 /// How the supervised program ended.

@@ -10,7 +10,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::process::Child;
 
-use super::doorman::{self, NetOrders};
+use super::doorman::NetOrders;
+use super::handed::{self, Private};
 use super::limited::discard_group;
 use super::supervisor::{End, Orders, Said, files, write_whole};
 use super::tree::{self, Identity, MARKER};
@@ -88,7 +89,14 @@ impl Supervised {
             program: "turno supervise".to_owned(),
             why,
         };
-        let orders = serde_json::to_vec(&start.orders).map_err(|e| odd(e.to_string()))?;
+        // An argument may hold a secret; the supervisor is handed the real ones through its input.
+        let orders = Orders {
+            argv: (start.orders.argv.iter())
+                .map(|word| start.redaction.text(word).into_owned())
+                .collect(),
+            ..start.orders.clone()
+        };
+        let orders = serde_json::to_vec(&orders).map_err(|e| odd(e.to_string()))?;
         let path = start.dir.join(files::ORDERS);
         write_whole(&path, &orders).map_err(|e| Error::Output {
             program: path.display().to_string(),
@@ -110,7 +118,11 @@ impl Supervised {
         };
         // In no file, and in no environment that the program could read. A supervisor that does not read them ends
         // at once, and says so in its exit file.
-        let handed = handed_over(start.redaction, start.net.as_ref()).map_err(|e| odd(e.to_string()))?;
+        let private = Private {
+            argv: start.orders.argv,
+            net: start.net,
+        };
+        let handed = handed::frames(start.redaction, &private).map_err(|e| odd(e.to_string()))?;
         run.send(&handed).await;
         Ok(run)
     }
@@ -239,14 +251,6 @@ impl Supervised {
     }
 }
 
-/// What a supervisor is handed over at first, by its standard input.
-///
-/// # Errors
-/// When it is too long.
-pub fn handed_over(redaction: &Redaction, net: Option<&NetOrders>) -> std::io::Result<Vec<u8>> {
-    Ok([redaction.frame()?, doorman::frame(net)?].concat())
-}
-
 /// Waits until a process that is no child of ours is gone.
 async fn gone(identity: Identity) {
     while identity.lives() {
@@ -293,4 +297,44 @@ pub async fn end_supervisor(dir: &Path) {
     }
     supervisor.signal(Signal::SIGKILL);
     discard_group(dir).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::supervisor::After;
+    use super::*;
+    use crate::secret::Secret;
+
+    #[tokio::test]
+    async fn no_argument_of_the_orders_file_holds_a_secret() {
+        let dir = tempfile::tempdir().unwrap();
+        let redaction = Redaction::of([Secret::new("canary-of-an-argument".to_owned())]);
+        let orders = Orders {
+            argv: vec!["agent".to_owned(), "--key=canary-of-an-argument".to_owned()],
+            cwd: dir.path().to_owned(),
+            grace_ms: 0,
+            limit_ms: 1000,
+            output_cap: 1,
+            alone_ms: 1000,
+            limits: None,
+            after: After::Nothing,
+        };
+        let run = Supervised::start(Start {
+            // It ends at once, and reads nothing.
+            turno: Path::new("/bin/true"),
+            dir: dir.path(),
+            orders,
+            env: BTreeMap::new(),
+            marker: "orders-without-secrets".to_owned(),
+            redaction: &redaction,
+            net: None,
+        });
+        let run = run.await.unwrap();
+        let text = std::fs::read_to_string(dir.path().join(files::ORDERS)).unwrap();
+        assert!(
+            text.contains("--key=[redacted]") && !text.contains("canary"),
+            "{text}"
+        );
+        assert_eq!(run.wait().await, None);
+    }
 }

@@ -21,10 +21,11 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, setsid};
 
-use super::doorman::{self, Doorman, NetOrders};
+use super::doorman::Doorman;
+use super::handed::{self, Private};
 use super::limited::Limited;
 use super::mouthpiece::{AfterSpoken, Mouthpiece};
-pub use super::paper::{End, ExitKind, Orders, files};
+pub use super::paper::{After, End, ExitKind, Orders, files};
 pub(crate) use super::paper::{Said, write_whole};
 use super::tree::{self, Identity};
 use super::wire::{Line, Spoken, Word};
@@ -73,6 +74,7 @@ pub fn supervise(dir: &Path, understudies: Understudies) -> std::io::Result<Exit
     let end = match Handed::over().and_then(|handed| Supervisor::start(dir, &orders, handed, understudies)) {
         Ok(mut supervisor) => {
             let end = supervisor.watch();
+            tidy(&orders.after);
             if let Err(error) = supervisor.leave() {
                 log(&format!("{error}\n"));
             }
@@ -88,8 +90,8 @@ pub fn supervise(dir: &Path, understudies: Understudies) -> std::io::Result<Exit
 struct Handed {
     /// What must not be written down.
     redaction: Arc<Redaction>,
-    /// The way to the network, which may name a secret.
-    net: Option<NetOrders>,
+    /// What is in no file.
+    private: Private,
     /// The line to the coordinator: the input itself, from then on.
     line: UnixStream,
 }
@@ -98,11 +100,22 @@ impl Handed {
     /// Read without a buffer: what follows is said to the program.
     fn over() -> std::io::Result<Self> {
         let mut line = UnixStream::from(std::io::stdin().as_fd().try_clone_to_owned()?);
+        let (redaction, private) = handed::take(&mut line)?;
         Ok(Self {
-            redaction: Redaction::read_from(&mut line).map(Arc::new)?,
-            net: doorman::read_from(&mut line)?,
+            redaction: Arc::new(redaction),
+            private,
             line,
         })
+    }
+}
+
+/// Runs what is to be run afterwards, before the end is told.
+fn tidy(after: &After) {
+    let After::Run { argv, limit_ms } = after else {
+        return;
+    };
+    if let Err(error) = super::run_after(argv, Duration::from_millis(*limit_ms)) {
+        log(&format!("what is to be run afterwards: {error}\n"));
     }
 }
 
@@ -168,7 +181,15 @@ impl Supervisor {
         handed: Handed,
         understudies: Understudies,
     ) -> std::io::Result<Self> {
-        let Handed { redaction, net, line } = handed;
+        let Handed {
+            redaction,
+            private: Private { argv, net },
+            line,
+        } = handed;
+        let orders = &Orders {
+            argv,
+            ..orders.clone()
+        };
         let mut mask = SigSet::empty();
         for signal in [
             Signal::SIGCHLD,

@@ -56,6 +56,11 @@ fn pids() -> Vec<i32> {
         .collect()
 }
 
+/// The parent of a process that is there; zero where it has none that can be seen from here.
+pub(crate) fn parent(pid: i32) -> Option<i32> {
+    stat(pid).map(|s| s.parent)
+}
+
 impl Identity {
     /// The identity of a process that lives now.
     pub fn of(pid: i32) -> Option<Self> {

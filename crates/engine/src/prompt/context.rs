@@ -9,7 +9,7 @@ use turno_core::guard::{Guarded, GuardedBy};
 use turno_core::outcome::{Finding, LessonDraft, Severity, Verdict};
 use turno_core::persona::{Access, Persona};
 use turno_core::policy::NewTestsRule;
-use turno_core::task::{Because, Bounds, ConflictHunk, Handoff, PlanBecause, Trial};
+use turno_core::task::{Because, Bounds, ConflictHunk, Handoff, Neighbour, PlanBecause, Trial};
 use turno_core::view::park_phrase;
 
 use crate::config::cause_name;
@@ -174,7 +174,7 @@ fn because(because: &Because) -> Value {
     let mut all = json!({
         "kind": "new", "cause": "", "phrase": "", "detail": "", "failing": [], "by": "", "findings": [],
         "commit": "", "hunks": [], "paths": [], "rule": "", "errors": [], "stuck": [], "missing": [],
-        "found": [],
+        "found": [], "beside": [],
     });
     match because {
         Because::New => {}
@@ -184,8 +184,9 @@ fn because(because: &Because) -> Value {
             all["phrase"] = json!(failure.cause.phrase());
             all["detail"] = json!(text(&failure.detail, LINE));
         }
-        Because::ChecksFailed { failing } => {
+        Because::ChecksFailed { failing, beside } => {
             all["kind"] = json!("checks-failed");
+            all["beside"] = beside.iter().take(MANY).map(neighbour).collect();
             all["failing"] = failing.iter().take(MANY).map(result).collect();
         }
         Because::Findings { by, findings: found } => {
@@ -193,8 +194,13 @@ fn because(because: &Because) -> Value {
             all["by"] = json!(by.persona);
             all["findings"] = findings(found);
         }
-        Because::Conflict { commit, hunks } => {
+        Because::Conflict {
+            commit,
+            hunks,
+            beside,
+        } => {
             all["kind"] = json!("conflict");
+            all["beside"] = beside.iter().take(MANY).map(neighbour).collect();
             all["commit"] = json!(commit);
             all["hunks"] = hunks.iter().take(MANY).map(hunk).collect();
         }
@@ -402,6 +408,10 @@ fn guarded(guarded: &Guarded) -> Value {
         "what": text(&guarded.what, LINE),
         "mend": guarded.kind.mend(),
     })
+}
+
+fn neighbour(of: &Neighbour) -> Value {
+    json!({ "task": of.task, "goal": text(&of.goal, LINE), "summary": text(&of.summary, LINE) })
 }
 
 fn hunk(hunk: &ConflictHunk) -> Value {

@@ -13,7 +13,9 @@ use turno_core::guard::{GuardKind, Guarded, GuardedBy, GuardedChange};
 use turno_core::ids::{AttemptId, CommitId, DecisionId, IssueId, ProposalId, TaskId};
 use turno_core::outcome::{Finding, LessonDraft, Proposed, Severity, Verdict};
 use turno_core::policy::NewTestsRule;
-use turno_core::task::{Actor, Because, Bounds, ConflictHunk, Handoff, Park, PlanBecause, Proof, Trial};
+use turno_core::task::{
+    Actor, Because, Bounds, ConflictHunk, Handoff, Neighbour, Park, PlanBecause, Proof, Trial,
+};
 use turno_core::units::Span;
 
 /// One brief for every kind of ask and every reason, with a name for people.
@@ -40,8 +42,18 @@ pub fn samples() -> Vec<(&'static str, Brief)> {
     add(
         "write-checks-failed",
         2,
-        Some(write(Because::ChecksFailed { failing: failing() })),
+        Some(write(Because::ChecksFailed {
+            failing: failing(),
+            beside: Vec::new(),
+        })),
     );
+    let together = |beside| {
+        write(Because::ChecksFailed {
+            failing: failing(),
+            beside,
+        })
+    };
+    add("write-red-together", 2, beside().map(together));
     add("write-findings", 3, sent_back());
     add("write-conflict", 4, conflict());
     let frozen: BTreeSet<String> = ["tests/limit.rs".to_owned()].into();
@@ -336,7 +348,20 @@ fn conflict() -> Option<Ask> {
         text: "<<<<<<< landed\nlet most = 10;\n=======\nlet most = 5;\n>>>>>>> yours".to_owned(),
     }];
     let commit = commit('c')?;
-    Some(write(Because::Conflict { commit, hunks }))
+    let beside = beside()?;
+    Some(write(Because::Conflict {
+        commit,
+        hunks,
+        beside,
+    }))
+}
+
+fn beside() -> Option<Vec<Neighbour>> {
+    Some(vec![Neighbour {
+        task: "1.1".parse().ok()?,
+        goal: "Raise the limit".to_owned(),
+        summary: "The limit is 10 now.".to_owned(),
+    }])
 }
 
 fn review(earlier: Vec<Finding>, protected: BTreeSet<String>) -> Option<Ask> {
@@ -417,6 +442,7 @@ fn results() -> [Option<CheckResult>; 2] {
     let result = |name: &str, verdict| {
         Some(CheckResult {
             command: String::new(),
+            within: turno_core::container::Within::Sandbox,
             check: name.parse().ok()?,
             verdict,
             took: Span::seconds(12),
@@ -424,6 +450,7 @@ fn results() -> [Option<CheckResult>; 2] {
                 path: format!("attempts/9/{name}.log"),
                 bytes: 812,
             },
+            source: turno_core::check::Source::Run,
         })
     };
     let extract = "---- limit::refuses_the_sixth stdout ----\nassertion failed: limit.allows(6)".to_owned();

@@ -145,6 +145,16 @@ pub const VARIABLES: &[Variable] = &[
     var("ask.because.findings[].severity", "note, major or critical"),
     var("ask.because.findings[].what", "what is wrong"),
     var("ask.because.findings[].how_to_see", "how to see it; may be empty"),
+    var(
+        "ask.because.beside",
+        "checks-failed and conflict: a list of what has landed meanwhile: the other side",
+    ),
+    var("ask.because.beside[].task", "its task"),
+    var("ask.because.beside[].goal", "what it was for, in one line"),
+    var(
+        "ask.because.beside[].summary",
+        "what it changed, in its writer's words",
+    ),
     var("ask.because.commit", "conflict: the commit that does not apply"),
     var("ask.because.hunks", "conflict: a list of the places"),
     var("ask.because.hunks[].file", "the file"),

@@ -82,9 +82,17 @@ pub(crate) struct Lodged {
 }
 
 /// The names of what is made for a program below its directory.
-const LENT: &str = "lent";
+pub(super) const LENT: &str = "lent";
 const TMP: &str = "tmp";
 const HOME: &str = "home";
+
+/// A proxy of the user's cannot be reached from there, and its address may hold a password.
+fn without_proxies(reach: Reach, env: &mut BTreeMap<String, String>) {
+    match reach {
+        Reach::Open => {}
+        Reach::None | Reach::Hosts => env.retain(|name, _| !name.to_ascii_lowercase().ends_with("_proxy")),
+    }
+}
 
 impl Tenant<'_> {
     /// Makes room for a program of the project: a check or a setup. `None` where nothing is confined.
@@ -99,10 +107,7 @@ impl Tenant<'_> {
         if by == Confinement::Off {
             return Ok(None);
         }
-        if reach != Reach::Open {
-            // A proxy of the user's cannot be reached from there, and its address may hold a password.
-            env.retain(|name, _| !name.to_ascii_lowercase().ends_with("_proxy"));
-        }
+        without_proxies(reach, env);
         let allowed = hosts::allowed(&site.config.sandbox.allow, &[], &[])?;
         let (reached, net) = self.reach(site, reach, allowed);
         let home = Home::fresh(&dir.join(HOME), env, by)?;
@@ -132,6 +137,7 @@ impl Tenant<'_> {
         let home = Home::of_agent(&site.dirs.homes(), &guest.whose, guest.needs.home, &user, by)?;
         let settings: Vec<PathBuf> = home.settings.clone();
         let told = hosts::told(&user, guest.args, &settings);
+        without_proxies(site.config.sandbox.agents, env);
         let allowed = hosts::allowed(&site.config.sandbox.allow, guest.needs.hosts, &told)?;
         let (reached, net) = self.reach(site, site.config.sandbox.agents, allowed);
         let lent = self.lend(dir, env, by).await?;
@@ -162,13 +168,15 @@ impl Tenant<'_> {
                 let orders = NetOrders {
                     socket: socket.clone(),
                     allowed,
+                    way: site.config.sandbox.way.clone(),
                 };
                 (Reached::Hosts { socket, forwards }, Some(orders))
             }
         }
     }
 
-    async fn lend(
+    /// Lends the slot, with what git needs to be told there.
+    pub(super) async fn lend(
         &self,
         dir: &Path,
         env: &mut BTreeMap<String, String>,
@@ -195,14 +203,7 @@ impl Tenant<'_> {
         home: Home,
         reached: Reached,
     ) -> std::io::Result<Seat<'s>> {
-        let mut git: Vec<Place> = lent.read_only.iter().map(Place::read).collect();
-        for cover in &lent.cover {
-            let access = match cover.how {
-                How::ReadOnly => Access::Read,
-                How::Writable => Access::Write,
-            };
-            git.push(Place::cover(&cover.from, &cover.shown_at, access));
-        }
+        let git = places_of(lent);
         let tmp = dir.join(TMP);
         std::fs::create_dir_all(&tmp)?;
         Ok(Seat {
@@ -266,8 +267,21 @@ impl Lodged {
     }
 }
 
+/// The git metadata that is lent with a slot.
+pub(super) fn places_of(lent: &Lent) -> Vec<Place> {
+    let mut git: Vec<Place> = lent.read_only.iter().map(Place::read).collect();
+    for cover in &lent.cover {
+        let access = match cover.how {
+            How::ReadOnly => Access::Read,
+            How::Writable => Access::Write,
+        };
+        git.push(Place::cover(&cover.from, &cover.shown_at, access));
+    }
+    git
+}
+
 /// Removes what Turno made for a program and nobody needs any more.
-fn clear(dir: &Path, names: &[&str]) {
+pub(super) fn clear(dir: &Path, names: &[&str]) {
     for name in names {
         if let Err(error) = std::fs::remove_dir_all(dir.join(name))
             && error.kind() != std::io::ErrorKind::NotFound

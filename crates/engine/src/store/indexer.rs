@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use turno_core::ids::Seq;
 
-use super::index::{Entry, Index};
-use super::journal::Position;
+use super::index::{Entry, Index, is_kept};
+use super::walk::Position;
 
 /// How many records may wait before a commit waits for the index.
 const WAITING: usize = 1024;
@@ -28,9 +28,10 @@ impl Places {
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Where a record begins, if it is one of them.
-    pub(super) fn get(&self, seq: Seq) -> Option<Position> {
-        self.lock().get(&seq).copied()
+    /// Where a record begins that is this one or a little before it, if it is one of them.
+    pub(super) fn before(&self, seq: Seq) -> Option<(Seq, Position)> {
+        let all = self.lock();
+        all.range(..=seq).next_back().map(|(seq, at)| (*seq, *at))
     }
 }
 
@@ -70,7 +71,9 @@ impl Indexer {
     pub(super) fn put(&self, entry: Entry) {
         let Some(waiting) = &self.waiting else { return };
         let seq = entry.seq;
-        self.places.lock().insert(seq, entry.begins);
+        if is_kept(seq) {
+            self.places.lock().insert(seq, entry.place.begins);
+        }
         if waiting.send(entry).is_err() {
             self.places.lock().remove(&seq);
         }

@@ -1,229 +1,97 @@
-//! Owns the journal: segments of lines `LENGTH CRC32C JSON`, appended with one write and one fdatasync for each
-//! group. It knows nothing of what a record means.
+//! Owns the journal's writing: segments of lines, appended with one write and one fdatasync for each group. It
+//! knows nothing of what a record means.
 //!
-//! The last group of the last segment may be cut off by a crash: it was never acknowledged, so it is set aside
-//! and dropped. A bad line with a good one after it is damage, and is refused.
+//! The last group of the last segment may be cut off by a crash: it was never acknowledged, so it is set aside and
+//! dropped. Everything else that cannot be read is damage, and is refused.
 
-use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use turno_core::ids::Seq;
 use turno_core::record::Record;
 
-use super::{Error, FORMAT};
+use super::disk::{Disk, Handle, Os, keep_dirs, make_dirs};
+use super::line;
+use super::walk::{self, End, Next, Piece, Position, SegmentEnd, segment_path, walk};
+use super::{Error, FORMAT, Note};
 
 /// A segment is closed when it is longer than this.
 const SEGMENT_BYTES: u64 = 64 << 20;
-/// No record is longer; a place that says so is wrong.
-const LONGEST: u64 = 1 << 30;
-const MAGIC: &str = "turno-journal";
 
-/// Where a record begins: the first sequence number of its segment, and the byte in it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Position {
-    pub(super) segment: u64,
-    pub(super) offset: u64,
+/// What a journal lies on.
+#[derive(Debug, Clone)]
+pub(super) struct Ground {
+    pub(super) disk: Arc<dyn Disk>,
+    /// A segment is closed when it is longer than this.
+    pub(super) segment_bytes: u64,
 }
 
-impl Position {
-    pub(super) const START: Self = Self {
-        segment: 0,
-        offset: 0,
-    };
+impl Default for Ground {
+    fn default() -> Self {
+        Self {
+            disk: Arc::new(Os),
+            segment_bytes: SEGMENT_BYTES,
+        }
+    }
+}
+
+/// Whether a journal may be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Health {
+    /// All that was written is on disk.
+    Sound,
+    /// A write did not succeed: what is on disk is known again after the journal is opened anew, and only then.
+    Failed,
 }
 
 /// The journal, open for appending.
 #[derive(Debug)]
 pub struct Journal {
+    ground: Ground,
     dir: PathBuf,
-    file: File,
-    path: PathBuf,
+    handle: Handle,
     segment: u64,
     size: u64,
     head: Seq,
+    health: Health,
     buffer: Vec<u8>,
 }
 
-fn segment_path(dir: &Path, segment: u64) -> PathBuf {
-    dir.join(format!("{segment:016}.log"))
+/// Where a record came to lie, and its line's sum.
+#[derive(Debug, Clone, Copy)]
+pub struct Place {
+    pub(super) begins: Position,
+    pub(super) ends: Position,
+    pub(super) sum: u32,
 }
 
-/// The first sequence numbers of all segments, in order.
-fn segments(dir: &Path) -> Result<Vec<u64>, Error> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(dir).map_err(Error::io("read", dir))? {
-        let entry = entry.map_err(Error::io("read", dir))?;
-        let name = entry.file_name();
-        let first: Option<u64> = name
-            .to_str()
-            .and_then(|n| n.strip_suffix(".log"))
-            .and_then(|n| n.parse().ok());
-        found.extend(first);
-    }
-    found.sort_unstable();
-    Ok(found)
+/// What is read of a journal, and what is known of it from elsewhere.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Since {
+    /// Read after this record.
+    pub(super) seq: Seq,
+    /// Which ends here.
+    pub(super) position: Position,
+    /// Records up to this one were committed, as the index tells.
+    pub(super) committed: Seq,
 }
 
-/// Refuses a journal of which any part was written by a newer build.
-pub(super) fn check_formats(dir: &Path) -> Result<(), Error> {
-    for segment in segments(dir)? {
-        let path = segment_path(dir, segment);
-        let mut head = String::new();
-        let file = File::open(&path).map_err(Error::io("open", &path))?;
-        let read = BufReader::new(file.take(200)).read_line(&mut head);
-        if read.is_ok()
-            && let Some(found) = head
-                .strip_prefix(MAGIC)
-                .and_then(|rest| rest.trim().parse::<u32>().ok())
-            && found > FORMAT
-        {
-            return Err(Error::Newer { path, found });
-        }
-    }
-    Ok(())
-}
-
-/// Whether the record with that number lies exactly there. Anything else than a whole record is a no.
-pub(super) fn holds(dir: &Path, seq: Seq, begins: Position, ends: Position) -> bool {
-    let read = || -> Option<bool> {
-        let length = ends.offset.checked_sub(begins.offset)?;
-        let mut file = File::open(segment_path(dir, begins.segment)).ok()?;
-        file.seek(SeekFrom::Start(begins.offset)).ok()?;
-        let mut line = vec![0; usize::try_from(length).ok()?];
-        file.read_exact(&mut line).ok()?;
-        match decode(&line) {
-            Decoded::Whole(record) => Some(record.seq == seq),
-            Decoded::Bad(_) => None,
-        }
+impl Since {
+    /// All of it.
+    pub(super) const START: Self = Self {
+        seq: Seq(0),
+        position: Position::START,
+        committed: Seq(0),
     };
-    begins.segment == ends.segment
-        && ends.offset.saturating_sub(begins.offset) < LONGEST
-        && read() == Some(true)
 }
 
-/// One line as it lies on disk.
-fn encode(record: &Record, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
-    let json = serde_json::to_vec(record)?;
-    out.extend_from_slice(format!("{} {:08x} ", json.len(), crc32c::crc32c(&json)).as_bytes());
-    out.extend_from_slice(&json);
-    out.push(b'\n');
-    Ok(())
-}
-
-/// What a line turned out to be.
-enum Decoded {
-    Whole(Box<Record>),
-    Bad(String),
-}
-
-fn decode(line: &[u8]) -> Decoded {
-    let bad = |why: &str| Decoded::Bad(why.to_owned());
-    let Some(line) = line.strip_suffix(b"\n") else {
-        return bad("the line has no end");
-    };
-    let mut parts = line.splitn(3, |b| *b == b' ');
-    let (Some(length), Some(sum), Some(json)) = (parts.next(), parts.next(), parts.next()) else {
-        return bad("the line is no record");
-    };
-    let text = |bytes: &[u8]| std::str::from_utf8(bytes).unwrap_or_default().to_owned();
-    if text(length).parse::<usize>() != Ok(json.len()) {
-        return bad("the length does not match");
-    }
-    if u32::from_str_radix(&text(sum), 16) != Ok(crc32c::crc32c(json)) {
-        return bad("the checksum does not match");
-    }
-    match serde_json::from_slice(json) {
-        Ok(record) => Decoded::Whole(Box::new(record)),
-        Err(error) => Decoded::Bad(format!("the record cannot be read: {error}")),
-    }
-}
-
-/// How a segment's reading ended.
-enum Tail {
-    /// With its last line.
-    Whole(u64),
-    /// With a line that is not whole, from this byte on.
-    Torn { at: u64, why: String },
-}
-
-/// Reads one segment from a byte on, and gives each record with where it begins and ends.
-fn scan(
-    path: &Path,
-    segment: u64,
-    offset: u64,
-    mut each: impl FnMut(Box<Record>, Position, Position) -> Result<Next, Error>,
-) -> Result<Tail, Error> {
-    let mut file = File::open(path).map_err(Error::io("open", path))?;
-    file.seek(SeekFrom::Start(offset))
-        .map_err(Error::io("read", path))?;
-    let mut reader = BufReader::with_capacity(1 << 18, file);
-    let mut at = offset;
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        let length = reader
-            .read_until(b'\n', &mut line)
-            .map_err(Error::io("read", path))? as u64;
-        if length == 0 {
-            return Ok(Tail::Whole(at));
-        }
-        let begins = Position { segment, offset: at };
-        let ends = Position {
-            segment,
-            offset: at + length,
-        };
-        if at == 0 {
-            if line.ends_with(b"\n") && line.starts_with(MAGIC.as_bytes()) {
-                at = ends.offset;
-                continue;
-            }
-            let why = "the segment has no head".to_owned();
-            if line.ends_with(b"\n") {
-                // A head that was cut off has no end of line: somebody else wrote this one.
-                return Err(Error::Damaged {
-                    path: path.to_owned(),
-                    offset: at,
-                    why,
-                });
-            }
-            return torn_or_damaged(reader, path, at, why);
-        }
-        match decode(&line) {
-            Decoded::Whole(record) => match each(record, begins, ends)? {
-                Next::More => at = ends.offset,
-                Next::Enough => return Ok(Tail::Whole(ends.offset)),
-            },
-            Decoded::Bad(why) => return torn_or_damaged(reader, path, at, why),
-        }
-    }
-}
-
-enum Next {
-    More,
-    Enough,
-}
-
-/// A bad line is a torn end only if nothing whole comes after it.
-fn torn_or_damaged(mut reader: impl BufRead, path: &Path, at: u64, why: String) -> Result<Tail, Error> {
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        if reader
-            .read_until(b'\n', &mut line)
-            .map_err(Error::io("read", path))?
-            == 0
-        {
-            return Ok(Tail::Torn { at, why });
-        }
-        if let Decoded::Whole(_) = decode(&line) {
-            return Err(Error::Damaged {
-                path: path.to_owned(),
-                offset: at,
-                why,
-            });
-        }
-    }
+/// Makes the directory of a journal, durably.
+pub(super) fn make(ground: &Ground, dir: &Path) -> Result<(), Error> {
+    make_dirs(&*ground.disk, dir).map_err(|(path, source)| Error::Io {
+        doing: "create",
+        path,
+        source,
+    })
 }
 
 impl Journal {
@@ -232,129 +100,166 @@ impl Journal {
     /// # Errors
     /// When it cannot be read whole.
     pub fn open_alone(dir: &Path) -> Result<Self, Error> {
-        Self::open(dir, Seq(0), Position::START, |_, _, _| {})
+        walk::check_formats(dir)?;
+        Ok(Self::open(Ground::default(), dir, Since::START, |_, _| {})?.0)
     }
 
-    /// Opens the journal for appending; gives every record after `seq`, whose end is at `from`.
+    /// Opens the journal for appending; gives every record that is asked for, and whether an end was set aside.
     pub(super) fn open(
+        ground: Ground,
         dir: &Path,
-        seq: Seq,
-        from: Position,
-        mut each: impl FnMut(&Record, Position, Position),
-    ) -> Result<Self, Error> {
-        let mut head = seq;
-        let all = segments(dir)?;
-        let last = all.last().copied();
-        let mut size = 0;
-        for segment in all.into_iter().filter(|s| *s >= from.segment) {
-            let path = segment_path(dir, segment);
-            let offset = if segment == from.segment { from.offset } else { 0 };
-            let tail = scan(&path, segment, offset, |record, begins, ends| {
-                if record.seq.0 != head.0 + 1 {
-                    let why = format!("record {} comes after record {head}", record.seq);
-                    return Err(Error::Damaged {
-                        path: path.clone(),
-                        offset: begins.offset,
-                        why,
-                    });
+        since: Since,
+        mut each: impl FnMut(&Record, Place),
+    ) -> Result<(Self, Option<Note>), Error> {
+        let mut torn = None;
+        let end = walk(dir, since.seq, since.position, |piece| {
+            match piece {
+                Piece::Record {
+                    record,
+                    begins,
+                    ends,
+                    sum,
+                } => each(&record, Place { begins, ends, sum }),
+                Piece::Damage(damage) => return Err(Error::Damaged(damage)),
+                Piece::Torn(mut end) if end.from <= since.committed => {
+                    end.why.push_str(
+                        "; the index tells that it was committed. `turno store rebuild` gives it up",
+                    );
+                    return Err(Error::Damaged(end));
                 }
-                head = record.seq;
-                each(&record, begins, ends);
-                Ok(Next::More)
-            })?;
-            size = match tail {
-                Tail::Whole(end) => end,
-                Tail::Torn { at, why: _ } if Some(segment) == last => {
-                    set_aside(dir, &path, at)?;
-                    at
-                }
-                Tail::Torn { at, why } => {
-                    return Err(Error::Damaged {
-                        path,
-                        offset: at,
-                        why,
-                    });
-                }
-            };
-        }
-        match last {
-            Some(segment) if size > 0 => {
-                let path = segment_path(dir, segment);
-                let file = OpenOptions::new()
-                    .append(true)
-                    .open(&path)
-                    .map_err(Error::io("open", &path))?;
-                // What was read back may never have been synced; from here on it counts as committed.
-                file.sync_data().map_err(Error::io("write", &path))?;
-                Ok(Self {
-                    dir: dir.to_owned(),
-                    file,
-                    path,
-                    segment,
-                    size,
-                    head,
-                    buffer: Vec::new(),
-                })
+                Piece::Torn(end) => torn = Some(end),
             }
-            Some(_) | None => Self::begin(dir, head),
-        }
+            Ok(Next::More)
+        })?;
+        let note = torn
+            .filter(|end| end.bytes > 0)
+            .map(|end| set_aside(&*ground.disk, dir, &end.path, end.offset))
+            .transpose()?;
+        Ok((Self::after(ground, dir, end)?, note))
     }
 
-    /// Begins a new segment after `head`.
-    fn begin(dir: &Path, head: Seq) -> Result<Self, Error> {
-        let segment = head.0 + 1;
-        let path = segment_path(dir, segment);
-        let mut file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&path)
-            .map_err(Error::io("create", &path))?;
-        let line = format!("{MAGIC} {FORMAT}\n");
-        file.write_all(line.as_bytes())
-            .map_err(Error::io("write", &path))?;
-        file.sync_all().map_err(Error::io("write", &path))?;
-        File::open(dir)
-            .and_then(|d| d.sync_all())
-            .map_err(Error::io("write", dir))?;
+    /// Ready to append to what was read.
+    fn after(ground: Ground, dir: &Path, end: End) -> Result<Self, Error> {
+        let End { head, segment } = end;
+        let current = |s: &SegmentEnd| s.size > 0 && s.format == Some(FORMAT);
+        let Some(end) = segment.filter(current) else {
+            return Self::begin(ground, dir, head);
+        };
+        let path = segment_path(dir, end.number);
+        let handle = ground.disk.open(&path).map_err(Error::io("open", &path))?;
+        // What was read back may never have been synced, nor its name; from here on it counts as committed.
+        ground.disk.sync(&handle).map_err(Error::io("write", &path))?;
+        keep(&ground, dir)?;
         Ok(Self {
+            ground,
             dir: dir.to_owned(),
-            file,
-            path,
-            segment,
-            size: line.len() as u64,
+            handle,
+            segment: end.number,
+            size: end.size,
             head,
+            health: Health::Sound,
             buffer: Vec::new(),
         })
     }
 
-    /// Appends records: one write, one fdatasync. Gives where each begins and ends.
+    /// Begins a new segment after `head`.
+    fn begin(ground: Ground, dir: &Path, head: Seq) -> Result<Self, Error> {
+        let segment = head.0 + 1;
+        let path = segment_path(dir, segment);
+        // One that is there already holds no record: a crash came between its making and its first one.
+        let handle = if path.exists() {
+            let handle = ground.disk.open(&path).map_err(Error::io("open", &path))?;
+            ground
+                .disk
+                .cut(&handle, 0)
+                .map_err(Error::io("begin anew", &path))?;
+            handle
+        } else {
+            ground.disk.create(&path).map_err(Error::io("create", &path))?
+        };
+        let line = line::head(FORMAT);
+        let disk = &ground.disk;
+        disk.write(&handle, line.as_bytes())
+            .and_then(|()| disk.sync(&handle))
+            .map_err(Error::io("write", &path))?;
+        keep(&ground, dir)?;
+        Ok(Self {
+            ground,
+            dir: dir.to_owned(),
+            handle,
+            segment,
+            size: line.len() as u64,
+            head,
+            health: Health::Sound,
+            buffer: Vec::new(),
+        })
+    }
+
+    /// Appends records: one write, one fdatasync. Gives where each came to lie.
     ///
     /// # Errors
-    /// When they could not be made durable. Nothing may be done for them then.
-    pub fn append(&mut self, records: &[Record]) -> Result<Vec<(Position, Position)>, Error> {
-        if self.size > SEGMENT_BYTES {
-            *self = Self::begin(&self.dir, self.head)?;
+    /// When they could not be made durable. Nothing may be done for them then, and nothing can be appended any more
+    /// until the journal is opened again.
+    pub fn append(&mut self, records: &[Record]) -> Result<Vec<Place>, Error> {
+        match self.health {
+            Health::Sound => {}
+            Health::Failed => {
+                return Err(Error::Failed {
+                    path: self.handle.path.clone(),
+                });
+            }
         }
+        self.health = Health::Failed;
+        let places = self.try_append(records)?;
+        self.health = Health::Sound;
+        Ok(places)
+    }
+
+    fn try_append(&mut self, records: &[Record]) -> Result<Vec<Place>, Error> {
+        if self.size > self.ground.segment_bytes {
+            *self = Self::begin(self.ground.clone(), &self.dir, self.head)?;
+        }
+        let Some(first) = records.first().map(|r| r.seq) else {
+            return Ok(Vec::new());
+        };
+        let path = &self.handle.path;
         self.buffer.clear();
         let mut places = Vec::with_capacity(records.len());
         for record in records {
-            let begins = self.size + self.buffer.len() as u64;
-            encode(record, &mut self.buffer)
-                .map_err(|e| Error::io("write", &self.path)(std::io::Error::other(e)))?;
-            let ends = self.size + self.buffer.len() as u64;
             let at = |offset| Position {
                 segment: self.segment,
                 offset,
             };
-            places.push((at(begins), at(ends)));
+            let begins = at(self.size + self.buffer.len() as u64);
+            let sum = line::encode(record, first, &mut self.buffer)
+                .map_err(|e| Error::io("write", path)(std::io::Error::other(e)))?;
+            let ends = at(self.size + self.buffer.len() as u64);
+            places.push(Place { begins, ends, sum });
         }
-        self.file
-            .write_all(&self.buffer)
-            .map_err(Error::io("write", &self.path))?;
-        self.file.sync_data().map_err(Error::io("write", &self.path))?;
+        let disk = &self.ground.disk;
+        let written = disk
+            .write(&self.handle, &self.buffer)
+            .and_then(|()| disk.sync(&self.handle));
+        if let Err(source) = written {
+            self.take_back();
+            return Err(Error::io("write", path)(source));
+        }
         self.size += self.buffer.len() as u64;
         self.head = records.last().map_or(self.head, |r| r.seq);
         Ok(places)
+    }
+
+    /// Cuts off what was written and could not be made durable: nobody was told of it, and after a sync that failed
+    /// it could be read for a while without being on disk.
+    fn take_back(&self) {
+        let disk = &self.ground.disk;
+        let cut = disk
+            .cut(&self.handle, self.size)
+            .and_then(|()| disk.sync(&self.handle));
+        if let Err(error) = cut {
+            let path = self.handle.path.display();
+            tracing::warn!(%path, %error, "what could not be written whole is set aside at the next start");
+        }
     }
 
     pub(super) fn head(&self) -> Seq {
@@ -366,48 +271,89 @@ impl Journal {
     }
 }
 
-/// Keeps the torn end of a segment beside it, then cuts it off.
-fn set_aside(dir: &Path, path: &Path, at: u64) -> Result<(), Error> {
-    let mut file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open(path)
-        .map_err(Error::io("open", path))?;
-    file.seek(SeekFrom::Start(at)).map_err(Error::io("read", path))?;
-    let mut torn = Vec::new();
-    file.read_to_end(&mut torn).map_err(Error::io("read", path))?;
-    if torn.is_empty() {
-        return Ok(());
-    }
-    let aside = dir.join(format!(
-        "torn-{}-{at}",
-        path.file_stem().and_then(|s| s.to_str()).unwrap_or("segment")
-    ));
-    std::fs::write(&aside, &torn).map_err(Error::io("write", &aside))?;
-    file.set_len(at).map_err(Error::io("cut", path))?;
-    file.sync_all().map_err(Error::io("write", path))
+/// Makes durable that the segments are there.
+fn keep(ground: &Ground, dir: &Path) -> Result<(), Error> {
+    keep_dirs(&*ground.disk, dir).map_err(|(path, source)| Error::Io {
+        doing: "write",
+        path,
+        source,
+    })
 }
 
-/// Up to `max` records from number `first` on, beginning to look at `from`.
-pub(super) fn read(dir: &Path, from: Position, first: Seq, max: usize) -> Result<Vec<Record>, Error> {
-    let mut found = Vec::new();
-    for segment in segments(dir)?.into_iter().filter(|s| *s >= from.segment) {
-        if found.len() >= max {
-            break;
-        }
-        let path = segment_path(dir, segment);
-        let offset = if segment == from.segment { from.offset } else { 0 };
-        // A torn end is being written at this moment: what is before it is all there is.
-        scan(&path, segment, offset, |record, _, _| {
-            if record.seq >= first {
-                found.push(*record);
-            }
-            Ok(if found.len() >= max {
-                Next::Enough
-            } else {
-                Next::More
-            })
-        })?;
+/// Keeps the torn end of a segment beside it, then cuts it off. The copy is on disk before anything is cut.
+fn set_aside(disk: &dyn Disk, dir: &Path, path: &Path, at: u64) -> Result<Note, Error> {
+    let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
+    let at_byte = usize::try_from(at).unwrap_or(usize::MAX).min(bytes.len());
+    let torn = &bytes[at_byte..];
+    let stem = path.file_stem().and_then(|s| s.to_str()).unwrap_or("segment");
+    let names =
+        std::iter::once(format!("torn-{stem}-{at}")).chain((2..).map(|n| format!("torn-{stem}-{at}-{n}")));
+    let mut free = names.map(|name| dir.join(name)).filter(|p| !p.exists());
+    let aside = free.next().unwrap_or_else(|| dir.join("torn"));
+    let copy = disk.create(&aside).map_err(Error::io("create", &aside))?;
+    disk.write(&copy, torn)
+        .and_then(|()| disk.sync(&copy))
+        .and_then(|()| disk.sync_dir(dir))
+        .map_err(Error::io("write", &aside))?;
+    let handle = disk.open(path).map_err(Error::io("open", path))?;
+    disk.cut(&handle, at)
+        .and_then(|()| disk.sync(&handle))
+        .map_err(Error::io("cut", path))?;
+    Ok(Note::TornEnd {
+        path: path.to_owned(),
+        aside,
+        bytes: torn.len() as u64,
+    })
+}
+
+/// Up to `max` records from number `first` on. `hint` is where one of them or of those before them begins, if the
+/// index knows; when that turns out wrong, the segment is read from its beginning.
+pub(super) fn read(
+    dir: &Path,
+    hint: Option<(Seq, Position)>,
+    first: Seq,
+    max: usize,
+) -> Result<Vec<Record>, Error> {
+    let segments = walk::segments(dir)?;
+    // The first segment is always asked for, so that one that is missing is told.
+    let holding = segments.into_iter().rfind(|s| *s <= first.0).unwrap_or(1);
+    let begins = Position {
+        segment: holding,
+        offset: 0,
+    };
+    let hinted = hint.filter(|(seq, at)| at.segment == holding && *seq <= first);
+    if let Some((seq, at)) = hinted
+        && let Ok((found, end)) = read_from(dir, Seq(seq.0.saturating_sub(1)), at, first, max)
+        && end.head >= seq
+        && found.first().is_none_or(|r| r.seq == first)
+    {
+        return Ok(found);
     }
-    Ok(found)
+    Ok(read_from(dir, Seq(holding.saturating_sub(1)), begins, first, max)?.0)
+}
+
+fn read_from(
+    dir: &Path,
+    after: Seq,
+    from: Position,
+    first: Seq,
+    max: usize,
+) -> Result<(Vec<Record>, End), Error> {
+    let mut found = Vec::new();
+    let end = walk(dir, after, from, |piece| {
+        match piece {
+            Piece::Record { record, .. } if record.seq >= first => found.push(*record),
+            Piece::Record { .. } => {}
+            Piece::Damage(damage) if damage.to.is_some_and(|to| to < first) => {}
+            Piece::Damage(damage) => return Err(Error::Damaged(damage)),
+            // It is being written at this moment: what is before it is all there is.
+            Piece::Torn(_) => {}
+        }
+        Ok(if found.len() >= max {
+            Next::Enough
+        } else {
+            Next::More
+        })
+    })?;
+    Ok((found, end))
 }

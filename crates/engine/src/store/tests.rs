@@ -1,3 +1,7 @@
+mod damage;
+mod power;
+mod recorder;
+
 use std::fs;
 
 use rstest::rstest;
@@ -20,13 +24,17 @@ fn event(n: u64) -> Event {
 }
 
 fn fill(dir: &Path, count: u64) -> State {
+    filled(dir, count).1
+}
+
+pub(super) fn filled(dir: &Path, count: u64) -> (Store, State) {
     let (mut store, mut state) = Store::open(dir).unwrap();
     for n in 0..count {
         let seq = Seq(store.head().0 + 1);
         let record = Record::of(&mut state, seq, Timestamp(n.cast_signed()), event(n));
         store.commit(&[record]).unwrap();
     }
-    state
+    (store, state)
 }
 
 fn segment(dir: &Path) -> PathBuf {
@@ -148,6 +156,12 @@ fn a_torn_end_is_set_aside(#[case] cut: usize) {
     fill(dir.path(), 5);
     let bytes = fs::read(segment(dir.path())).unwrap();
     fs::write(segment(dir.path()), &bytes[..bytes.len() - cut]).unwrap();
+    let error = Store::open(dir.path()).unwrap_err();
+    assert!(
+        error.to_string().contains("was committed"),
+        "the index knows it: {error}"
+    );
+    fs::remove_dir_all(dir.path().join("index")).unwrap();
     let (mut store, mut state) = Store::open(dir.path()).unwrap();
     assert_eq!(store.head(), Seq(4));
     let torn = fs::read_dir(dir.path().join("journal")).unwrap().count();
@@ -172,6 +186,25 @@ fn damage_in_the_middle_is_refused_and_nothing_is_changed() {
     assert_eq!(fs::read(segment(dir.path())).unwrap(), bytes);
 }
 
+/// Each of these was once read as if this build had written it.
+#[rstest]
+#[case::beyond_all_numbers("turno-journal 99999999999\n", "format")]
+#[case::no_number("turno-journal one\n", "damaged")]
+#[case::another_word("turno-journals 1\n", "damaged")]
+fn a_head_that_no_build_wrote_is_not_taken_for_ours(#[case] head: &str, #[case] why: &str) {
+    let dir = tempfile::tempdir().unwrap();
+    fill(dir.path(), 2);
+    let path = segment(dir.path());
+    let text = fs::read_to_string(&path)
+        .unwrap()
+        .replace(&line::head(FORMAT), head);
+    fs::write(&path, &text).unwrap();
+    let error = Store::open(dir.path()).err().map(|e| e.to_string()).unwrap();
+    assert!(error.contains(why), "{error}");
+    assert!(Journal::open_alone(&dir.path().join("journal")).is_err());
+    assert_eq!(fs::read_to_string(&path).unwrap(), text, "nothing was changed");
+}
+
 #[test]
 fn a_newer_format_is_refused() {
     let dir = tempfile::tempdir().unwrap();
@@ -179,9 +212,9 @@ fn a_newer_format_is_refused() {
     let text = fs::read_to_string(segment(dir.path())).unwrap();
     fs::write(
         segment(dir.path()),
-        text.replacen("turno-journal 1", "turno-journal 2", 1),
+        text.replacen("turno-journal 2", "turno-journal 3", 1),
     )
     .unwrap();
     let error = Store::open(dir.path()).unwrap_err();
-    assert!(matches!(error, Error::Newer { found: 2, .. }), "{error}");
+    assert!(matches!(error, Error::Newer { found: 3, .. }), "{error}");
 }

@@ -3,9 +3,11 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
 
+mod containers;
 mod detection;
 mod errors;
 mod files;
+mod own;
 mod prompts;
 mod repos;
 

@@ -242,7 +242,7 @@ fn mark(value: &mut serde_json::Value, with: &str) {
 fn a_huge_extract_is_bounded() {
     let (_, mut brief) = samples().swap_remove(3);
     if let Ask::Write {
-        because: Because::ChecksFailed { failing },
+        because: Because::ChecksFailed { failing, .. },
         ..
     } = &mut brief.ask
     {

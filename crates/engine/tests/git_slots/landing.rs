@@ -21,10 +21,12 @@ fn report(commit: &CommitId, tree: &TreeId, verdict: CheckVerdict) -> CheckRepor
     };
     let result = CheckResult {
         command: String::new(),
+        within: turno_core::container::Within::Sandbox,
         check: "test".parse().unwrap(),
         verdict,
         took: Span(1),
         log,
+        source: turno_core::check::Source::Run,
     };
     CheckReport {
         commit: commit.clone(),

@@ -2,9 +2,12 @@
 //! its socket, its connections and their end. The coordinator holds one for each attempt. It reads no configuration
 //! and keeps nothing on disk but its socket.
 
+#[doc(hidden)]
+pub mod probe;
 mod reach;
 mod seen;
 mod serve;
+mod upstream;
 
 use std::fs::{self, Metadata};
 use std::io;
@@ -14,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nix::sys::stat::{Mode, fchmod};
+use serde::{Deserialize, Serialize};
 use tokio::net::{UnixListener, UnixSocket};
 use tokio::select;
 use tokio::sync::oneshot;
@@ -23,6 +27,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 pub use reach::{Addresses, Resolve, System};
 pub use seen::{CONTACTS, Contact, Seen, Verdict};
+pub use upstream::{BadUpstream, Upstream};
 
 use super::allow::Allowed;
 
@@ -55,9 +60,19 @@ impl Default for Bounds {
     }
 }
 
+/// How the hosts that are allowed are reached.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Way {
+    /// At their addresses.
+    Direct,
+    /// Through a proxy of the person's own, which looks their names up itself.
+    Through(Upstream),
+}
+
 /// What all connections of a proxy have in common.
 struct Shared {
     allowed: Allowed,
+    way: Way,
     resolver: Box<dyn Resolve>,
     bounds: Bounds,
     log: seen::Log,
@@ -78,8 +93,8 @@ impl Proxy {
     /// # Errors
     /// When something is at that path already, unless it is a socket nobody listens on any more, or when the path is
     /// longer than a socket's may be (107 bytes) or cannot be written.
-    pub fn open(socket: &Path, allowed: Allowed) -> io::Result<Self> {
-        Self::open_with(socket, allowed, Bounds::default(), System)
+    pub fn open(socket: &Path, allowed: Allowed, way: Way) -> io::Result<Self> {
+        Self::open_with(socket, allowed, way, Bounds::default(), System)
     }
 
     /// The same with other bounds and another resolver.
@@ -89,6 +104,7 @@ impl Proxy {
     pub fn open_with(
         socket: &Path,
         allowed: Allowed,
+        way: Way,
         bounds: Bounds,
         resolver: impl Resolve,
     ) -> io::Result<Self> {
@@ -101,6 +117,7 @@ impl Proxy {
         })?;
         let shared = Arc::new(Shared {
             allowed,
+            way,
             resolver: Box::new(resolver),
             bounds,
             log: seen::Log::default(),

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, UnixStream};
 use turno_sandbox::net::allow::{Allowed, Name};
-use turno_sandbox::net::proxy::{Addresses, Bounds, Proxy, Resolve, Seen, Verdict};
+use turno_sandbox::net::proxy::{Addresses, Bounds, Proxy, Resolve, Seen, Verdict, Way};
 
 /// A test that hangs has failed.
 pub(crate) async fn within<T>(work: impl Future<Output = T>) -> T {
@@ -76,8 +76,13 @@ impl Site {
     }
 
     pub(crate) fn with(rules: &[&str], names: Names, bounds: Bounds) -> Self {
+        Self::by(rules, Way::Direct, names, bounds)
+    }
+
+    pub(crate) fn by(rules: &[&str], way: Way, names: Names, bounds: Bounds) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let proxy = Proxy::open_with(&dir.path().join("proxy"), allowed(rules), bounds, names).unwrap();
+        let socket = dir.path().join("proxy");
+        let proxy = Proxy::open_with(&socket, allowed(rules), way, bounds, names).unwrap();
         Self { dir, proxy }
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use rstest::rstest;
 use tokio::io::AsyncWriteExt as _;
 use turno_sandbox::net::allow::Allowed;
-use turno_sandbox::net::proxy::{Bounds, CONTACTS, Proxy, Seen, Verdict};
+use turno_sandbox::net::proxy::{Bounds, CONTACTS, Proxy, Seen, Verdict, Way};
 
 use crate::harness::{Names, Site, connect_to, echo, flat, head, rest, server, within};
 
@@ -26,7 +26,12 @@ async fn a_socket_left_behind_is_replaced_and_anything_else_is_left() {
     let dir = tempfile::tempdir().unwrap();
     let stale = dir.path().join("stale");
     drop(std::os::unix::net::UnixListener::bind(&stale).unwrap());
-    within(Proxy::open(&stale, Allowed::default()).unwrap().close()).await;
+    within(
+        Proxy::open(&stale, Allowed::default(), Way::Direct)
+            .unwrap()
+            .close(),
+    )
+    .await;
 
     let live = dir.path().join("live");
     let _listener = std::os::unix::net::UnixListener::bind(&live).unwrap();
@@ -35,7 +40,7 @@ async fn a_socket_left_behind_is_replaced_and_anything_else_is_left() {
     let link = dir.path().join("link");
     std::os::unix::fs::symlink(&stale, &link).unwrap();
     for path in [&live, &file, &link] {
-        let error = Proxy::open(path, Allowed::default()).err().unwrap();
+        let error = Proxy::open(path, Allowed::default(), Way::Direct).err().unwrap();
         assert_eq!(error.kind(), ErrorKind::AddrInUse, "{error}");
         assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
         assert!(fs::symlink_metadata(path).is_ok(), "{} is gone", path.display());

@@ -8,3 +8,4 @@ mod harness;
 mod life;
 mod relay;
 mod tunnel;
+mod upstream;

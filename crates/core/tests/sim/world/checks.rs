@@ -51,10 +51,32 @@ impl World {
                 (report, without)
             }
         };
+        let red: Vec<Check> = start
+            .checks
+            .iter()
+            .filter(|c| {
+                report
+                    .results
+                    .iter()
+                    .any(|r| r.check == c.name && r.verdict == failed())
+            })
+            .cloned()
+            .collect();
+        let on_base = start.base.as_ref().filter(|_| !red.is_empty()).map(|base| {
+            let tree = self.tree();
+            let shown = if self.rng.chance(40) {
+                self.tally.count("red without the change");
+                failed()
+            } else {
+                CheckVerdict::Pass
+            };
+            self.all(base, &tree, &red, &shown)
+        });
         let event = Event::ChecksEnded {
             attempt: start.attempt,
             report,
             without,
+            on_base,
         };
         self.later(50, start.attempt, Fate::End(event));
     }
@@ -137,10 +159,12 @@ impl World {
     ) -> CheckReport {
         let result = |check: &Check| CheckResult {
             command: check.command.clone(),
+            within: check.within.clone(),
             check: check.name.clone(),
             verdict: verdict.clone(),
             took: Span(1),
             log: log(),
+            source: turno_core::check::Source::Run,
         };
         CheckReport {
             commit: commit.clone(),
@@ -156,7 +180,7 @@ pub(super) fn failed() -> CheckVerdict {
     }
 }
 
-fn could_not() -> CheckVerdict {
+pub(super) fn could_not() -> CheckVerdict {
     CheckVerdict::CouldNotRun {
         why: "gone".to_owned(),
     }

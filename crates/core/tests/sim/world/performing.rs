@@ -3,17 +3,18 @@
 use turno_core::brief::Ask;
 use turno_core::command::{AgentStart, AskedThen, Command, LandStart};
 use turno_core::decision::{Question, Reply};
-use turno_core::event::{AgentEnd, Event, LandingEnd, LeftBehind};
+use turno_core::event::{AgentEnd, Event, LandingEnd, LeftBehind, OthersEnd, Refused, TogetherEnd};
 use turno_core::failure::{Cause, Failure};
 use turno_core::guard::{self, GuardRule, GuardedBy};
-use turno_core::ids::AttemptId;
+use turno_core::ids::{AttemptId, TaskId};
 use turno_core::outcome::{Finding, Severity};
 use turno_core::task::{Because, Consent, Said, StopWhy};
+use turno_core::train::{Red, Stands};
 use turno_core::units::Spend;
 
 use super::super::cast::log;
 use super::super::plan::Fault;
-use super::checks::failed;
+use super::checks::{could_not, failed};
 use super::{Fate, LARGEST_MESSAGE, NOBODY, World};
 
 impl World {
@@ -180,7 +181,81 @@ impl World {
         self.later(3, attempt, Fate::End(self.stopped(attempt)));
     }
 
+    /// Several at once: any of them may not apply, and the rest may be green, red or late.
+    fn land_together(&mut self, start: &LandStart) {
+        self.tally.count("landings together");
+        let issue = start.task.issue;
+        let first = std::iter::once(start.task);
+        let tasks: Vec<TaskId> = first.chain(start.with.iter().map(|p| p.task)).collect();
+        let mut at = self
+            .heads
+            .get(&issue)
+            .cloned()
+            .unwrap_or_else(|| start.base.clone());
+        let head = at.clone();
+        let (mut refused, mut members) = (Vec::new(), Vec::new());
+        for task in tasks {
+            if self.strikes(Fault::Conflicts, 20) {
+                self.tally.count("refused together");
+                refused.push(Refused {
+                    task,
+                    hunks: Vec::new(),
+                });
+                continue;
+            }
+            let commit = self.commit();
+            let onto = std::mem::replace(&mut at, commit.clone());
+            members.push(Stands { task, commit, onto });
+        }
+        let others = if members.is_empty() {
+            OthersEnd::None
+        } else if self.strikes(Fault::Races, 20) {
+            let head = self.commit();
+            self.heads.insert(issue, head.clone());
+            OthersEnd::Raced { head }
+        } else if self.strikes(Fault::NotGreen, 60) {
+            self.tally.count("red together");
+            let tree = self.tree();
+            let verdict = if self.rng.chance(80) {
+                failed()
+            } else {
+                could_not()
+            };
+            let report = self.all(&at, &tree, &start.checks, &verdict);
+            OthersEnd::NotGreen {
+                red: Red { members, report },
+            }
+        } else {
+            self.tally.add_to("landed together", members.len() as u64);
+            self.heads.insert(issue, at.clone());
+            for member in &members {
+                self.repaired(member.task);
+            }
+            OthersEnd::Landed { members, head: at }
+        };
+        let end = LandingEnd::Together(TogetherEnd {
+            refused,
+            head,
+            others,
+        });
+        let (attempt, late) = (start.attempt, self.rng.between(80, 3000));
+        self.later(late, attempt, Fate::End(Event::LandingEnded { attempt, end }));
+    }
+
+    /// What a task that has landed was to mend is mended, mostly.
+    fn repaired(&mut self, task: TaskId) {
+        let repairs = self.state.tasks[&task].spec.repairs.clone();
+        if !self.strikes(Fault::StillRed, 40)
+            && let Some(broken) = self.broken.get_mut(&task.issue)
+        {
+            broken.retain(|c| !repairs.contains(c));
+        }
+    }
+
     fn land(&mut self, start: &LandStart) {
+        if !start.with.is_empty() {
+            return self.land_together(start);
+        }
         let change = &start.approved.proven.change;
         let issue = start.task.issue;
         if matches!(start.approved.consent, Consent::Waived) {
@@ -239,16 +314,12 @@ impl World {
         } else {
             let commit = self.commit();
             self.heads.insert(issue, commit.clone());
-            let repairs = self.state.tasks[&start.task].spec.repairs.clone();
-            if !self.strikes(Fault::StillRed, 40)
-                && let Some(broken) = self.broken.get_mut(&issue)
-            {
-                broken.retain(|c| !repairs.contains(c));
-            }
+            self.repaired(start.task);
             LandingEnd::Landed { commit }
         };
         let attempt = start.attempt;
-        self.later(80, attempt, Fate::End(Event::LandingEnded { attempt, end }));
+        let late = self.rng.pick(&[80, 3000]);
+        self.later(late, attempt, Fate::End(Event::LandingEnded { attempt, end }));
     }
 
     fn stopped(&self, attempt: AttemptId) -> Event {

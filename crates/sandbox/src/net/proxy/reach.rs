@@ -10,6 +10,7 @@ use thiserror::Error;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
+use super::Way;
 use super::seen::Verdict;
 use crate::net::allow::{Allowed, Host, Name};
 
@@ -68,16 +69,25 @@ impl Refusal {
     }
 }
 
-/// Connects to a host if that is allowed. `patience` is for looking it up, and again for connecting.
+/// Connects to a host if that is allowed, by this way. `patience` is for looking it up, and again for connecting.
 pub(super) async fn reach(
     host: &Host,
     port: u16,
     allowed: &Allowed,
+    way: &Way,
     resolver: &dyn Resolve,
     patience: Duration,
 ) -> Result<TcpStream, Refusal> {
     if !allowed.permits(host, port) {
         return Err(Refusal::NotListed(host.clone(), port));
+    }
+    match way {
+        // Its names are not looked up here: where the person's machine sees no other way out, it knows none.
+        Way::Through(upstream) if upstream.carries(host) => {
+            let tunnel = upstream.tunnel(host, port, patience).await;
+            return tunnel.map_err(|why| Refusal::Unreachable(host.clone(), port, why));
+        }
+        Way::Through(_) | Way::Direct => {}
     }
     let addresses = match host {
         Host::Localhost => vec![IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)],

@@ -18,8 +18,8 @@ use hyper::service::service_fn;
 use hyper::upgrade::OnUpgrade;
 use hyper::{Method, Request, Response, StatusCode, Uri, client, server};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::copy_bidirectional;
-use tokio::net::{TcpStream, UnixStream};
+use tokio::io::{AsyncRead, AsyncWrite, copy_bidirectional};
+use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -46,7 +46,10 @@ struct Tunnel {
 }
 
 /// Serves one connection until both sides are done with it.
-pub(super) async fn serve(stream: UnixStream, shared: Arc<Shared>) {
+pub(super) async fn serve<S>(stream: S, shared: Arc<Shared>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let (grant, mut granted) = mpsc::unbounded_channel();
     let service = service_fn(|request| {
         let (shared, grant) = (Arc::clone(&shared), grant.clone());
@@ -91,11 +94,12 @@ async fn answer(
     };
     let Shared {
         allowed,
+        way,
         resolver,
         bounds,
         log,
     } = shared;
-    let far = match reach(&host, port, allowed, resolver.as_ref(), bounds.connect).await {
+    let far = match reach(&host, port, allowed, way, resolver.as_ref(), bounds.connect).await {
         Ok(far) => far,
         Err(refusal) => {
             log.note(&host, port, refusal.verdict());

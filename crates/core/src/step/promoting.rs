@@ -1,0 +1,53 @@
+//! Owns promotions: an issue that a person put on a branch of theirs is done, and one that they took back from there
+//! is in review again.
+
+use super::Turn;
+use crate::ids::{CommitId, IssueId};
+use crate::issue::IssueStage;
+use crate::promotion::{Fork, Put, TakeBack};
+
+impl Turn<'_> {
+    pub(super) fn promoted(&mut self, id: IssueId, onto: &str, commit: &CommitId, put: &Put) {
+        let at = self.now;
+        let Some(issue) = self.issue(id) else { return };
+        let Some((base, head)) = issue.integration() else {
+            return;
+        };
+        let back = match put {
+            Put::Nothing => TakeBack::Impossible,
+            Put::Commits { before, fork, .. } => TakeBack::Possible {
+                before: before.clone(),
+                fork: fork.clone(),
+                base: base.clone(),
+                head: head.clone(),
+            },
+        };
+        issue.stage = IssueStage::Done {
+            onto: onto.to_owned(),
+            commit: commit.clone(),
+            at,
+            back,
+        };
+        self.drop_tasks(id, "its issue was promoted without it");
+    }
+
+    /// What was given up when it was promoted stays given up: a person saw it and let it go.
+    pub(super) fn reverted(&mut self, id: IssueId, from: &str) {
+        let Some(issue) = self.issue(id) else { return };
+        let IssueStage::Done { onto, back, .. } = &issue.stage else {
+            return;
+        };
+        let TakeBack::Possible { fork, base, head, .. } = back else {
+            return;
+        };
+        // Elsewhere it may have been merged on from there; where it was promoted to it still is.
+        if onto != from {
+            return;
+        }
+        issue.fork = Fork::At(fork.clone());
+        issue.stage = IssueStage::Review {
+            base: base.clone(),
+            head: head.clone(),
+        };
+    }
+}

@@ -1,0 +1,134 @@
+//! Promotions: an issue is done by one, in review again when it is taken back, and of no weight to others when it is
+//! given up.
+
+use turno_core::admit::{Refused, admit};
+use turno_core::event::{Discard, Event, LandingEnd};
+use turno_core::ids::{IssueId, TaskId};
+use turno_core::issue::IssueStage;
+use turno_core::promotion::{Assurance, Fork, Manner, Put, Sameness, assurance};
+
+use crate::world::{World, commit};
+
+const ISSUE: IssueId = IssueId(1);
+
+fn task() -> TaskId {
+    TaskId {
+        issue: ISSUE,
+        number: 1,
+    }
+}
+
+fn landed() -> World {
+    let mut world = World::new();
+    world.start_shift(1);
+    world.bring_to_landing(task(), "a");
+    world.end_landing(LandingEnd::Landed { commit: commit("b") });
+    world
+}
+
+fn promoted(put: Put) -> Event {
+    Event::Promoted {
+        issue: ISSUE,
+        onto: "main".to_owned(),
+        commit: commit("d"),
+        put,
+    }
+}
+
+fn put() -> Put {
+    Put::Commits {
+        manner: Manner::Squash,
+        before: commit("c"),
+        fork: commit("9"),
+        assurance: Assurance::Proven,
+    }
+}
+
+fn reverted(from: &str) -> Event {
+    Event::Reverted {
+        issue: ISSUE,
+        from: from.to_owned(),
+        commit: commit("e"),
+    }
+}
+
+fn stage(world: &World) -> IssueStage {
+    world.state.issues[&ISSUE].stage.clone()
+}
+
+#[test]
+fn what_is_taken_back_is_in_review_again_and_may_be_promoted_again() {
+    let mut world = landed();
+    let review = stage(&world);
+    assert!(matches!(review, IssueStage::Review { .. }), "{review:?}");
+    assert_eq!(
+        admit(&world.state, &reverted("main")),
+        Err(Refused::NotPromoted(ISSUE))
+    );
+    world.take(promoted(put()));
+    assert!(matches!(stage(&world), IssueStage::Done { .. }));
+    assert_eq!(admit(&world.state, &reverted("main")), Ok(()));
+    let commands = world.take(reverted("main"));
+    assert!(commands.is_empty(), "{commands:?}");
+    assert_eq!(stage(&world), review);
+    assert_eq!(world.state.issues[&ISSUE].fork, Fork::At(commit("9")));
+    assert_eq!(admit(&world.state, &promoted(put())), Ok(()));
+    assert_eq!(
+        admit(&world.state, &reverted("main")),
+        Err(Refused::NotPromoted(ISSUE))
+    );
+}
+
+#[test]
+fn it_stays_done_when_it_is_taken_back_elsewhere_or_nothing_is_known_of_it() {
+    let mut world = landed();
+    world.take(promoted(put()));
+    world.take(reverted("release"));
+    assert!(matches!(stage(&world), IssueStage::Done { .. }));
+
+    let mut world = landed();
+    world.take(promoted(Put::Nothing));
+    assert_eq!(
+        admit(&world.state, &reverted("main")),
+        Err(Refused::NothingPut(ISSUE, "main".to_owned()))
+    );
+    world.take(reverted("main"));
+    assert!(matches!(stage(&world), IssueStage::Done { .. }));
+}
+
+#[test]
+fn another_tree_is_unproven_only_where_there_are_checks() {
+    let other = Sameness::Other { behind: 3 };
+    let world = landed();
+    assert_eq!(assurance(&world.state, ISSUE, Sameness::Same), Assurance::Proven);
+    assert_eq!(
+        assurance(&world.state, ISSUE, other),
+        Assurance::Unproven { behind: 3 }
+    );
+    let unchecked = World::with(|config| config.checks.clear());
+    assert_eq!(assurance(&unchecked.state, ISSUE, other), Assurance::Proven);
+}
+
+#[test]
+fn an_issue_that_is_given_up_leaves_no_trace_on_another() {
+    let mut world = World::new();
+    world.start_shift(2);
+    let other = TaskId {
+        issue: IssueId(2),
+        number: 1,
+    };
+    assert!(world.task(other).run().is_some(), "both are being worked on");
+    let of_first = |world: &World| {
+        let tasks: Vec<_> = world.state.tasks_of(ISSUE).cloned().collect();
+        (
+            world.state.issues[&ISSUE].clone(),
+            tasks,
+            world.state.cost_of(ISSUE),
+        )
+    };
+    let before = of_first(&world);
+    world.take(Event::Discarded {
+        what: Discard::Issue(other.issue),
+    });
+    assert_eq!(of_first(&world), before);
+}
