@@ -85,7 +85,11 @@ const OWNERS: [(&str, &[&str]); 13] = [
     ("seccompiler::", &["crates/sandbox/src/seccomp.rs"]),
     (
         "UnixListener",
-        &["crates/engine/src/socket.rs", "crates/sandbox/src/net/proxy.rs"],
+        &[
+            "crates/engine/src/socket.rs",
+            "crates/engine/src/process/wire.rs",
+            "crates/sandbox/src/net/proxy.rs",
+        ],
     ),
     ("indicatif::", &["crates/cli/screen.rs"]),
     ("writeln!(anstream", &["crates/cli/print.rs"]),

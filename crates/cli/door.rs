@@ -102,6 +102,14 @@ impl Door {
         }
     }
 
+    /// Whether anything that is done can be written down.
+    pub(crate) fn can_record(&self) -> Result<(), Failure> {
+        match self {
+            Self::Own { .. } | Self::Live(_) => Ok(()),
+            Self::Look { why, .. } => Err(Failure::cannot_start(why.clone())),
+        }
+    }
+
     /// Asks for something. It is committed when this returns.
     pub(crate) async fn take(&mut self, event: Event) -> Result<(), Failure> {
         match self {

@@ -105,6 +105,7 @@ impl Bench {
                 paths: BTreeSet::from(["test.sh".to_owned(), "old-test".to_owned()]),
             }),
             base: None,
+            recall: turno_core::command::Recall::Allowed,
         })));
         let told = tokio::time::timeout(Duration::from_secs(60), runner.events(0));
         let mut told = told.await.unwrap();

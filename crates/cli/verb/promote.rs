@@ -20,6 +20,10 @@ use crate::scene::Scene;
 
 pub(crate) async fn run(scene: &Scene, verb: &Promote) -> Result<ExitCode, Failure> {
     let mut door = Door::open(scene).await?;
+    if !verb.dry_run {
+        // Before a branch moves: a move that cannot be recorded is not made.
+        door.can_record()?;
+    }
     let state = door.state().await?;
     let repo = scene.repo_of(&state, verb.issue)?;
     // Refused before anything is made. The record comes after the move, because only then it is a fact; a crash in

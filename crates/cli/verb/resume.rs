@@ -9,7 +9,7 @@ use turno_core::admit::Refused;
 use turno_core::config::Config;
 use turno_core::event::{Event, StopHow};
 use turno_core::ids::AgentName;
-use turno_core::shift::{Scope, Shift, ShiftStage};
+use turno_core::shift::{Scope, Shift, ShiftEnd, ShiftStage, Winding};
 use turno_engine::config::{Confine, Loaded, Overrides};
 use turno_engine::recover::{Orphans, recover};
 use turno_engine::run::Desk;
@@ -20,6 +20,7 @@ use turno_engine::store::Store;
 use super::run::{Wanted, own_program, shift, staffed, take_lock};
 use crate::args::Resume;
 use crate::door::Door;
+use crate::exit;
 use crate::failure::Failure;
 use crate::print;
 use crate::scene::Scene;
@@ -38,6 +39,16 @@ pub(crate) async fn run(scene: &Scene, verb: &Resume) -> Result<ExitCode, Failur
         (Some(shift), Door::Own { .. } | Door::Look { .. }) => shift.clone(),
     };
     drop(door);
+    if let ShiftStage::Winding(why) = left.stage {
+        // It was ending: what is left of it is its end.
+        end(scene).await?;
+        print::note("the shift was ending when its coordinator died; it is over now, and its work is kept");
+        return Ok(exit::of(match why {
+            Winding::Budget => ShiftEnd::Budget,
+            Winding::Drain | Winding::Stop => ShiftEnd::Interrupted,
+            Winding::TimeUp => ShiftEnd::TimeUp,
+        }));
+    }
     let flags = Overrides {
         policy: Some(left.mode.clone()),
         agents: cast_by_flag(state.config.as_deref()),
@@ -115,7 +126,8 @@ pub(crate) async fn facts(desk: &Desk, site: &Site, config: &Loaded, show: Show)
         lost: Vec::new(),
         adopted: std::collections::BTreeSet::new(),
     });
-    std::iter::once(found).chain(configured).collect()
+    // What is begun next is begun by what is configured now.
+    configured.into_iter().chain([found]).collect()
 }
 
 /// Ends the shift of a coordinator that died, with nothing new begun.

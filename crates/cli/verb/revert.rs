@@ -17,6 +17,10 @@ use crate::scene::Scene;
 
 pub(crate) async fn run(scene: &Scene, verb: &Revert) -> Result<ExitCode, Failure> {
     let mut door = Door::open(scene).await?;
+    if !verb.dry_run {
+        // Before a branch moves: a move that cannot be recorded is not made.
+        door.can_record()?;
+    }
     let state = door.state().await?;
     let id = verb.issue;
     let repo = scene.repo_of(&state, id)?;

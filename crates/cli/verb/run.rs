@@ -294,6 +294,13 @@ pub(crate) async fn shift(
     }
     let records_before = desk.reader();
     let runner = Local::new(Arc::clone(&site));
+    if let Begin::Again(facts) = &begin {
+        for fact in facts {
+            if let Event::Restarted { adopted, .. } = fact {
+                runner.expect(adopted);
+            }
+        }
+    }
     let tools = runner.toolbox();
     let (engine, handle) = Engine::new(desk, runner);
     let open = |path: &Path, entrance| {

@@ -96,6 +96,26 @@ pub struct CheckStart {
     /// Where those that are red are run again, to see whether they are red without the change, if that is asked.
     #[serde(default)]
     pub base: Option<CommitId>,
+    /// Whether what is known of a check at this tree may stand for a run of it.
+    #[serde(default, skip_serializing_if = "Recall::is_allowed")]
+    pub recall: Recall,
+}
+
+/// Whether what earlier runs have shown may be used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Recall {
+    /// It may.
+    #[default]
+    Allowed,
+    /// No: how the checks are now is the question.
+    Never,
+}
+
+impl Recall {
+    fn is_allowed(&self) -> bool {
+        *self == Self::Allowed
+    }
 }
 
 /// Tests that must fail without the change they came with.

@@ -16,6 +16,7 @@ pub(crate) use adopt::{adopted, can_be_adopted};
 pub(crate) use agent::{agent, begun, branch_of, message_of};
 pub(crate) use checks::checks;
 pub(crate) use landing::landing;
+pub(crate) use standing::{dialect_of, token_of};
 pub use understudy::understudy;
 
 use turno_core::failure::{Cause, Failure};

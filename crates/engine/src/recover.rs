@@ -64,7 +64,7 @@ pub async fn recover(site: &Site, state: &State, orphans: Orphans) -> Option<Eve
 }
 
 /// A dead writer's work becomes a commit, so that the next one goes on from it.
-async fn keep(site: &Site, start: &AgentStart, spend: Spend) -> LeftBehind {
+pub(crate) async fn keep(site: &Site, start: &AgentStart, spend: Spend) -> LeftBehind {
     if start.access == Access::Read {
         return LeftBehind::Nothing;
     }

@@ -9,6 +9,7 @@ use turno_core::command::AgentStart;
 use turno_core::persona::{Effort, Model, Tools};
 use turno_core::units::Spend;
 
+use crate::attempt;
 use crate::config::Loaded;
 use crate::live::Doing;
 use crate::process::supervisor::files;
@@ -32,7 +33,12 @@ impl Replay {
     /// Of the attempt in this directory. `None` when its agent is not configured any more: only its dialect can
     /// read what it said.
     pub fn of(config: &Loaded, start: &AgentStart, dir: &Path) -> Option<Self> {
-        let dialect = find_dialect(config.agents.get(&start.agent)?.dialect.kind());
+        // As it was spoken to then; attempts of an older build say nothing of it.
+        let kind = match attempt::dialect_of(dir) {
+            Some(kind) => kind,
+            None => config.agents.get(&start.agent)?.dialect.kind(),
+        };
+        let dialect = find_dialect(kind);
         Some(Self {
             conversation: dialect.converse(&job(config, start, dir)),
             tail: Tail::new(dir.join(files::OUT)),

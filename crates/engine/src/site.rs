@@ -167,7 +167,12 @@ pub enum Error {
 impl Ground {
     /// How its places are set up, in words that differ where that does.
     pub(crate) fn set_up_how(&self) -> String {
-        format!("{:?}", self.setup)
+        let copied = self.setup.copy.iter().map(|file| {
+            // Its content is part of what a check sees, though no commit holds it.
+            let bytes = std::fs::read(self.repo().root().join(file)).unwrap_or_default();
+            (bytes.len(), crc32c::crc32c(&bytes))
+        });
+        format!("{:?} {:?}", self.setup, copied.collect::<Vec<_>>())
     }
 
     /// The repository.

@@ -6,7 +6,7 @@ use super::Turn;
 use super::brief::is_tested;
 use super::retry::go_on;
 use crate::check::{Check, CheckReport, CheckResult, CheckVerdict, ReportVerdict};
-use crate::command::{CheckStart, Command, NewTests};
+use crate::command::{CheckStart, Command, NewTests, Recall};
 use crate::failure::{Cause, Failure};
 use crate::ids::{AttemptId, CheckName, RepoName, SlotId, TaskId};
 use crate::persona::Role;
@@ -56,6 +56,7 @@ impl Turn<'_> {
             reruns,
             new_tests,
             base,
+            recall: Recall::Allowed,
         })));
         if let Some(task) = self.task(id) {
             task.stage = Stage::Checking { change, slot, run };

@@ -243,6 +243,17 @@ impl Turn<'_> {
         }
     }
 
+    /// The coordinator died during a landing: it is begun again, and nobody is to blame.
+    pub(super) fn land_again(&mut self, attempt: AttemptId) {
+        let members = self.landing_in(attempt);
+        let Some(issue) = members.first().map(|m| m.id.issue) else {
+            return;
+        };
+        let tried: Vec<_> = members.iter().map(|m| candidate(m.id, &m.approved)).collect();
+        self.wait_again(&members);
+        self.train_goes_on(issue, &tried, Tried::Moved);
+    }
+
     /// A landing came to no end. Where it was of several that is nobody's fault in particular, and nothing is booked
     /// but that it was lost, so that it does not go on for ever.
     pub(super) fn landing_failed(&mut self, attempt: AttemptId, failure: &Failure) {

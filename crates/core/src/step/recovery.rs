@@ -98,7 +98,10 @@ impl Turn<'_> {
     ) {
         let Some(task) = self.task_of(attempt) else { return };
         if let Stage::Landing { .. } = &task.stage {
-            return self.landing_failed(attempt, failure);
+            return match blame {
+                Blame::Cause => self.landing_failed(attempt, failure),
+                Blame::Nobody => self.land_again(attempt),
+            };
         }
         let asked = task.run().map_or(&Stopping::No, |r| &r.stopping).clone();
         if let Some(run) = task.agent_run() {

@@ -7,7 +7,7 @@ use super::Turn;
 use super::checking::summary;
 use super::fill::pick_slot;
 use crate::check::{CheckReport, CheckResult, CheckVerdict, ReportVerdict};
-use crate::command::{CheckStart, Command};
+use crate::command::{CheckStart, Command, Recall};
 use crate::failure::{Cause, Failure};
 use crate::ids::{CheckName, IssueId, TaskId};
 use crate::issue::{PlanLog, Split};
@@ -52,6 +52,7 @@ impl Turn<'_> {
             reruns,
             new_tests: None,
             base: None,
+            recall: Recall::Never,
         })));
         if let Some(task) = self.task(id) {
             let commit = head.clone();

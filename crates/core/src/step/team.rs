@@ -72,6 +72,8 @@ impl Turn<'_> {
         };
         if let Some(task) = self.task(task.id)
             && task.notes.len() < NOTES
+            // A call whose answer was lost with a coordinator is made again.
+            && !task.notes.iter().any(|n| n.by == by && n.said == *said)
         {
             let said = said.clone();
             task.notes.push(Note { by, said });

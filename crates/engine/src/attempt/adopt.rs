@@ -5,20 +5,25 @@ use std::path::Path;
 
 use turno_agents::dialect as find_dialect;
 use turno_core::command::AgentStart;
+use turno_core::event::{AgentEnd, Event};
 use turno_core::failure::{Cause, Failure};
 use turno_core::ids::AttemptId;
 
-use super::agent::{Stay, setup};
+use super::agent::Stay;
 use super::leaving::Gate;
 use super::standing::{self, Standing};
 use super::talk::Before;
 use super::{clear, not_ready, workspace};
 use crate::live::Doing;
 use crate::process::supervised::{self, Supervised};
+use crate::process::supervisor::files;
+use crate::recover;
+use crate::replay;
 use crate::runner::mouth::{Ear, Mouth};
 use crate::sandbox::Lodged;
 use crate::site::Site;
 use crate::slots::SlotPlace;
+use crate::transcript::log_ref;
 
 /// Whether the agent with this directory was begun, and works on or has come to an end that can be read. Nobody was
 /// paid for one that had not been told its task.
@@ -42,11 +47,29 @@ pub(crate) async fn adopted(site: &Site, attempt: AttemptId, mouth: Mouth, ear: 
                 .await;
         }
         Err(failure) => {
-            // Nobody can listen to it, so nobody pays for more. Its slot keeps its work for the next one.
+            // Nobody can listen to it, so nobody pays for more. What it spent and left is kept all the same.
             clear(site, attempt).await;
-            mouth.fail(failure);
+            let dir = site.dirs.attempt(attempt);
+            match started(&dir) {
+                Some(start) => {
+                    let spend = replay::spend(&site.config, &start, &dir);
+                    let left = recover::keep(site, &start, spend).await;
+                    mouth.end(Event::AgentEnded {
+                        attempt,
+                        end: AgentEnd::Failed(failure),
+                        spend,
+                        left,
+                        transcript: log_ref(site.dirs.root(), &dir.join(files::OUT)),
+                    });
+                }
+                None => mouth.fail(failure),
+            }
         }
     }
+}
+
+fn started(dir: &Path) -> Option<AgentStart> {
+    serde_json::from_slice(&std::fs::read(dir.join("start.json")).ok()?).ok()
 }
 
 async fn find<'a>(
@@ -56,13 +79,10 @@ async fn find<'a>(
 ) -> Result<(Stay<'a>, Standing, Supervised, Before), Failure> {
     let lost = |why: &str| Failure::new(Cause::Lost, why);
     let dir = site.dirs.attempt(attempt);
-    let start: AgentStart = std::fs::read(dir.join("start.json"))
-        .ok()
-        .and_then(|bytes| serde_json::from_slice(&bytes).ok())
-        .ok_or_else(|| lost("how it was started cannot be read any more"))?;
+    let start = started(&dir).ok_or_else(|| lost("how it was started cannot be read any more"))?;
     let standing = standing::read(&dir).ok_or_else(|| lost("what it was given cannot be read any more"))?;
     let ground = site.ground(&start.repo).map_err(not_ready)?;
-    let dialect = find_dialect(setup(site, &start.agent)?.dialect.kind());
+    let dialect = find_dialect(standing.dialect);
     let run = Supervised::found(&dir, site.marker(attempt))
         .await
         .ok_or_else(|| lost("its supervisor died without a word"))?;

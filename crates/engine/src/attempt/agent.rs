@@ -260,7 +260,7 @@ fn persona<'a>(site: &'a Site, name: &PersonaName) -> Result<&'a Persona, Failur
         .ok_or_else(|| workspace(format!("there is no persona {name} any more")))
 }
 
-pub(super) fn setup<'a>(site: &'a Site, name: &AgentName) -> Result<&'a AgentSetup, Failure> {
+fn setup<'a>(site: &'a Site, name: &AgentName) -> Result<&'a AgentSetup, Failure> {
     site.config
         .agents
         .get(name)

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use turno_core::check::{Check, CheckReport, CheckResult, CheckVerdict, Source};
-use turno_core::command::{CheckStart, NewTests};
+use turno_core::command::{CheckStart, NewTests, Recall};
 use turno_core::container::Within;
 use turno_core::event::Event;
 use turno_core::failure::Failure;
@@ -44,6 +44,10 @@ pub(super) struct Bench<'a> {
 pub(super) enum Trial {
     /// To see whether a change is good.
     Change,
+    /// The same of several changes that are landed together.
+    Together,
+    /// To see how the checks are.
+    Survey,
     /// To see new tests fail without the change they came with.
     WithoutChange,
     /// To see whether what is red with a change is red without it.
@@ -86,7 +90,10 @@ async fn checked(site: &Site, start: &CheckStart, ear: &mut Ear) -> Result<Shown
         place,
         checks: &start.checks,
         reruns: start.reruns,
-        trial: Trial::Change,
+        trial: match start.recall {
+            Recall::Allowed => Trial::Change,
+            Recall::Never => Trial::Survey,
+        },
     };
     let report = bench.run(&path, &start.commit, &tree, ear).await;
     clean(ground, place, &start.commit).await;
@@ -331,20 +338,24 @@ impl Bench<'_> {
             around: &around,
         };
         let key = circumstances.key();
-        let want = match self.place {
+        let before = match self.trial {
             // A culprit is looked for among trees of which some were red a moment ago.
-            SlotPlace::Landing => Want::Any { reruns: self.reruns },
-            SlotPlace::Slot(_) => Want::Passes,
+            Trial::Together => {
+                let want = Want::Any { reruns: self.reruns };
+                self.site.known.look_up(&key, check, want, draw())
+            }
+            Trial::Change => self.site.known.look_up(&key, check, Want::Passes, draw()),
+            // What is asked is how it is now: a pass of yesterday would blame the change for what broke since.
+            Trial::OnBase | Trial::WithoutChange | Trial::Survey => Before::Nothing,
         };
-        let before = self.site.known.look_up(&key, check, want, draw());
         if let Before::This(known) = before {
             let text = format!("check {} is known at this tree and not run again", check.name);
             self.site.live.say(self.attempt, Doing::Step(text));
             return known;
         }
-        let mut result = self.check(check, path, ear).await;
+        let (mut result, reruns) = self.check(check, path, ear).await;
         let known = &self.site.known;
-        result.source = known.learn(&key, self.attempt, self.reruns, &result, &before);
+        result.source = known.learn(&key, self.attempt, reruns, &result, &before);
         if let Source::Differs { by } = result.source {
             let name = &check.name;
             tracing::error!(check = %name, %by, "a check shows the opposite of what it showed on the same files");
@@ -354,9 +365,10 @@ impl Bench<'_> {
         result
     }
 
-    async fn check(&self, check: &Check, path: &Path, ear: &mut Ear) -> CheckResult {
+    /// Runs a check, and again while it is red; says how often again.
+    async fn check(&self, check: &Check, path: &Path, ear: &mut Ear) -> (CheckResult, u8) {
         let first = self.once(check, path, ear, 0).await;
-        let mut seen = first;
+        let (mut seen, mut again) = (first, 0);
         for rerun in 1..=self.reruns {
             let CheckVerdict::Fail { .. } = &seen.verdict else {
                 break;
@@ -364,12 +376,13 @@ impl Bench<'_> {
             if was_stopped(ear).is_some() || seen.took.0 >= check.timeout.0 {
                 break;
             }
-            let again = self.once(check, path, ear, rerun).await;
-            if again.verdict == CheckVerdict::Pass {
+            let last = self.once(check, path, ear, rerun).await;
+            again = rerun;
+            if last.verdict == CheckVerdict::Pass {
                 seen.verdict = CheckVerdict::Flaky;
             }
         }
-        seen
+        (seen, again)
     }
 
     /// One run of one check.
@@ -384,8 +397,10 @@ impl Bench<'_> {
                 format!("check {name}, to see whether it is red without the change"),
                 format!("{name}-base-{rerun}"),
             ),
-            (Trial::Change, 0) => (format!("check {name}"), format!("{name}-{rerun}")),
-            (Trial::Change, _) => (
+            (Trial::Change | Trial::Together | Trial::Survey, 0) => {
+                (format!("check {name}"), format!("{name}-{rerun}"))
+            }
+            (Trial::Change | Trial::Together | Trial::Survey, _) => (
                 format!("check {name}, again to see whether it is flaky"),
                 format!("{name}-{rerun}"),
             ),

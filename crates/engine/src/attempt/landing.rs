@@ -38,7 +38,11 @@ pub(crate) async fn landing(site: &Site, start: LandStart, mouth: Mouth, mut ear
         place: SlotPlace::Landing,
         checks: &start.checks,
         reruns: start.reruns,
-        trial: Trial::Change,
+        trial: if others.is_empty() {
+            Trial::Change
+        } else {
+            Trial::Together
+        },
     };
     let run_checks = async |path: &Path, commit: &CommitId, tree: &TreeId| {
         let (attempt, task, place) = (start.attempt, start.task, SlotPlace::Landing);

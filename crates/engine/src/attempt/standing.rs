@@ -52,3 +52,13 @@ pub(super) fn write(
 pub(super) fn read(dir: &Path) -> Option<Standing> {
     serde_json::from_slice(&std::fs::read(dir.join(NOTE)).ok()?).ok()
 }
+
+/// What opens the tools of the agent with that directory, if it has any.
+pub(crate) fn token_of(dir: &Path) -> Option<Token> {
+    read(dir)?.token
+}
+
+/// How the agent with that directory is spoken to, whatever is configured by now.
+pub(crate) fn dialect_of(dir: &Path) -> Option<DialectKind> {
+    Some(read(dir)?.dialect)
+}

@@ -22,7 +22,7 @@ use super::leaving::Gate;
 use super::{stopped, told_again, told_to_stop};
 use crate::live::Doing;
 use crate::process;
-use crate::process::supervised::{Bell, StopForce, Supervised};
+use crate::process::supervised::{AfterSpoken, Bell, StopForce, Supervised};
 use crate::process::supervisor::{After, End, ExitKind, files};
 use crate::runner::mouth::{Ear, Mouth, Replied, Replies, Turn};
 use crate::sandbox::Bounds;
@@ -132,10 +132,11 @@ pub(super) async fn begin(
             after: After::Nothing,
         })
         .await?;
-    run.begin(launch.input).await;
-    if launch.after_input == AfterInput::Close {
-        run.close_input().await;
-    }
+    let then = match launch.after_input {
+        AfterInput::Close => AfterSpoken::Closes,
+        AfterInput::KeepOpen => AfterSpoken::Stays,
+    };
+    run.begin(launch.input, then).await;
     site.live
         .say(start.attempt, Doing::Step(format!("{} has begun", start.agent)));
     Ok(run)

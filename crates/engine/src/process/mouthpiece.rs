@@ -2,7 +2,7 @@
 
 use std::process::ChildStdin;
 
-use super::wire::Spoken;
+use super::wire::{AfterSpoken, Spoken};
 
 /// The program's standard input.
 pub(super) struct Mouthpiece {
@@ -11,12 +11,6 @@ pub(super) struct Mouthpiece {
     pub(super) spoken: Spoken,
     /// Whether it ends after what is on its way.
     pub(super) then: AfterSpoken,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum AfterSpoken {
-    Stays,
-    Closes,
 }
 
 impl Mouthpiece {

@@ -15,6 +15,7 @@ use super::handed::{self, Private};
 use super::limited::discard_group;
 use super::supervisor::{End, Orders, Said, files, write_whole};
 use super::tree::{self, Identity, MARKER};
+pub use super::wire::AfterSpoken;
 use super::wire::Word;
 use super::{Error, wire};
 use crate::redact::Redaction;
@@ -187,8 +188,8 @@ impl Supervised {
     }
 
     /// Writes the first lines to the program: all of them or, when the coordinator dies meanwhile, none.
-    pub async fn begin(&mut self, lines: Vec<String>) {
-        self.word(&Word::Begin(lines)).await;
+    pub async fn begin(&mut self, lines: Vec<String>, then: AfterSpoken) {
+        self.word(&Word::Begin { lines, then }).await;
     }
 
     /// Writes one line to the program. A program that has closed its input is not an error here: its end says

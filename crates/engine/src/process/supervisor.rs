@@ -24,11 +24,11 @@ use nix::unistd::{Pid, setsid};
 use super::doorman::Doorman;
 use super::handed::{self, Private};
 use super::limited::Limited;
-use super::mouthpiece::{AfterSpoken, Mouthpiece};
+use super::mouthpiece::Mouthpiece;
 pub use super::paper::{After, End, ExitKind, Orders, files};
 pub(crate) use super::paper::{Said, write_whole};
 use super::tree::{self, Identity};
-use super::wire::{Line, Spoken, Word};
+use super::wire::{AfterSpoken, Line, Spoken, Word};
 use crate::redact::{Redaction, Redactor};
 
 /// How much is moved at once: what a pipe holds. Larger ones, with a larger pipe, gained nothing (measured).
@@ -347,7 +347,10 @@ impl Supervisor {
     fn listen(&mut self) {
         for word in self.line.hear() {
             match word {
-                Word::Begin(lines) => self.say(&lines),
+                Word::Begin { lines, then } => {
+                    self.say(&lines);
+                    self.input.then = then;
+                }
                 Word::Say(line) => self.say(&[line]),
                 Word::CloseInput => self.input.then = AfterSpoken::Closes,
             }

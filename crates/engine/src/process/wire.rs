@@ -14,12 +14,27 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Word {
-    /// The first lines for the program; all of them or none are said.
-    Begin(Vec<String>),
+    /// The first lines for the program, and whether its input stays open; all of that or nothing.
+    Begin {
+        /// The lines.
+        lines: Vec<String>,
+        /// What follows.
+        then: AfterSpoken,
+    },
     /// A line for the program.
     Say(String),
     /// The program's input ends.
     CloseInput,
+}
+
+/// What becomes of a program's input after what was said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AfterSpoken {
+    /// It stays open.
+    Stays,
+    /// It ends.
+    Closes,
 }
 
 /// A longer word is none: an agent is not told so much at once.
@@ -221,7 +236,13 @@ mod tests {
     #[test]
     fn words_arrive_whole_however_they_are_cut() {
         let (_dir, mut line, mut ours) = line();
-        let words = [Word::Begin(vec!["a\nb".to_owned()]), Word::Say("c".to_owned())];
+        let words = [
+            Word::Begin {
+                lines: vec!["a\nb".to_owned()],
+                then: AfterSpoken::Stays,
+            },
+            Word::Say("c".to_owned()),
+        ];
         let bytes: Vec<u8> = words.iter().flat_map(|w| w.frame().unwrap()).collect();
         let mut heard = Vec::new();
         for byte in bytes {

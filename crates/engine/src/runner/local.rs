@@ -37,6 +37,15 @@ impl Local {
         }
     }
 
+    /// Lets the agents that are about to be adopted use their tools: they wait in their calls until they are.
+    pub fn expect(&self, adopted: &BTreeSet<AttemptId>) {
+        for attempt in adopted {
+            if let Some(token) = attempt::token_of(&self.site.dirs.attempt(*attempt)) {
+                self.shared.expect(*attempt, token);
+            }
+        }
+    }
+
     /// The tools of the agents that run here.
     pub fn toolbox(&self) -> Toolbox {
         Toolbox::new(Arc::clone(&self.shared))

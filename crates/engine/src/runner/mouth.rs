@@ -116,6 +116,7 @@ pub(crate) struct Shared {
     committed: watch::Sender<u64>,
     running: Mutex<BTreeMap<AttemptId, Line>>,
     known: Mutex<BTreeSet<AttemptId>>,
+    begun: Notify,
     tokens: Mutex<BTreeMap<Token, AttemptId>>,
     redaction: Arc<Redaction>,
 }
@@ -133,6 +134,7 @@ impl Default for Shared {
             committed: watch::channel(0).0,
             running: Mutex::default(),
             known: Mutex::default(),
+            begun: Notify::new(),
             tokens: Mutex::default(),
             redaction: Arc::default(),
         }
@@ -173,12 +175,13 @@ impl Shared {
             waiting: BTreeMap::new(),
             open: watch::channel(0).0,
             // Calls that waits are named by their number, so no new one may be taken for an old one.
-            calls: asked.len() as u64,
+            calls: last_call(&asked),
             turn: watch::channel(Turn::Its).0,
             asked,
         };
         line.count();
         locked(&self.running).insert(attempt, line);
+        self.begun.notify_waiters();
         let shared = Arc::clone(self);
         Some((Mouth { attempt, shared }, ear))
     }
@@ -277,11 +280,7 @@ impl Shared {
         let mut running = locked(&self.running);
         let line = running.get_mut(&attempt).ok_or(NotAsked::Over)?;
         let before = self.redaction.record(question.clone()).ok();
-        let known = line
-            .asked
-            .iter()
-            .position(|b| Some(&b.question) == before.as_ref());
-        let then = known.map(|n| line.asked.remove(n).then);
+        let known = (line.asked.iter()).position(|b| Some(&b.question) == before.as_ref());
         let key = match key {
             AskKey::Talk(key) => format!("{TALK}{key}"),
             AskKey::Tool if *line.turn.borrow() != Turn::Its => return Err(NotAsked::SentAway),
@@ -292,7 +291,7 @@ impl Shared {
             }
         };
         // What is known is not told again: somebody may be about to answer it.
-        let key = match then {
+        let key = match known.map(|n| line.asked.remove(n).then) {
             Some(AskedThen::Told(reply)) => {
                 line.turn_by(&key, &reply);
                 let told = key.clone();
@@ -378,10 +377,37 @@ impl Shared {
         }
     }
 
+    /// Takes a token for one that an earlier coordinator gave to an attempt, before that is begun again.
+    pub(super) fn expect(&self, attempt: AttemptId, token: Token) {
+        locked(&self.tokens).insert(token, attempt);
+    }
+
+    /// Waits until an attempt is begun: one that is adopted may call before it is listened to.
+    pub(crate) async fn begun(&self, attempt: AttemptId) {
+        loop {
+            let begun = self.begun.notified();
+            tokio::pin!(begun);
+            begun.as_mut().enable();
+            if locked(&self.known).contains(&attempt) {
+                return;
+            }
+            begun.await;
+        }
+    }
+
     /// Whose token that is, while it is valid.
     pub(crate) fn attempt_of(&self, token: &Token) -> Option<AttemptId> {
         locked(&self.tokens).get(token).copied()
     }
+}
+
+/// The largest number that a call of a tool had which waits, or which may have had one.
+fn last_call(asked: &[AskedBefore]) -> u64 {
+    let numbers = asked.iter().filter_map(|before| match &before.then {
+        AskedThen::Waits { key } => key.strip_prefix(TOOL)?.parse::<u64>().ok(),
+        AskedThen::Told(_) => None,
+    });
+    numbers.max().unwrap_or(0).max(asked.len() as u64)
 }
 
 const TALK: &str = "talk:";

@@ -33,6 +33,7 @@ impl Toolbox {
                 "this token opens nothing: the attempt it was made for is over. End your turn".to_owned(),
             );
         };
+        self.shared.begun(attempt).await;
         if let Err(senseless) = call.check() {
             return Given::Refused(senseless.to_string());
         }

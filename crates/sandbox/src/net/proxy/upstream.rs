@@ -45,7 +45,8 @@ pub struct Upstream {
 /// How one proves oneself to it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Credentials {
-    password: String,
+    /// What proves it, as it is and as it is spelled in the address.
+    secrets: Vec<String>,
     basic: String,
 }
 
@@ -138,11 +139,13 @@ impl FromStr for Upstream {
 impl Credentials {
     fn new(user_info: &str) -> Self {
         let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
-        let (user, password) = user_info.split_once(':').unwrap_or((user_info, ""));
-        let password = decoded(password);
+        let (user, spelled) = user_info.split_once(':').unwrap_or((user_info, ""));
+        let password = decoded(spelled);
+        // Where there is no password a token stands for the user.
+        let secret = if spelled.is_empty() { user } else { spelled };
         Self {
             basic: BASE64_STANDARD.encode(format!("{}:{password}", decoded(user))),
-            password,
+            secrets: vec![secret.to_owned(), decoded(secret)],
         }
     }
 }
@@ -161,7 +164,7 @@ impl Upstream {
     pub fn secrets(&self) -> Vec<String> {
         let known = self.credentials.iter();
         known
-            .flat_map(|c| [c.password.clone(), c.basic.clone()])
+            .flat_map(|c| c.secrets.iter().chain([&c.basic]).cloned())
             .filter(|secret| !secret.is_empty())
             .collect()
     }
