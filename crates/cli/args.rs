@@ -1,5 +1,6 @@
 //! Owns the words a person may type. Types only, no logic: help, completions and the man page come from here.
 
+mod keeping;
 mod modes;
 
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use turno_core::ids::{AttemptId, DecisionId, IssueId, LessonId, PersonaName, Rep
 use turno_core::issue::Priority;
 use turno_core::promotion::Manner;
 
+pub(crate) use keeping::{Gc, Salvage};
 pub(crate) use modes::{Batch, BatchItems, Drain, Pair, Qa, Resume, Run, ShiftArgs};
 
 /// A multi-persona autopilot for coding agents: writes, checks, reviews and lands, within a budget.
@@ -82,6 +84,11 @@ pub(crate) enum Verb {
     Revert(Revert),
     /// Give up an issue or a task. Its commits are kept under refs/turno/salvage/.
     Discard(Discard),
+    /// List, show and write out what was salvaged: work that was found and belonged to nothing.
+    #[command(subcommand)]
+    Salvage(Salvage),
+    /// Say what may be removed to free space, and why; with --yes, remove it.
+    Gc(Gc),
     /// Print where Turno keeps the state of this workspace.
     Where(Json),
     /// Look the stored state through, mend its index, take its records out, put them into a new one.

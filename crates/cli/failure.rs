@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use turno_core::admit::Refused;
 use turno_core::ids::InvalidId;
-use turno_engine::{config, git, person, repos, run, site, slots, socket, store, workspace};
+use turno_engine::{config, gc, git, person, repos, run, salvage, site, slots, socket, store, workspace};
 
 use crate::exit;
 
@@ -95,6 +95,29 @@ impl From<git::Error> for Failure {
             _ => Kind::CannotStart,
         };
         Self::new(kind, error.to_string())
+    }
+}
+
+impl From<salvage::Error> for Failure {
+    fn from(error: salvage::Error) -> Self {
+        match error {
+            salvage::Error::Git(error) => error.into(),
+            full @ salvage::Error::NotEmpty { .. } => Self::usage(full.to_string()),
+            other @ salvage::Error::Io { .. } => Self::cannot_start(other.to_string()),
+        }
+    }
+}
+
+impl From<gc::Error> for Failure {
+    fn from(error: gc::Error) -> Self {
+        match error {
+            gc::Error::Git(error) => error.into(),
+            gc::Error::Salvage(error) => error.into(),
+            gc::Error::Slots(error) => error.into(),
+            other @ (gc::Error::Io { .. } | gc::Error::NoSuchRepo(_)) => {
+                Self::cannot_start(other.to_string())
+            }
+        }
     }
 }
 

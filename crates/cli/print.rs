@@ -155,6 +155,48 @@ pub(crate) fn plain(text: &str, width: usize) -> String {
     line
 }
 
+/// A name as it is; one that holds anything but plain characters is quoted, with those written out.
+pub(crate) fn name(path: &std::path::Path) -> String {
+    match path.to_str() {
+        Some(text) if !text.contains(is_unseen) && !text.contains(['"', '\\']) => text.to_owned(),
+        Some(_) | None => {
+            let mut quoted = String::from("\"");
+            for chunk in path.as_os_str().as_encoded_bytes().utf8_chunks() {
+                for c in chunk.valid().chars() {
+                    if is_unseen(c) {
+                        quoted.extend(c.escape_default());
+                    } else if matches!(c, '"' | '\\') {
+                        quoted.extend(['\\', c]);
+                    } else {
+                        quoted.push(c);
+                    }
+                }
+                for byte in chunk.invalid() {
+                    quoted.push_str(&format!("\\x{byte:02x}"));
+                }
+            }
+            quoted.push('"');
+            quoted
+        }
+    }
+}
+
+/// A number of bytes, for people.
+pub(crate) fn size(bytes: u64) -> String {
+    const STEP: f64 = 1024.0;
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
+    let mut amount = bytes as f64;
+    for unit in ["KiB", "MiB", "GiB"] {
+        amount /= STEP;
+        if amount < STEP {
+            return format!("{amount:.1} {unit}");
+        }
+    }
+    format!("{:.1} TiB", amount / STEP)
+}
+
 /// How many characters fit on a line of standard error; none where it is no terminal.
 pub(crate) fn error_width() -> Option<usize> {
     let (Width(columns), _) = terminal_size_of(std::io::stderr())?;
@@ -206,6 +248,14 @@ pub(crate) fn clock(at: Timestamp) -> String {
     )
 }
 
+/// A day and a time of day, for people.
+pub(crate) fn moment(at: Timestamp) -> String {
+    DateTime::from_timestamp_millis(at.0).map_or_else(
+        || at.0.to_string(),
+        |t| t.with_timezone(&Local).format("%Y-%m-%d %H:%M").to_string(),
+    )
+}
+
 /// A length of time as `2:05` or `1:02:03`.
 pub(crate) fn elapsed(span: Span) -> String {
     let seconds = span.0 / 1000;
@@ -230,6 +280,20 @@ mod tests {
             guarded("plain \u{1f468}\u{200d}\u{1f469}"),
             "plain \u{1f468}\u{200d}\u{1f469}"
         );
+    }
+
+    #[test]
+    fn an_odd_name_is_quoted_on_one_line() {
+        use std::os::unix::ffi::OsStrExt;
+        let bytes = |b: &'static [u8]| name(std::path::Path::new(std::ffi::OsStr::from_bytes(b)));
+        assert_eq!(bytes(b"src/a b.rs"), "src/a b.rs");
+        assert_eq!(bytes(b"a\nb\x1b[2J\"\\\xff"), r#""a\nb\u{1b}[2J\"\\\xff""#);
+    }
+
+    #[test]
+    fn sizes_are_shown() {
+        let shown = [0, 1023, 1024, 5_500_000, 3 << 40].map(size);
+        assert_eq!(shown, ["0 B", "1023 B", "1.0 KiB", "5.2 MiB", "3.0 TiB"]);
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod discard;
 mod doctor;
 mod drain;
 mod explain;
+mod gc;
 pub(crate) mod hidden;
 mod init;
 mod issue;
@@ -23,6 +24,7 @@ mod report;
 mod resume;
 mod revert;
 mod run;
+mod salvage;
 mod status;
 mod stop;
 mod store;
@@ -64,6 +66,8 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
         Verb::Promote(verb) => promote::run(&scene()?, &verb).await,
         Verb::Revert(verb) => revert::run(&scene()?, &verb).await,
         Verb::Discard(verb) => discard::run(&scene()?, &verb).await,
+        Verb::Salvage(verb) => salvage::run(&scene()?, &verb),
+        Verb::Gc(verb) => gc::run(&scene()?, &verb).await,
         Verb::Where(verb) => whereis::run(&scene()?, &verb),
         Verb::Persona(verb) => persona::run(&scene()?, verb).await,
         Verb::Completions { shell } => Ok(completions::completions(shell)),

@@ -180,7 +180,7 @@ fn nothing_is_resumed_that_was_not_broken_off() {
 /// SIGKILL at random moments, again and again, until the shift has ended.
 #[test]
 fn a_shift_survives_as_many_kills_as_there_are() {
-    let wanted: usize = std::env::var("TURNO_KILLS").map_or(200, |n| n.parse().unwrap());
+    let wanted: usize = std::env::var("TURNO_KILLS").map_or(60, |n| n.parse().unwrap());
     let (mut kills, mut shifts, mut adopted, mut lost) = (0, 0, 0, 0);
     let mut seed = 0x2545_f491_4f6c_dd1d_u64;
     while kills < wanted {

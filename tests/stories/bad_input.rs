@@ -117,7 +117,7 @@ fn words_that_make_no_sense(#[case] words: &[&str], #[case] code: i32, #[case] p
 #[case::no_slots("turno.toml", "slots = 0\n[agents.actor]\ndialect = \"script\"\nscript = \"script.yaml\"\n", &["slots = 0", "turno.toml line 1", "set slots = 2"])]
 #[case::slots_in_words("turno.toml", "slots = \"two\"\n", &["slots = \"two\"", "turno.toml line 1", "a whole number"])]
 #[case::money_below_nothing("turno.toml", "[budget]\nshift_usd = -3\n", &["budget.shift_usd = -3", "turno.toml line 2"])]
-#[case::no_length_of_time("turno.toml", "[checks.test]\ncommand = \"true\"\ntimeout = \"soon\"\n", &["checks.test.timeout", "line 3", "15m or 2h"])]
+#[case::no_length_of_time("turno.toml", "[checks.test]\ncommand = \"true\"\ntimeout = \"soon\"\n", &["checks.test.timeout", "line 3", "15m, 2h or 30d"])]
 #[case::unknown_dialect("turno.toml", "[agents.x]\ndialect = \"klingon\"\n", &["klingon", "turno.toml line 2", "script"])]
 #[case::variable_of_a_persona(
     ".turno/personas/engineer.md",

@@ -25,6 +25,7 @@ mod real_agents;
 mod real_agents_more;
 mod real_team;
 mod repos;
+mod retention;
 mod safety;
 mod secrets;
 mod shift;

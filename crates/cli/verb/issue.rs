@@ -6,9 +6,12 @@ use std::process::ExitCode;
 use turno_core::State;
 use turno_core::admit::Refused;
 use turno_core::event::Event;
-use turno_core::ids::{IssueId, RepoName};
+use turno_core::ids::{IssueId, RepoName, Seq};
 use turno_core::issue::{IssueDraft, IssueStage};
+use turno_core::retention::History;
 use turno_core::view::{self, IssueView, waiting_phrase};
+
+use turno_engine::gc::disk;
 
 use crate::args::{Issue, IssueAdd, IssueEdit};
 use crate::door::Door;
@@ -21,7 +24,7 @@ pub(crate) async fn run(scene: &Scene, verb: Issue) -> Result<ExitCode, Failure>
     match verb {
         Issue::Add(add) => file(scene, &mut door, add).await?,
         Issue::List { all, json } => list(&door.state().await?, all, json)?,
-        Issue::Show { issue, json } => show(&door.state().await?, issue, json)?,
+        Issue::Show { issue, json } => show(scene, &mut door, issue, json).await?,
         Issue::Edit(edit) => change(&mut door, edit).await?,
         Issue::Close { issue, why } => {
             door.take(Event::IssueClosed { issue, why }).await?;
@@ -143,12 +146,16 @@ fn list(state: &State, all: bool, json: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-fn show(state: &State, id: IssueId, json: bool) -> Result<(), Failure> {
+async fn show(scene: &Scene, door: &mut Door, id: IssueId, json: bool) -> Result<(), Failure> {
+    let state = &door.state().await?;
     let (Some(issue), Some(seen)) = (state.issues.get(&id), view::issue(state, id)) else {
         return Err(Refused::NoSuchIssue(id).into());
     };
+    let history = History::of(&door.records(Seq(0)).await?, state);
+    let bytes = disk::by_issue(&scene.dirs, &history)?.remove(&id).unwrap_or(0);
     if json {
-        return print::json(&serde_json::json!({ "issue": issue.as_ref(), "view": seen }));
+        let shown = serde_json::json!({ "issue": issue.as_ref(), "view": seen, "disk_bytes": bytes });
+        return print::json(&shown);
     }
     print::data(&format!(
         "{} {}",
@@ -156,10 +163,11 @@ fn show(state: &State, id: IssueId, json: bool) -> Result<(), Failure> {
         print::harmless(&seen.title)
     ));
     print::data(&format!(
-        "{}, cost {}, filed {}",
+        "{}, cost {}, filed {}, {} on the disk",
         stage_word(&seen.stage),
         seen.cost,
-        print::clock(issue.filed)
+        print::clock(issue.filed),
+        print::size(bytes)
     ));
     if let IssueStage::Closed { why, .. } = &seen.stage {
         print::data(&format!("closed: {}", print::plain(why, 300)));

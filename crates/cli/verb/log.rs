@@ -10,6 +10,7 @@ use turno_core::explain::headline;
 use turno_core::ids::{AttemptId, Seq, TaskId};
 use turno_core::record::Record;
 use turno_engine::config::Overrides;
+use turno_engine::gc;
 use turno_engine::live::Doing;
 use turno_engine::process::supervisor::files;
 use turno_engine::replay::Replay;
@@ -131,6 +132,10 @@ fn speak(turn: &Spoken, verb: &Log) -> Result<(), Failure> {
 /// What an attempt said: raw as it was said, or in words and with its prompt first.
 async fn said(scene: &Scene, attempt: AttemptId, verb: &Log) -> Result<(), Failure> {
     let dir = scene.dirs.attempt(attempt);
+    if let Some(gone) = gc::removed(&scene.dirs, attempt) {
+        print::note(&gone_words(attempt, gone));
+        return Ok(());
+    }
     if !dir.is_dir() {
         return Err(Failure::usage(format!(
             "there is no attempt {attempt} here; `turno log` names those there were"
@@ -183,6 +188,15 @@ async fn said(scene: &Scene, attempt: AttemptId, verb: &Log) -> Result<(), Failu
         follow(&dir.join(files::OUT), &dir.join(files::EXIT), verb).await?;
     }
     Ok(())
+}
+
+/// What is left to say of an attempt that was removed to free space.
+pub(super) fn gone_words(attempt: AttemptId, gone: gc::Noted) -> String {
+    format!(
+        "what {attempt} was told and said ({}) was removed by `turno gc` at {}; what followed from it is in `turno log`",
+        print::size(gone.bytes),
+        print::moment(gone.at)
+    )
 }
 
 /// Words as they are; what it does as one dim line each.

@@ -7,6 +7,7 @@ use turno_core::command::Command;
 use turno_core::event::Event;
 use turno_core::ids::Seq;
 use turno_engine::config::Overrides;
+use turno_engine::gc;
 use turno_engine::recording::{Ended, record};
 
 use crate::args::Record;
@@ -47,6 +48,12 @@ pub(crate) async fn run(scene: &Scene, verb: &Record) -> Result<ExitCode, Failur
             "{attempt} has not come to an end of its own, so there is nothing to perform again"
         )));
     };
+    if let Some(gone) = gc::removed(&scene.dirs, attempt) {
+        print::warning(&format!(
+            "{}; the script has what it left and nothing that it said",
+            super::log::gone_words(attempt, gone)
+        ));
+    }
     let config = scene.config(&Overrides::default())?;
     let repo = scene.repo_named(&config, &start.repo)?;
     let text = record(&config, &repo, start, &scene.dirs.attempt(attempt), ended)?;

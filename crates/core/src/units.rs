@@ -27,7 +27,7 @@ impl Add<Span> for Timestamp {
     }
 }
 
-/// A length of time in milliseconds. Written by people as `500ms`, `90s`, `15m`, `2h`.
+/// A length of time in milliseconds. Written by people as `500ms`, `90s`, `15m`, `2h`, `30d`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct Span(pub u64);
@@ -62,7 +62,7 @@ impl FromStr for Span {
         let invalid = || InvalidId {
             text: text.to_owned(),
             kind: "length of time",
-            rule: "a whole number with a unit is expected: 500ms, 90s, 15m or 2h",
+            rule: "a whole number with a unit is expected: 500ms, 90s, 15m, 2h or 30d",
         };
         let digits = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(invalid)?;
         let (number, unit) = text.split_at(digits);
@@ -71,6 +71,7 @@ impl FromStr for Span {
             "s" => 1000,
             "m" => 60_000,
             "h" => 3_600_000,
+            "d" => 86_400_000,
             _ => return Err(invalid()),
         };
         let number: u64 = number.parse().map_err(|_| invalid())?;
@@ -280,6 +281,7 @@ mod tests {
     #[case("90s", 90_000)]
     #[case("2h", 7_200_000)]
     #[case("500ms", 500)]
+    #[case("30d", 2_592_000_000)]
     fn spans_survive_a_round_trip(#[case] text: &str, #[case] ms: u64) {
         let span: Span = text.parse().unwrap();
         assert_eq!(span, Span(ms));

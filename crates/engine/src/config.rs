@@ -27,6 +27,7 @@ use turno_core::config::{AgentLimits, Config, Confinement};
 use turno_core::ids::{AgentName, PersonaName, PolicyName, RepoName};
 use turno_core::policy::Policy;
 use turno_core::promotion::Manner;
+use turno_core::retention::Ages;
 use turno_core::units::{MicroUsd, Span};
 
 pub use self::agent_env::EnvValue;
@@ -134,6 +135,8 @@ pub struct Loaded {
     pub cache: Use,
     /// What may be spent.
     pub budget: Budget,
+    /// How long things are kept that nobody needs.
+    pub retention: Ages,
     /// How work is put on a branch of the user's where nothing else is said.
     pub promote: Manner,
     /// Where each key's value came from.
@@ -206,6 +209,7 @@ pub fn build(inputs: &Inputs) -> Result<Loaded, Error> {
         budget: Budget {
             shift: settings.budget.shift_usd.0,
         },
+        retention: settings.retention.ages(),
         promote: settings.promote,
         sources: layers.sources(),
     };

@@ -12,6 +12,7 @@ mod lend;
 mod links;
 mod overlay;
 mod prepare;
+mod retire;
 mod salvage;
 mod seat;
 mod sorting;

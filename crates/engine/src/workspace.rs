@@ -162,6 +162,11 @@ impl StateDir {
         self.root.join("homes")
     }
 
+    /// What was removed to free space, and when: one line for each thing.
+    pub fn removals(&self) -> PathBuf {
+        self.root.join("removed.ndjson")
+    }
+
     /// The developers' log.
     pub fn log(&self) -> PathBuf {
         self.root.join("turno.log")

@@ -11,6 +11,7 @@ use turno_core::container::Container;
 use turno_core::ids::{AgentName, CheckName, PersonaName, PolicyName, RepoName};
 use turno_core::persona::Effort;
 use turno_core::promotion::Manner;
+use turno_core::retention::Ages;
 use turno_core::units::{MicroUsd, Price, Span};
 use turno_sandbox::limits::CpuWeight;
 
@@ -89,6 +90,7 @@ pub(super) struct Settings {
     pub(super) network: NetworkFile,
     #[serde(default)]
     pub(super) limits: LimitsFile,
+    pub(super) retention: RetentionFile,
     #[serde(default)]
     pub(super) repos: BTreeMap<RepoName, RepoFile>,
     #[serde(default)]
@@ -196,6 +198,24 @@ pub(super) struct LimitsFile {
     pub(super) disk_mib: Option<u32>,
     pub(super) files: Option<u32>,
     pub(super) cpu_weight: Option<CpuWeight>,
+}
+
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RetentionFile {
+    attempts: Span,
+    homes: Span,
+    salvage: Span,
+}
+
+impl RetentionFile {
+    pub(super) fn ages(&self) -> Ages {
+        Ages {
+            attempts: self.attempts,
+            homes: self.homes,
+            salvage: self.salvage,
+        }
+    }
 }
 
 /// What agents reach of the network. Without their provider they are nothing.

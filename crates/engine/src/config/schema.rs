@@ -140,6 +140,15 @@ pub const SETTINGS: Schema = Schema(&[
         "its share of the processors beside other programs: 1 to 10000, 100 is usual",
     ),
     key(
+        "retention.attempts",
+        "how long transcripts are kept after their issue is over, before `turno gc` removes them",
+    ),
+    key(
+        "retention.homes",
+        "how long agents' private homes are kept after their issue is over",
+    ),
+    key("retention.salvage", "how long salvage is kept after it was found"),
+    key(
         "network.agents",
         "what agents reach: hosts (their provider's and those in network.allow) or open",
     ),

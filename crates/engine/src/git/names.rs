@@ -37,10 +37,12 @@ impl TurnoRef {
 
     /// Work that was found somewhere and kept. `label` is a short word of Turno's own, e.g. a place.
     pub(crate) fn salvage(label: &str, at: DateTime<Utc>, n: u32) -> Self {
-        Self(format!(
-            "refs/turno/salvage/{label}-{}-{n}",
-            at.format("%Y%m%dT%H%M%S%3fZ")
-        ))
+        Self(format!("{SALVAGE}{label}-{}-{n}", at.format(STAMP)))
+    }
+
+    /// A salvage ref by the last part of its name; none where Turno gives no such names.
+    pub(crate) fn kept(leaf: &str) -> Option<Self> {
+        SalvageStamp::of(leaf).map(|_| Self(format!("{SALVAGE}{leaf}")))
     }
 
     /// A branch that was found below `refs/heads/turno/`.
@@ -57,6 +59,39 @@ impl TurnoRef {
     /// The name as people write it, e.g. `turno/7/base`.
     pub fn short(&self) -> &str {
         self.0.strip_prefix("refs/heads/").unwrap_or(&self.0)
+    }
+}
+
+/// Where what was kept lies.
+pub(super) const SALVAGE: &str = "refs/turno/salvage/";
+/// How a moment is written in a name.
+const STAMP: &str = "%Y%m%dT%H%M%S%3fZ";
+
+/// What the name of something that was kept says: `LABEL-STAMP-N`, as a ref and as a directory alike.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SalvageStamp {
+    /// Where it was found: a slot, or a word of Turno's own.
+    pub(crate) label: String,
+    /// When it was kept.
+    pub(crate) at: DateTime<Utc>,
+}
+
+impl SalvageStamp {
+    /// Reads a name; none when Turno gives no such names.
+    pub(crate) fn of(leaf: &str) -> Option<Self> {
+        let (rest, n) = leaf.rsplit_once('-')?;
+        let (label, stamp) = rest.rsplit_once('-')?;
+        let known = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        if label.is_empty() || !label.chars().all(known) || n.parse::<u32>().is_err() {
+            return None;
+        }
+        let at = chrono::NaiveDateTime::parse_from_str(stamp, STAMP)
+            .ok()?
+            .and_utc();
+        Some(Self {
+            label: label.to_owned(),
+            at,
+        })
     }
 }
 
@@ -92,5 +127,21 @@ mod tests {
             TurnoRef::salvage("s1", at, 0).short(),
             "refs/turno/salvage/s1-20231114T221320123Z-0"
         );
+        for label in ["s1", "discarded-7", "landing"] {
+            let name = TurnoRef::salvage(label, at, 3);
+            let leaf = name.full().strip_prefix(SALVAGE).unwrap();
+            let stamp = SalvageStamp::of(leaf).unwrap();
+            assert_eq!((stamp.label.as_str(), stamp.at), (label, at));
+            assert_eq!(TurnoRef::kept(leaf), Some(name));
+        }
+        for other in [
+            "mine",
+            "s1-2023-0",
+            "-20231114T221320123Z-0",
+            "s1-20231114T221320123Z-x",
+            "a/b-20231114T221320123Z-0",
+        ] {
+            assert_eq!(SalvageStamp::of(other), None, "{other}");
+        }
     }
 }

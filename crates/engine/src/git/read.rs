@@ -288,28 +288,7 @@ impl Repo {
     /// What changed from `base` to `commit`, at most `cap` bytes of it.
     pub fn diff_text(&self, base: &CommitId, commit: &CommitId, cap: usize) -> Result<DiffText, Error> {
         let repo = self.read()?;
-        let diff = diff(&repo, base, commit)?;
-        let (mut text, mut bytes) = (Vec::new(), 0);
-        let printed = diff.print(DiffFormat::Patch, |_, _, line| {
-            let origin = line.origin();
-            let mut part = Vec::with_capacity(line.content().len() + 1);
-            if matches!(origin, '+' | '-' | ' ') {
-                part.push(origin as u8);
-            }
-            part.extend_from_slice(line.content());
-            bytes += part.len();
-            if text.len() < cap {
-                text.extend_from_slice(&part[..part.len().min(cap - text.len())]);
-            }
-            true
-        });
-        reading("a diff", printed)?;
-        let text = String::from_utf8_lossy(&text).into_owned();
-        Ok(if bytes <= cap {
-            DiffText::Whole(text)
-        } else {
-            DiffText::Shortened { text, bytes }
-        })
+        patch_text(&diff(&repo, base, commit)?, cap)
     }
 
     /// How much changed from `base` to `commit`.
@@ -490,4 +469,29 @@ fn diff<'r>(repo: &'r Repository, base: &CommitId, commit: &CommitId) -> Result<
     let old = reading("a tree", find(repo, base)?.tree())?;
     let new = reading("a tree", find(repo, commit)?.tree())?;
     reading("a diff", repo.diff_tree_to_tree(Some(&old), Some(&new), None))
+}
+
+/// A diff as text, at most `cap` bytes of it.
+pub(super) fn patch_text(diff: &git2::Diff<'_>, cap: usize) -> Result<DiffText, Error> {
+    let (mut text, mut bytes) = (Vec::new(), 0);
+    let printed = diff.print(DiffFormat::Patch, |_, _, line| {
+        let origin = line.origin();
+        let mut part = Vec::with_capacity(line.content().len() + 1);
+        if matches!(origin, '+' | '-' | ' ') {
+            part.push(origin as u8);
+        }
+        part.extend_from_slice(line.content());
+        bytes += part.len();
+        if text.len() < cap {
+            text.extend_from_slice(&part[..part.len().min(cap - text.len())]);
+        }
+        true
+    });
+    reading("a diff", printed)?;
+    let text = String::from_utf8_lossy(&text).into_owned();
+    Ok(if bytes <= cap {
+        DiffText::Whole(text)
+    } else {
+        DiffText::Shortened { text, bytes }
+    })
 }

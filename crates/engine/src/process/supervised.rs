@@ -268,6 +268,11 @@ pub(crate) fn is_there(dir: &Path) -> bool {
     read_end(dir).is_some() || identity_in(dir).is_some_and(Identity::lives)
 }
 
+/// Whether the supervisor of a run lives.
+pub(crate) fn lives(dir: &Path) -> bool {
+    identity_in(dir).is_some_and(Identity::lives)
+}
+
 /// What was said to a program until now, oldest first; nothing when it was not begun.
 pub(crate) fn said_in(dir: &Path) -> Option<Vec<Said>> {
     let text = std::fs::read_to_string(dir.join(files::SAID)).ok()?;

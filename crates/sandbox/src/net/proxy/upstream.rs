@@ -287,8 +287,8 @@ mod tests {
         let upstream: Upstream = "http://ann:open%20sesame@proxy.example:3128".parse().unwrap();
         assert_eq!(
             upstream.secrets(),
-            ["open sesame", "YW5uOm9wZW4gc2VzYW1l"],
-            "as it is, and as it is sent"
+            ["open%20sesame", "open sesame", "YW5uOm9wZW4gc2VzYW1l"],
+            "as it is spelled, as it is, and as it is sent"
         );
         let shown = format!("{upstream} {upstream:?}");
         assert!(!shown.contains("sesame") && !shown.contains("YW5u"), "{shown}");
