@@ -4,7 +4,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use turno_agents::dialect::{Cue, Exit, Job, Line, Protected, Signal};
+use turno_agents::dialect::{Cue, Exit, Job, Line, Parting, Protected, Signal};
 use turno_agents::{DialectKind, dialect};
 use turno_core::command::Session;
 use turno_core::decision::Reply;
@@ -66,15 +66,32 @@ fn job(outcome: OutcomeKind) -> Job {
     }
 }
 
+/// Whether the agent was held back at the end of a turn.
+enum Held {
+    NotYet,
+    Was,
+}
+
 fn hear(kind: DialectKind, job: &Job, pieces: &[&[u8]]) -> (Vec<Signal>, AgentEnd) {
     let mut talk = dialect(kind).converse(job);
     let mut heard = Vec::new();
+    let mut held = Held::NotYet;
     let mut lines = Lines::new(CAP);
     let mut each = |line: Line<'_>| {
         for signal in talk.line(line) {
             if let Signal::Asked { key, .. } = &signal {
                 let answer = Reply::Answer("yes".to_owned());
                 heard.extend(talk.answer(key, &answer).into_iter().map(Signal::Send));
+            }
+            if let Signal::Leaving { key } = &signal {
+                // It is held back once, and may go when it wishes so again.
+                let parting = match std::mem::replace(&mut held, Held::Was) {
+                    Held::NotYet => Parting::Stay {
+                        why: "say \"more\"\nfirst".to_owned(),
+                    },
+                    Held::Was => Parting::Go,
+                };
+                heard.extend(talk.part(key, &parting).into_iter().map(Signal::Send));
             }
             heard.push(signal);
         }
@@ -111,7 +128,7 @@ fuzz_target!(|data: &[u8]| {
                 assert!(!line.contains(char::is_control), "{line:?}");
             }
             Signal::Asked { question, .. } => assert!(!question.question.trim().is_empty()),
-            Signal::Session(_) | Signal::Text(_) | Signal::Spent(_) => {}
+            Signal::Session(_) | Signal::Text(_) | Signal::Spent(_) | Signal::Leaving { .. } => {}
         }
     }
     assert!(closed <= 1);

@@ -2,6 +2,7 @@
 //! now) from a brief. Templates are strict, nothing is escaped, and text from outside is set in blocks that it
 //! cannot close. It must not choose what is asked for; that is the core's.
 
+mod bounds;
 mod context;
 mod fence;
 mod rules;
@@ -198,6 +199,13 @@ fn render_part(part: Part, template: &str, values: &serde_json::Value) -> Result
             });
         }
     }
+    if let Some(deep) = bounds::too_deep(template) {
+        return Err(Error::Template {
+            why: deep.why,
+            line: deep.line,
+            part,
+        });
+    }
     let failed = |e: &tera::Error| {
         let (why, line) = match e.kind() {
             ErrorKind::SyntaxError(report) | ErrorKind::RenderingError(report) => {
@@ -210,6 +218,7 @@ fn render_part(part: Part, template: &str, values: &serde_json::Value) -> Result
     };
     let mut tera = Tera::new();
     tera.autoescape_on(Vec::<&str>::new());
+    bounds::register(&mut tera);
     tera.register_filter(
         "data",
         |text: &str, kwargs: Kwargs, _: &State| -> tera::TeraResult<String> {

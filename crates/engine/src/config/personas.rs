@@ -203,14 +203,7 @@ fn parse_front(file: &TextFile, front: &str) -> Result<Front, Error> {
         })
     });
     let parsed = parsed.map_err(|e| {
-        let location = e.location();
-        // What ends a line for YAML is more than what ends one for people: the closing line is the last it can be.
-        let last = u32::try_from(front.lines().count())
-            .unwrap_or(0)
-            .saturating_add(2);
-        let line = location.map_or(0, |l| {
-            u32::try_from(l.line()).unwrap_or(0).saturating_add(1).min(last)
-        });
+        let line = e.location().map_or(0, |l| line_of(front, l.span().offset()));
         let words = e.without_snippet().to_string();
         // The location is said once, in lines of the whole file, and advice for programmers is left out.
         let why = words.split(" at line ").next().unwrap_or(&words);
@@ -221,9 +214,10 @@ fn parse_front(file: &TextFile, front: &str) -> Result<Front, Error> {
         }
     })?;
     if let Some(key) = unknown {
-        let at = front
-            .lines()
-            .position(|l| l.split(':').next().is_some_and(|k| k.trim() == key));
+        let at = front.lines().position(|l| {
+            l.split('\r')
+                .any(|l| l.split(':').next().is_some_and(|k| k.trim() == key))
+        });
         return Err(Error::UnknownFrontKey {
             place: place(at.map_or(1, |l| u32::try_from(l).unwrap_or(0) + 2)),
             meant: Meant::among(&key, FRONT_KEYS.map(|(k, _)| k)),
@@ -234,6 +228,14 @@ fn parse_front(file: &TextFile, front: &str) -> Result<Front, Error> {
         place: place(1),
         why: "the front matter is empty; name, description and role are needed".to_owned(),
     })
+}
+
+/// The line of the file in which the character at `offset` of its front matter is. A carriage return by itself ends
+/// a line for YAML, and not for what shows files to people, so the lines that YAML counts are not those of the file.
+fn line_of(front: &str, offset: u64) -> u32 {
+    let before = front.chars().take(usize::try_from(offset).unwrap_or(usize::MAX));
+    let ends = before.filter(|c| *c == '\n').count();
+    u32::try_from(ends).unwrap_or(u32::MAX).saturating_add(2)
 }
 
 fn persona(

@@ -60,49 +60,90 @@ const WORDS: [&str; 39] = [
     "ignore",
 ];
 
+/// A tag of a template that is not in a raw part.
+#[derive(Debug)]
+pub(super) struct Tag<'a> {
+    words: Vec<Token<'a>>,
+    /// The bytes of the template before it.
+    at: usize,
+}
+
+impl Tag<'_> {
+    /// What it begins with; empty for a comment.
+    pub(super) fn first(&self) -> &str {
+        let mut words = self.words.iter().map(|t| t.text);
+        words.find(|text| *text != "-").unwrap_or_default()
+    }
+
+    /// Its line in the template, counted from 1. Takes time with the length of what is before.
+    pub(super) fn line_in(&self, template: &str) -> u32 {
+        let before = template.as_bytes().iter().take(self.at);
+        u32::try_from(before.filter(|b| **b == b'\n').count()).unwrap_or(0) + 1
+    }
+}
+
+/// The tags of a template, in order, till one that has no end.
+pub(super) fn tags(template: &str) -> Tags<'_> {
+    Tags {
+        rest: template,
+        at: 0,
+        raw: false,
+    }
+}
+
+/// See [`tags`].
+#[derive(Debug)]
+pub(super) struct Tags<'a> {
+    rest: &'a str,
+    /// The bytes of the template before the rest.
+    at: usize,
+    raw: bool,
+}
+
+impl<'a> Iterator for Tags<'a> {
+    type Item = Tag<'a>;
+
+    fn next(&mut self) -> Option<Tag<'a>> {
+        loop {
+            // One look for all three: to look for one that is not there costs the whole rest, at every tag.
+            let bytes = self.rest.as_bytes();
+            let opens = |at: &usize| matches!(bytes.get(at + 1), Some(b'{' | b'%' | b'#'));
+            let start = memchr::memchr_iter(b'{', bytes).find(opens)?;
+            let tag = self.rest.get(start..)?;
+            let close = match tag.get(..2)? {
+                "{{" => "}}",
+                "{%" => "%}",
+                _ => "#}",
+            };
+            let length = end_of(tag, close)?;
+            let inner = tag.get(2..length)?;
+            let words = if close == "#}" { Vec::new() } else { tokens(inner) };
+            let at = self.at + start;
+            self.rest = tag.get(length + 2..)?;
+            self.at = at + length + 2;
+            let tag = Tag { words, at };
+            if self.raw {
+                self.raw = tag.first() != "endraw";
+            } else if tag.first() == "raw" {
+                self.raw = true;
+            } else {
+                return Some(tag);
+            }
+        }
+    }
+}
+
 /// The first name in the template that stands for nothing.
 pub(super) fn unknown(template: &str) -> Option<Unknown> {
     let mut locals: Vec<Local> = Vec::new();
-    let mut rest = template;
-    let mut raw = false;
-    loop {
-        // One look for all three: to look for one that is not there costs the whole rest, at every tag.
-        let opens = |at: &usize| matches!(rest.as_bytes().get(at + 1), Some(b'{' | b'%' | b'#'));
-        let start = memchr::memchr_iter(b'{', rest.as_bytes()).find(opens)?;
-        let line_of = |at: &str| {
-            let before = template.len() - at.len();
-            let count = template
-                .as_bytes()
-                .iter()
-                .take(before)
-                .filter(|b| **b == b'\n')
-                .count();
-            u32::try_from(count).unwrap_or(0) + 1
-        };
-        let tag = rest.get(start..)?;
-        let close = match tag.get(..2)? {
-            "{{" => "}}",
-            "{%" => "%}",
-            _ => "#}",
-        };
-        let length = end_of(tag, close)?;
-        let inner = tag.get(2..length)?;
-        rest = tag.get(length + 2..)?;
-        let words = if close == "#}" { Vec::new() } else { tokens(inner) };
-        let first = words.iter().find(|t| t.text != "-").map(|t| t.text);
-        if raw {
-            raw = first != Some("endraw");
-        } else if first == Some("raw") {
-            raw = true;
-        } else if let Some(name) = read_tag(&words, &mut locals) {
-            let meant = nearest(&name);
-            return Some(Unknown {
-                name,
-                line: line_of(tag),
-                meant,
-            });
-        }
-    }
+    tags(template).find_map(|tag| {
+        let name = read_tag(&tag.words, &mut locals)?;
+        Some(Unknown {
+            line: tag.line_in(template),
+            meant: nearest(&name),
+            name,
+        })
+    })
 }
 
 /// The place of the tag's end, not looking into texts in quotes.

@@ -105,12 +105,48 @@ fn errors_of_persona_files_say_where_and_what_to_do() {
         ),
         ("broken template", format!("{head}---\na\n{{% if round %}}\n")),
         ("unknown filter", format!("{head}---\n{{{{ round | shout }}}}\n")),
+        (
+            "loops in loops",
+            format!("{head}---\n{}x\n", "{% for a in task.touches %}\n".repeat(4)),
+        ),
+        (
+            "a range without end",
+            format!("{head}---\na\n{{% for n in range(end=100000) %}}x{{% endfor %}}\n"),
+        ),
     ];
     let all: String = cases
         .iter()
         .map(|(name, text)| format!("{name}\n  {}\n", error(&persona(text))))
         .collect();
     insta::assert_snapshot!("errors_of_persona_files", all);
+}
+
+/// A carriage return by itself ends a line for YAML; U+0085 and U+2028 did in YAML 1.1.
+#[rstest]
+#[case::bad_value("\r\r\r", "effort: enormous\n", "unknown variant `enormous`")]
+#[case::not_yaml("\r\r\r", "tools: [Read\n", "the front matter cannot be read")]
+#[case::unknown_key("\r\r\r", "acess: read\n", "acess")]
+#[case::windows("\r\n", "effort: enormous\r\n", "unknown variant `enormous`")]
+#[case::next_line("\u{85}\u{85}", "effort: enormous\n", "unknown variant `enormous`")]
+#[case::separators("\u{2028}\u{2029}", "effort: enormous\n", "unknown variant `enormous`")]
+#[case::wide_characters("\u{1f600}\r", "effort: enormous\n", "unknown variant `enormous`")]
+fn an_error_names_the_line_that_an_editor_shows(#[case] between: &str, #[case] bad: &str, #[case] why: &str) {
+    let text =
+        format!("---\nname: critic\ndescription: Reads{between}  twice.\nrole: reviewer\n{bad}---\nx\n");
+    let before = text.split(bad).next().unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    let said = error(&persona(&text));
+    assert!(said.contains(why), "{said}");
+    assert!(
+        said.contains(&format!("critic.md line {line}:")),
+        "line {line}: {said}"
+    );
+}
+
+#[test]
+fn a_key_that_stands_behind_a_carriage_return_is_found_in_its_line() {
+    let text = CRITIC.replace("role: reviewer\n", "role: reviewer\racess: read\n");
+    insta::assert_snapshot!(error(&persona(&text)), @".turno/personas/critic.md line 4: unknown key `acess` in the front matter; did you mean `access`?");
 }
 
 #[test]
