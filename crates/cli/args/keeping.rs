@@ -42,7 +42,7 @@ pub(crate) struct Gc {
     /// Remove it. Not while a coordinator runs.
     #[arg(long)]
     pub(crate) yes: bool,
-    /// Only what has been of no use for so long, like 14d, in place of the ages in [retention].
+    /// Only what has been of no use for so long, like 14d, in place of the ages that are configured.
     #[arg(long, value_name = "AGE")]
     pub(crate) older_than: Option<Span>,
     /// Also salvage that is nowhere else, and attempts that hold such work. It is gone for good then.
