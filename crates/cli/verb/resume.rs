@@ -117,6 +117,16 @@ pub(crate) async fn facts(desk: &Desk, site: &Site, config: &Loaded, show: Show)
         print::note(&format!(
             "an earlier coordinator died during this shift; it goes on, and {worked_on} agent(s) have worked on"
         ));
+        if let Some(left) = desk
+            .state
+            .shift()
+            .filter(|left| left.budget != config.budget.shift)
+        {
+            print::note(&format!(
+                "its budget stays {}, as it was begun; for another one, `turno stop` it and begin a new shift",
+                left.budget
+            ));
+        }
     }
     let changed = desk.state.config.as_deref() != Some(&config.core);
     let configured = changed.then(|| Event::ConfigLoaded {

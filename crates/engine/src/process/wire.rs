@@ -4,11 +4,12 @@
 
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
-use std::os::fd::AsRawFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+
+use crate::socket::reach;
 
 /// What a coordinator has to say to a supervisor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,11 +61,6 @@ impl Word {
 /// The name of a supervisor's socket below the directory of its run.
 const SOCKET: &str = "line.sock";
 
-/// The path of that socket, however deep the directory lies: a socket's path may have about a hundred bytes.
-fn short(dir: &std::fs::File) -> String {
-    format!("/proc/self/fd/{}/{SOCKET}", dir.as_raw_fd())
-}
-
 /// Listens for coordinators.
 ///
 /// # Errors
@@ -74,7 +70,7 @@ pub(super) fn listen(dir: &Path) -> std::io::Result<UnixListener> {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
         Ok(()) | Err(_) => {}
     }
-    let listener = UnixListener::bind(short(&std::fs::File::open(dir)?))?;
+    let listener = reach(&dir.join(SOCKET), |short| UnixListener::bind(short))?;
     listener.set_nonblocking(true)?;
     Ok(listener)
 }
@@ -84,7 +80,7 @@ pub(super) fn listen(dir: &Path) -> std::io::Result<UnixListener> {
 /// # Errors
 /// When nobody listens there.
 pub(super) fn connect(dir: &Path) -> std::io::Result<UnixStream> {
-    UnixStream::connect(short(&std::fs::File::open(dir)?))
+    reach(&dir.join(SOCKET), |short| UnixStream::connect(short))
 }
 
 /// The supervisor's end of the line.
