@@ -20,6 +20,7 @@ mod table;
 mod watch;
 mod writes;
 
+use std::io::Write as _;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -110,18 +111,38 @@ fn tried_all(config: Config) -> Vec<(Attack, Outcome)> {
     let ends = |a: &Attack| a.harm == Harm::EndsItsAttempt;
     let (ending, others): (Vec<_>, Vec<_>) = in_order().into_iter().partition(ends);
     let mut all = match tried(config, others.clone()) {
-        Came::OfAll(all) if all.iter().all(|(_, came)| *came != Outcome::Succeeded) => all,
-        Came::OfAll(_) | Came::NotTried(_) => one_by_one(config, others),
+        Came::OfAll(all) if succeeding(&all).is_empty() => all,
+        Came::OfAll(all) => {
+            say(config, &format!("succeed together: {:?}", succeeding(&all)));
+            one_by_one(config, others)
+        }
+        Came::NotTried(name) => {
+            say(config, &format!("{name} was not tried among the others"));
+            one_by_one(config, others)
+        }
     };
     all.extend(one_by_one(config, ending));
     all
+}
+
+fn succeeding(results: &[(Attack, Outcome)]) -> Vec<&str> {
+    let those = results.iter().filter(|(_, came)| *came == Outcome::Succeeded);
+    those.map(|(a, _)| a.name.as_str()).collect()
+}
+
+/// Tells it also where what a test prints is kept back.
+fn say(config: Config, what: &str) {
+    drop(writeln!(std::io::stderr(), "attacks, {}: {what}", config.name()));
 }
 
 fn one_by_one(config: Config, attacks: Vec<Attack>) -> Vec<(Attack, Outcome)> {
     let shifts = apart(attacks).into_iter();
     let judged = shifts.flat_map(|shift| match tried(config, shift) {
         Came::OfAll(all) => all,
-        Came::NotTried(name) => panic!("{name} was not tried"),
+        Came::NotTried(name) => {
+            say(config, &format!("{name} was not tried"));
+            panic!("{name} was not tried")
+        }
     });
     judged.collect()
 }
@@ -138,11 +159,11 @@ fn no_attack_succeeds(#[case] config: Config) {
     }
     let results = tried_all(config);
     let written = document::outcome(config, &results);
-    let names: Vec<&str> = results
-        .iter()
-        .filter(|(_, came)| *came == Outcome::Succeeded)
-        .map(|(a, _)| a.name.as_str())
-        .collect();
+    let names = succeeding(&results);
+    say(
+        config,
+        &format!("{} of {} succeed {names:?}", names.len(), results.len()),
+    );
     assert!(
         names.is_empty(),
         "{} of {} succeed, see {}: {names:?}",

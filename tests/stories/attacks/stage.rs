@@ -65,6 +65,12 @@ pub(super) fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
 }
 
+fn letter(c: char) -> char {
+    c.to_digit(10)
+        .and_then(|d| char::from_digit(d + 10, 20))
+        .unwrap_or(c)
+}
+
 /// A program as that user.
 fn program(user: User, name: &str) -> Command {
     match user {
@@ -87,7 +93,9 @@ impl Stage {
     pub(super) fn new(user: User, means: Means, play: Play, attacks: Vec<Attack>) -> Self {
         let root = TempDir::with_prefix("turno-attack-").unwrap();
         let top = root.path().canonicalize().unwrap();
-        let nonce: String = top.to_str().unwrap().rsplit('-').next().unwrap().to_owned();
+        // Without digits: a secret must not be kept back only because it looks like one.
+        let unique = top.to_str().unwrap().rsplit('-').next().unwrap();
+        let nonce: String = unique.chars().map(letter).collect();
         let secrets = layout::files(&top, &nonce);
         if user == User::Normal && is_root() {
             let owner = format!("{NORMAL}:{NORMAL}");

@@ -22,9 +22,10 @@ impl Tenant<'_> {
         dir: &Path,
         env: &mut BTreeMap<String, String>,
     ) -> Result<Furnished, Error> {
-        let lent = self.lend(dir, env, Confinement::Namespaces).await?;
+        let by = Confinement::Namespaces;
+        let lent = self.lend(dir, env, by).await?;
         let mut places = vec![Place::write(self.path)];
-        places.extend(lodging::places_of(&lent));
+        places.extend(lodging::places_of(&lent, by));
         Ok(Furnished {
             places,
             dir: dir.to_owned(),

@@ -190,7 +190,7 @@ impl Tenant<'_> {
         };
         match by {
             Confinement::Namespaces | Confinement::Off => env.extend(lent.env.clone()),
-            Confinement::Landlock => env.extend(lent.env_without_covers()),
+            Confinement::Landlock => env.extend(lent.env_without_covers()?),
         }
         Ok(lent)
     }
@@ -203,7 +203,7 @@ impl Tenant<'_> {
         home: Home,
         reached: Reached,
     ) -> std::io::Result<Seat<'s>> {
-        let git = places_of(lent);
+        let git = places_of(lent, site.hold.confinement());
         let tmp = dir.join(TMP);
         std::fs::create_dir_all(&tmp)?;
         Ok(Seat {
@@ -268,8 +268,12 @@ impl Lodged {
 }
 
 /// The git metadata that is lent with a slot.
-pub(super) fn places_of(lent: &Lent) -> Vec<Place> {
-    let mut git: Vec<Place> = lent.read_only.iter().map(Place::read).collect();
+pub(super) fn places_of(lent: &Lent, by: Confinement) -> Vec<Place> {
+    let read = match by {
+        Confinement::Namespaces | Confinement::Off => lent.read_only.clone(),
+        Confinement::Landlock => lent.read_only_without_covers(),
+    };
+    let mut git: Vec<Place> = read.iter().map(Place::read).collect();
     for cover in &lent.cover {
         let access = match cover.how {
             How::ReadOnly => Access::Read,

@@ -65,6 +65,8 @@ pub(super) mod names {
     pub(in crate::slots) const OBJECTS: &str = "objects";
     /// The configuration.
     pub(super) const CONFIG: &str = "config";
+    /// What all worktrees share, without the repository's configuration: for where nothing can be covered.
+    pub(super) const COMMON: &str = "common";
     /// Nothing, shown where the main checkout's own configuration is.
     pub(super) const EMPTY: &str = "empty";
     /// Where the repository's own objects are shown.
@@ -73,15 +75,34 @@ pub(super) mod names {
     pub(super) const NOTE: &str = "lent.json";
 }
 
+/// What of a repository a program may read where it is. The configuration is not among it: it may hold tokens.
+const LINKED: [&str; 7] = ["refs", "reftable", "objects", "logs", "info", "lfs", "modules"];
+/// What git replaces when it writes it, so that a right to read the file ends there: it gets a copy.
+const COPIED: [&str; 3] = ["HEAD", "packed-refs", "shallow"];
+
 impl Lent {
+    /// What a program may read, instead of `read_only`, where nothing can be shown in the place of something else.
+    pub fn read_only_without_covers(&self) -> Vec<PathBuf> {
+        let ours = |path: &&PathBuf| **path != self.common;
+        let mut read: Vec<PathBuf> = self.read_only.iter().filter(ours).cloned().collect();
+        read.push(self.dir.join(names::COMMON));
+        let parts = LINKED.map(|name| self.common.join(name));
+        read.extend(parts.into_iter().filter(|part| part.exists()));
+        read
+    }
+
     /// What a program needs instead of `env` where nothing can be shown in the place of something else: git is
     /// told where everything is. The repository must still be out of its reach for writing.
-    pub fn env_without_covers(&self) -> BTreeMap<String, String> {
+    ///
+    /// # Errors
+    /// When the metadata that is lent cannot be led there: some of git reads that and not the environment.
+    pub fn env_without_covers(&self) -> Result<BTreeMap<String, String>, Error> {
+        files::replace(&self.dir.join(names::GIT).join("commondir"), b"../common\n")?;
         let mut env = self.env.clone();
         let shared = self.common.join(names::OBJECTS);
         let mut set = |name: &str, value: String| env.insert(name.to_owned(), value);
         set("GIT_DIR", text(&self.dir.join(names::GIT)));
-        set("GIT_COMMON_DIR", text(&self.common));
+        set("GIT_COMMON_DIR", text(&self.dir.join(names::COMMON)));
         set("GIT_WORK_TREE", text(&self.slot));
         set("GIT_OBJECT_DIRECTORY", text(&self.dir.join(names::OBJECTS)));
         set(
@@ -103,7 +124,7 @@ impl Lent {
             ("tag.gpgSign", "false"),
         ];
         tell(&mut env, &told);
-        env
+        Ok(env)
     }
 }
 
@@ -166,6 +187,7 @@ impl SlotPool {
         files::copy_over(&tree.index, &git.join("index"))?;
         let config = dir.join(names::CONFIG);
         repo.write_lent_config(&config).await?;
+        lend_common(&common, &config, &dir.join(names::COMMON))?;
         let shared = dir.join(names::SHARED);
         let dirs = repo.object_dirs();
         let borrowed = dirs.get(1..).unwrap_or_default();
@@ -219,6 +241,25 @@ impl SlotPool {
             Err(e) => Err(io("read", &note)(e)),
         }
     }
+}
+
+/// Makes a directory that git takes for the one all worktrees share.
+fn lend_common(common: &Path, config: &Path, lent: &Path) -> Result<(), Error> {
+    fs::create_dir(lent).map_err(io("create", lent))?;
+    files::copy_over(config, &lent.join(names::CONFIG))?;
+    for name in COPIED {
+        let from = common.join(name);
+        if from.is_file() {
+            files::copy_over(&from, &lent.join(name))?;
+        }
+    }
+    for name in LINKED {
+        let (from, to) = (common.join(name), lent.join(name));
+        if from.is_dir() {
+            std::os::unix::fs::symlink(&from, &to).map_err(io("link", &to))?;
+        }
+    }
+    Ok(())
 }
 
 fn cover(shown_at: PathBuf, from: PathBuf, how: How) -> Cover {

@@ -74,7 +74,7 @@ impl Loan {
         let mut command = match way {
             Way::Told => {
                 let mut command = Command::new("/bin/sh");
-                command.envs(self.lent.env_without_covers());
+                command.envs(self.lent.env_without_covers().unwrap());
                 command
             }
             Way::Covered if !bwrap_works() => {
@@ -380,6 +380,31 @@ async fn the_lent_configuration_holds_no_secret_and_nothing_that_runs() {
         note.as_ref(),
         Some(&loan.lent),
         "a later coordinator finds it again"
+    );
+}
+
+#[tokio::test]
+async fn who_is_told_where_everything_is_reads_another_configuration_and_all_refs() {
+    let world = World::new();
+    world.user(&["config", "http.extraHeader", "Authorization: CANARY"]);
+    world.user(&["branch", "packed"]);
+    world.user(&["pack-refs", "--all"]);
+    world.user(&["branch", "loose"]);
+    let loan = Loan::of(world).await;
+    let said = loan
+        .run(
+            Way::Told,
+            "git config --list; cat \"$(git rev-parse --git-common-dir)/config\"",
+        )
+        .unwrap();
+    assert!(!said.contains("CANARY"), "{said}");
+    let refs = loan.run(Way::Told, "git rev-parse packed loose main").unwrap();
+    assert_eq!(refs.lines().count(), 3, "{refs}");
+    let common = loan.lent.read_only_without_covers();
+    assert!(
+        common
+            .iter()
+            .all(|path| !path.join("config").exists() || path.starts_with(&loan.dir))
     );
 }
 
