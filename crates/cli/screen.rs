@@ -237,13 +237,18 @@ impl Panel {
                 0 => String::new(),
                 open => format!("{open} question(s): `turno answer`, "),
             };
+            let issues = at_work.issues.iter().filter_map(|i| state.issues.get(i));
+            let alarms = match issues.filter(|i| i.following.alarm().is_some()).count() {
+                0 => String::new(),
+                alarms => print::red(&format!("{alarms} branch(es) cannot follow: `turno status`, ")),
+            };
             let parked = match count(StageName::Parked) {
                 0 => String::new(),
                 parked => format!(", {parked} parked"),
             };
             // What matters most comes first: a narrow terminal cuts the rest off.
             self.total.set_message(format!(
-                "{}  {open}{} of {} landed{parked}, {} running, {} slot(s) free",
+                "{}  {open}{alarms}{} of {} landed{parked}, {} running, {} slot(s) free",
                 print::bold(&shift_line(shift, now)),
                 count(StageName::Landed),
                 pieces().count(),

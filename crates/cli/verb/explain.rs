@@ -49,6 +49,10 @@ pub(crate) async fn run(scene: &Scene, verb: &Explain) -> Result<ExitCode, Failu
         print::plain(&task_phrase(task), 400),
         task.cost()
     ));
+    let issue = state.issues.get(&task.id.issue);
+    if let Some(alarm) = issue.and_then(|i| i.following.alarm_phrase()) {
+        print::data(&print::red(&print::plain(&alarm, 1000)));
+    }
     if let Some(why) = waiting(&state, task) {
         print::data(&format!("it waits: {}", print::plain(&waiting_phrase(&why), 400)));
     }

@@ -172,6 +172,9 @@ async fn show(scene: &Scene, door: &mut Door, id: IssueId, json: bool) -> Result
     if let IssueStage::Closed { why, .. } = &seen.stage {
         print::data(&format!("closed: {}", print::plain(why, 300)));
     }
+    if let Some(alarm) = seen.following.alarm_phrase() {
+        print::data(&print::red(&print::plain(&alarm, 1000)));
+    }
     if issue.draft.repo != RepoName::default() {
         print::data(&format!("in the repository {}", issue.draft.repo));
     }

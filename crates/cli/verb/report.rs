@@ -60,6 +60,9 @@ pub(crate) fn show(scene: &Scene, state: &State, records: &[Record]) {
         for task in state.tasks_of(*id) {
             show_task(state, task, records, style);
         }
+        if let Some(alarm) = issue.following.alarm_phrase() {
+            print::data(&print::red(&format!("  {}", print::plain(&alarm, 400))));
+        }
         for line in left_over(issue) {
             print::data(&format!("  {}", print::plain(&line, 200)));
         }

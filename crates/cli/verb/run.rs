@@ -20,6 +20,7 @@ use turno_core::shift::{IssueAtStart, Scope};
 use turno_engine::config::{AgentDialect, AgentSetup, Confine, Fresh, Loaded, Overrides};
 use turno_engine::containers;
 use turno_engine::git::{Checkout, HeadAt, Repo};
+use turno_engine::open::target_of;
 use turno_engine::person;
 use turno_engine::redact::Redaction;
 use turno_engine::repos::Repos;
@@ -374,9 +375,11 @@ fn at_start(state: &State, repos: &Repos, wanted: &BTreeSet<IssueId>) -> Result<
         let issue = state.issues.get(id).ok_or(Refused::NoSuchIssue(*id))?;
         let name = &issue.draft.repo;
         let repo = repos.get(name).ok_or_else(|| Refused::NoSuchRepo(name.clone()))?;
+        let user = repo.user_head()?;
         issues.push(IssueAtStart {
             issue: *id,
-            base: repo.user_head()?.commit,
+            target: target_of(&user),
+            base: user.commit,
         });
     }
     Ok(issues)

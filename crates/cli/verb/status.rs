@@ -56,6 +56,9 @@ fn show(status: &StatusView, now: Timestamp) {
             stage_word(&issue.stage),
             issue.cost
         ));
+        if let Some(alarm) = issue.following.alarm_phrase() {
+            print::data(&print::red(&format!("  {}", print::plain(&alarm, 400))));
+        }
         for task in &issue.tasks {
             print::data(&format!(
                 "  {} {}{}",

@@ -204,6 +204,8 @@ pub fn admit(state: &State, event: &Event) -> Result<(), Refused> {
         | Event::AgentEnded { .. }
         | Event::ChecksEnded { .. }
         | Event::LandingEnded { .. }
+        | Event::TargetMoved { .. }
+        | Event::FollowEnded { .. }
         | Event::AttemptFailed { .. }
         | Event::TimePassed
         | Event::Restarted { .. } => Err(Refused::NotAsked),

@@ -90,6 +90,7 @@ pub fn conversation<'a>(records: impl IntoIterator<Item = &'a Record>, task: Tas
                 Command::StartAgent(_)
                 | Command::RunChecks(_)
                 | Command::Land(_)
+                | Command::Follow(_)
                 | Command::StopAttempt { .. }
                 | Command::OpenIssue { .. }
                 | Command::Reply { .. }
@@ -158,6 +159,8 @@ fn spoken(event: &Event, ask: Option<&Ask>) -> Option<(String, Vec<String>)> {
         | Event::ShiftStarted { .. }
         | Event::IssueOpened { .. }
         | Event::IssueNotOpened { .. }
+        | Event::TargetMoved { .. }
+        | Event::FollowEnded { .. }
         | Event::DecisionAnswered { .. }
         | Event::LessonAdded { .. }
         | Event::LessonEdited { .. }

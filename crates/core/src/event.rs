@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::contact::Contact;
 use crate::decision::Question;
 use crate::failure::Failure;
+use crate::following::Target;
 use crate::guard::Guarded;
 use crate::ids::{
     AttemptId, CommitId, DecisionId, IssueId, LessonId, PolicyName, RepoName, SessionId, TaskId, TreeId,
@@ -155,6 +156,43 @@ pub enum OthersEnd {
     },
 }
 
+/// How the bringing along of an integration branch ended. Only the first way moves it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FollowEnd {
+    /// It has all of the user's branch; ancestry was proven after the ref had moved.
+    Followed {
+        /// Where it is.
+        head: CommitId,
+    },
+    /// Both changed the same lines.
+    Conflict {
+        /// Of these files.
+        files: Vec<String>,
+        /// Where the integration branch is.
+        head: CommitId,
+    },
+    /// Both together are not green.
+    NotGreen {
+        /// What the checks showed.
+        report: CheckReport,
+        /// Where the integration branch is.
+        head: CommitId,
+    },
+    /// The user's branch does not have any more what the issue began on.
+    Rewritten {
+        /// That.
+        lost: CommitId,
+        /// Where the integration branch is.
+        head: CommitId,
+    },
+    /// The integration branch moved meanwhile.
+    Raced {
+        /// Where it is.
+        head: CommitId,
+    },
+}
+
 /// An attempt that was found dead at a restart.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LostAttempt {
@@ -212,6 +250,16 @@ pub enum Event {
         issue: IssueId,
         /// Where.
         base: CommitId,
+        /// The branch that was checked out.
+        #[serde(default)]
+        target: Target,
+    },
+    /// The branch that an issue began on is at a commit that its integration branch does not have.
+    TargetMoved {
+        /// Which issue.
+        issue: IssueId,
+        /// Where it is.
+        tip: CommitId,
     },
     /// An issue's integration branch could not be begun.
     IssueNotOpened {
@@ -358,6 +406,13 @@ pub enum Event {
         /// How.
         end: LandingEnd,
     },
+    /// An integration branch was brought along, or could not be.
+    FollowEnded {
+        /// By which attempt.
+        attempt: AttemptId,
+        /// How.
+        end: FollowEnd,
+    },
     /// A command could not be carried out.
     AttemptFailed {
         /// Which.
@@ -386,6 +441,7 @@ impl Event {
             | Self::AgentEnded { attempt, .. }
             | Self::ChecksEnded { attempt, .. }
             | Self::LandingEnded { attempt, .. }
+            | Self::FollowEnded { attempt, .. }
             | Self::DecisionAsked { attempt, .. }
             | Self::TaskProposed { attempt, .. }
             | Self::Noted { attempt, .. }
@@ -399,6 +455,7 @@ impl Event {
             | Self::ShiftStarted { .. }
             | Self::IssueOpened { .. }
             | Self::IssueNotOpened { .. }
+            | Self::TargetMoved { .. }
             | Self::DecisionAnswered { .. }
             | Self::LessonAdded { .. }
             | Self::LessonEdited { .. }

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::check::{CheckReport, CheckVerdict, ReportVerdict, Source};
 use crate::command::Command;
 use crate::contact::Answer;
-use crate::event::{AgentEnd, Event, LandingEnd, LeftBehind, OthersEnd, StopHow, TogetherEnd};
+use crate::event::{AgentEnd, Event, FollowEnd, LandingEnd, LeftBehind, OthersEnd, StopHow, TogetherEnd};
+use crate::following::CannotFollow;
 use crate::ids::{AttemptId, Seq, TaskId};
 use crate::lesson::LessonEdit;
 use crate::outcome::{Finding, Outcome, ProposalVerdict, Verdict};
@@ -101,6 +102,8 @@ fn is_for(command: &Command, task: TaskId) -> bool {
         Command::StartAgent(start) => start.task == task,
         Command::RunChecks(start) => start.task == task,
         Command::Land(start) => start.lands(task),
+        // An issue's branch is every task's.
+        Command::Follow(start) => start.issue == task.issue,
         Command::StopAttempt { .. }
         | Command::OpenIssue { .. }
         | Command::Reply { .. }
@@ -140,7 +143,10 @@ pub fn event_phrase(event: &Event) -> String {
             };
             format!("shift started in mode {mode} on {what} with a budget of {budget}")
         }
-        Event::IssueOpened { issue, base } => format!("issue {issue} begins at {}", base.short()),
+        Event::IssueOpened { issue, base, .. } => format!("issue {issue} begins at {}", base.short()),
+        Event::TargetMoved { issue, tip } => {
+            format!("the branch that issue {issue} began on is at {} now", tip.short())
+        }
         Event::IssueNotOpened { issue, why } => format!("issue {issue} could not be begun: {why}"),
         Event::DecisionAsked {
             attempt, question, ..
@@ -252,6 +258,7 @@ pub fn event_phrase(event: &Event) -> String {
             format!("{attempt}: {}{without}{on_base}", report_phrase(report))
         }
         Event::LandingEnded { attempt, end } => format!("{attempt}: {}", landing_phrase(end)),
+        Event::FollowEnded { attempt, end } => format!("{attempt}: {}", follow_phrase(end)),
         Event::AttemptFailed { attempt, failure } => format!("{attempt} failed: {}", failure_phrase(failure)),
         Event::TimePassed => "time passed".to_owned(),
         Event::Restarted { lost, adopted } => format!(
@@ -361,6 +368,29 @@ fn landing_phrase(end: &LandingEnd) -> String {
         }
         LandingEnd::Raced { .. } => "the integration branch moved meanwhile".to_owned(),
         LandingEnd::Together(end) => together_phrase(end),
+    }
+}
+
+fn follow_phrase(end: &FollowEnd) -> String {
+    let cannot = |why: CannotFollow| {
+        format!(
+            "ALARM: the issue's branch cannot follow yours: {}; it did not move",
+            why.phrase()
+        )
+    };
+    match end {
+        FollowEnd::Followed { head } => {
+            format!(
+                "the issue's branch has followed yours, it is at {} now",
+                head.short()
+            )
+        }
+        FollowEnd::Conflict { files, .. } => cannot(CannotFollow::Conflict { files: files.clone() }),
+        FollowEnd::NotGreen { report, .. } => cannot(CannotFollow::NotGreen {
+            report: report.clone(),
+        }),
+        FollowEnd::Rewritten { lost, .. } => cannot(CannotFollow::Rewritten { lost: lost.clone() }),
+        FollowEnd::Raced { .. } => "the integration branch moved meanwhile".to_owned(),
     }
 }
 

@@ -109,11 +109,30 @@ pub enum RedBaseRule {
 pub struct LandingRule {
     /// So many changes of one issue that wait at the same time are tried together; 1 for one by one.
     pub batch: u8,
+    /// How the integration branch keeps up with the branch that its issue began on.
+    #[serde(default)]
+    pub follow: FollowRule,
+}
+
+/// How an integration branch keeps up with the branch of the user's that its issue began on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FollowRule {
+    /// That is merged into it: what has landed stays the commit that was proven.
+    #[default]
+    Merge,
+    /// Its own commits are made again on top.
+    Rebase,
+    /// It does not.
+    Off,
 }
 
 impl Default for LandingRule {
     fn default() -> Self {
-        Self { batch: 1 }
+        Self {
+            batch: 1,
+            follow: FollowRule::default(),
+        }
     }
 }
 

@@ -238,6 +238,18 @@ impl State {
             .find(|t| matches!(t.stage, Stage::Landing { .. }))
     }
 
+    /// The issue whose integration branch is being brought along, if one is. There is at most one.
+    pub fn following(&self) -> Option<&Arc<Issue>> {
+        self.issues.values().find(|i| i.following.run().is_some())
+    }
+
+    /// Every attempt that runs: of tasks, and of the issue whose branch is being brought along.
+    pub fn attempts(&self) -> BTreeSet<AttemptId> {
+        let following = self.following().and_then(|i| i.following.run());
+        let of_tasks = self.running().filter_map(|t| t.run());
+        of_tasks.chain(following).map(|r| r.attempt).collect()
+    }
+
     /// How many attempts of an agent run.
     pub fn running_of(&self, agent: &AgentName) -> usize {
         self.running()

@@ -10,6 +10,7 @@ mod contest;
 mod deciding;
 mod expire;
 mod fill;
+mod following;
 mod guarding;
 mod intake;
 mod joining;
@@ -29,6 +30,7 @@ mod writing;
 
 pub use brief::current_brief;
 pub use fill::{Waiting, waiting};
+pub use following::{Watched, watched};
 
 use std::sync::Arc;
 
@@ -64,7 +66,10 @@ pub fn step(state: &mut State, now: Timestamp, event: &Event) -> Vec<Command> {
 pub fn next_deadline(state: &State) -> Option<Timestamp> {
     let tasks = state.tasks.values().filter_map(|task| expire::deadline(task));
     let decisions = state.decisions.values().filter_map(|d| deciding::deadline(d));
-    tasks.chain(decisions).chain(joining::deadline(state)).min()
+    let others = joining::deadline(state)
+        .into_iter()
+        .chain(following::deadline(state));
+    tasks.chain(decisions).chain(others).min()
 }
 
 /// One call of [`step`].
@@ -87,7 +92,8 @@ impl Turn<'_> {
                 budget,
                 scope,
             } => self.shift_started(mode, issues, *budget, *scope),
-            Event::IssueOpened { issue, base } => self.issue_opened(*issue, base),
+            Event::IssueOpened { issue, base, target } => self.issue_opened(*issue, base, target),
+            Event::TargetMoved { issue, tip } => self.target_moved(*issue, tip),
             Event::IssueNotOpened { issue, why } => self.issue_not_opened(*issue, why),
             Event::DecisionAnswered { decision, answer } => self.decision_answered(*decision, answer),
             Event::LessonAdded { repo, draft } => self.lesson_added(repo, draft),
@@ -124,6 +130,7 @@ impl Turn<'_> {
                 on_base,
             } => self.checks_ended(*attempt, report, without.as_ref(), on_base.as_ref()),
             Event::LandingEnded { attempt, end } => self.landing_ended(*attempt, end),
+            Event::FollowEnded { attempt, end } => self.follow_ended(*attempt, end),
             Event::AttemptFailed { attempt, failure } => self.attempt_failed(*attempt, failure),
             // For people: what could be put back was, and what follows for the task its own end says.
             Event::Contacted { .. } | Event::Tampered { .. } | Event::TimePassed => {}

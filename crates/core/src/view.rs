@@ -5,9 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Confinement;
 use crate::decision::Decision;
+use crate::following::Following;
 use crate::guard::GuardedBy;
 use crate::ids::{AgentName, AttemptId, IssueId, PersonaName, PolicyName, RepoName, ShiftId, SlotId, TaskId};
-use crate::issue::{IssueStage, Priority, Proposal};
+use crate::issue::{Issue, IssueStage, Priority, Proposal};
 use crate::shift::ShiftStage;
 use crate::state::State;
 use crate::step::{Waiting, waiting};
@@ -37,6 +38,8 @@ pub enum StageName {
     Accepted,
     Landed,
     Dropped,
+    /// No stage of a task's: its issue's branch is brought along with the user's.
+    Following,
 }
 
 impl StageName {
@@ -85,6 +88,7 @@ impl StageName {
             Self::Parked => "parked",
             Self::Landed => "landed",
             Self::Dropped => "dropped",
+            Self::Following => "following",
         }
     }
 }
@@ -130,7 +134,7 @@ pub struct ShiftView {
 pub struct RunView {
     /// Its id.
     pub attempt: AttemptId,
-    /// For which task.
+    /// For which task; for an issue's branch that is brought along, the issue's own.
     pub task: TaskId,
     /// What it does.
     pub stage: StageName,
@@ -194,6 +198,9 @@ pub struct IssueView {
     pub needs: Vec<IssueId>,
     /// Tasks that were proposed, and what became of them.
     pub proposals: Vec<Proposal>,
+    /// How its branch keeps up with the user's branch that it began on.
+    #[serde(default)]
+    pub following: Following,
     /// Its tasks.
     pub tasks: Vec<TaskView>,
 }
@@ -230,7 +237,11 @@ pub fn status(state: &State) -> StatusView {
             committed: state.committed(shift),
             confinement: state.config.as_ref().map_or(Confinement::Off, |c| c.confinement),
         }),
-        running: state.running().filter_map(|task| run(task)).collect(),
+        running: state
+            .running()
+            .filter_map(|task| run(task))
+            .chain(state.following().and_then(|issue| following(issue)))
+            .collect(),
         free_slots: state.free_slots().into_iter().collect(),
         decisions: state
             .decisions
@@ -255,6 +266,7 @@ pub fn issue(state: &State, id: IssueId) -> Option<IssueView> {
         repo: issue.draft.repo.clone(),
         needs: issue.draft.needs.iter().copied().collect(),
         proposals: issue.plan.proposals.clone(),
+        following: issue.following.clone(),
         tasks: state.tasks_of(id).map(|task| task_view(state, task)).collect(),
     })
 }
@@ -288,6 +300,21 @@ fn run(task: &Task) -> Option<RunView> {
         deadline: run.deadline,
         stopping: run.stopping.clone(),
         cost: task.agent_run().map_or(MicroUsd::ZERO, |r| r.spend.cost),
+    })
+}
+
+fn following(issue: &Issue) -> Option<RunView> {
+    let run = issue.following.run()?;
+    Some(RunView {
+        attempt: run.attempt,
+        task: issue.lead(),
+        stage: StageName::Following,
+        by: RunBy::Turno,
+        place: RunPlace::Landing,
+        started: run.started,
+        deadline: run.deadline,
+        stopping: run.stopping.clone(),
+        cost: MicroUsd::ZERO,
     })
 }
 
@@ -503,6 +530,7 @@ pub fn waiting_phrase(waiting: &Waiting) -> String {
         Waiting::Until { cause, .. } => format!("is tried again after a wait: {}", cause.phrase()),
         Waiting::Person(park) => park_phrase(park),
         Waiting::NoFreeSlot => "every slot is held".to_owned(),
+        Waiting::Following(issue) => format!("the branch of issue {issue} is brought along with yours"),
         Waiting::LandingBusy(task) => format!("task {task} is being landed"),
         Waiting::NobodyFor(role) => format!("no persona has the role {role}"),
         Waiting::AgentsBusy(role) => format!("every agent that may play {role} is at its limit"),

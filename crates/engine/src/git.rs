@@ -8,6 +8,7 @@
 mod claim;
 mod conflict;
 mod create;
+mod follow;
 mod forward;
 mod guard;
 mod guarded;
@@ -40,6 +41,7 @@ use turno_core::ids::CommitId;
 pub use claim::{Claim, Claimed};
 pub(crate) use conflict::hunks;
 pub use create::create;
+pub(crate) use follow::{Brought, Own};
 pub use forward::{Onto, Target};
 pub use guard::{Guard, Watch};
 pub(crate) use import::{Foreign, Imported};

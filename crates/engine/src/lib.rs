@@ -7,6 +7,7 @@ mod change;
 pub mod config;
 pub mod containers;
 pub mod detect;
+pub mod follow;
 pub mod gc;
 pub mod git;
 pub mod known;

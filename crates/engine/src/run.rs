@@ -210,7 +210,9 @@ impl<R: Runner> Engine<R> {
 
     async fn work(&mut self, first: Vec<Event>) -> Result<ShiftEnd, DeskError> {
         let taken = |event| Taken { event, answer: None };
-        let mut group: Vec<Taken> = first.into_iter().map(taken).collect();
+        // What an issue is taken up on is known first.
+        let mut group = self.look();
+        group.extend(first.into_iter().map(taken));
         loop {
             let commands = self.commit(group)?;
             if let Some(end) = self.act(commands) {
@@ -260,6 +262,7 @@ impl<R: Runner> Engine<R> {
                 }
                 Command::RunChecks(start) => drop(self.runner.submit(Submission::Checks(start))),
                 Command::Land(start) => drop(self.runner.submit(Submission::Landing(start))),
+                Command::Follow(start) => drop(self.runner.submit(Submission::Following(start))),
                 Command::StopAttempt { attempt, why } => self.runner.cancel(attempt, why),
                 Command::Reply { attempt, key, reply } => self.runner.reply(attempt, &key, &reply),
                 Command::OpenIssue { issue, repo, on } => self.runner.open(Opening { issue, repo, on }),
@@ -293,10 +296,21 @@ impl<R: Runner> Engine<R> {
             {
                 group.push(request.into());
             }
+            // What ends may be all that an issue waited for: what it is to follow is known before that.
+            if group.is_empty() || group.iter().any(|t| ends_something(&t.event)) {
+                group.splice(0..0, self.look());
+            }
             if !group.is_empty() {
                 return group;
             }
         }
+    }
+
+    /// Where the branches are that issues began on, as far as that is news.
+    fn look(&self) -> Vec<Taken> {
+        let seen = tokio::task::block_in_place(|| self.runner.look(&self.desk.state));
+        let taken = |event| Taken { event, answer: None };
+        seen.into_iter().map(taken).collect()
     }
 
     fn hear(&mut self, told: Vec<Told>, group: &mut Vec<Taken>) {
@@ -304,6 +318,41 @@ impl<R: Runner> Engine<R> {
             self.heard = number;
             group.push(Taken { event, answer: None });
         }
+    }
+}
+
+/// Whether an event is the end of an attempt or of a wait: much may follow from it.
+fn ends_something(event: &Event) -> bool {
+    match event {
+        Event::AgentEnded { .. }
+        | Event::ChecksEnded { .. }
+        | Event::LandingEnded { .. }
+        | Event::FollowEnded { .. }
+        | Event::AttemptFailed { .. }
+        | Event::IssueOpened { .. }
+        | Event::DecisionAnswered { .. }
+        | Event::Discarded { .. }
+        | Event::TimePassed => true,
+        Event::ConfigLoaded { .. }
+        | Event::IssueAdded { .. }
+        | Event::IssueEdited { .. }
+        | Event::IssueClosed { .. }
+        | Event::ShiftStarted { .. }
+        | Event::IssueNotOpened { .. }
+        | Event::TargetMoved { .. }
+        | Event::LessonAdded { .. }
+        | Event::LessonEdited { .. }
+        | Event::StopAsked { .. }
+        | Event::Promoted { .. }
+        | Event::Reverted { .. }
+        | Event::SessionOpened { .. }
+        | Event::DecisionAsked { .. }
+        | Event::TaskProposed { .. }
+        | Event::Noted { .. }
+        | Event::Metered { .. }
+        | Event::Contacted { .. }
+        | Event::Tampered { .. }
+        | Event::Restarted { .. } => false,
     }
 }
 

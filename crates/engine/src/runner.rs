@@ -7,7 +7,8 @@ pub(crate) mod mouth;
 use std::collections::BTreeSet;
 use std::future::Future;
 
-use turno_core::command::{AgentStart, AskedBefore, CheckStart, LandStart};
+use turno_core::State;
+use turno_core::command::{AgentStart, AskedBefore, CheckStart, FollowStart, LandStart};
 use turno_core::decision::Reply;
 use turno_core::event::Event;
 use turno_core::ids::{AttemptId, CommitId, IssueId, RepoName};
@@ -24,6 +25,8 @@ pub enum Submission {
     Checks(Box<CheckStart>),
     /// Land a change.
     Landing(Box<LandStart>),
+    /// Bring an issue's branch along.
+    Following(Box<FollowStart>),
 }
 
 impl Submission {
@@ -34,6 +37,7 @@ impl Submission {
             Self::Adopted(attempt, _) => *attempt,
             Self::Checks(start) => start.attempt,
             Self::Landing(start) => start.attempt,
+            Self::Following(start) => start.attempt,
         }
     }
 }
@@ -87,6 +91,10 @@ pub trait Runner: Send + Sync {
 
     /// Begins an issue's integration branch. Answered by exactly one `IssueOpened` or `IssueNotOpened`.
     fn open(&self, opening: Opening);
+
+    /// Looks where the branches are that issues began on: the facts that the state does not know yet. Quick: it reads
+    /// refs and history, and starts no process.
+    fn look(&self, state: &State) -> Vec<Event>;
 
     /// Waits for facts after a number. Safe to be dropped and asked again. To ask is to say that every fact up to
     /// the number is committed.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::Turn;
 use super::brief::{brief, role_of};
 use super::casting::{pick_agent, session};
+use super::following::holds_back;
 use crate::State;
 use crate::command::{AgentStart, Command, Limits};
 use crate::config::Config;
@@ -57,6 +58,8 @@ pub enum Waiting {
     Person(Park),
     /// Every slot is held.
     NoFreeSlot,
+    /// Its issue's branch, or in the case of a landing any, is being brought along with the user's.
+    Following(IssueId),
     /// Another task is being landed.
     LandingBusy(TaskId),
     /// No persona has this role.
@@ -106,7 +109,7 @@ pub fn waiting(state: &State, task: &Task) -> Option<Waiting> {
             Ok((shift, config)) => match role_of(work, task) {
                 Some(role) => refusal(state, shift, config, role, task, work),
                 None => match work {
-                    Work::Land(_) => state.landing().map(|t| Waiting::LandingBusy(t.id)),
+                    Work::Land(_) => landing_busy(state),
                     Work::Check(_)
                     | Work::Survey
                     | Work::Write(_)
@@ -120,6 +123,12 @@ pub fn waiting(state: &State, task: &Task) -> Option<Waiting> {
             },
         },
     }
+}
+
+/// Why nothing can be landed at this moment, if nothing can.
+fn landing_busy(state: &State) -> Option<Waiting> {
+    let landing = state.landing().map(|t| Waiting::LandingBusy(t.id));
+    landing.or_else(|| state.following().map(|i| Waiting::Following(i.id)))
 }
 
 fn blocked(state: &State, task: &Task) -> Waiting {
@@ -186,6 +195,9 @@ fn shift_for(state: &State, issue: IssueId) -> Result<(&Shift, &Config), Waiting
 
 /// A free slot, best the one with the task's build caches, else one that is nobody else's.
 pub(super) fn pick_slot(state: &State, task: &Task) -> Result<SlotId, Waiting> {
+    if let Some(issue) = holds_back(state, task) {
+        return Err(Waiting::Following(issue));
+    }
     let free = state.free_slots();
     let is_urgent = |id: IssueId| {
         let issue = state.issues.get(&id);
@@ -336,7 +348,7 @@ fn dependants(state: &State, issue: IssueId) -> BTreeMap<TaskId, usize> {
 impl Turn<'_> {
     /// Starts whatever can be started. Each start changes what else can be, so it looks again after each.
     pub(super) fn fill(&mut self) {
-        while self.start_landing() || self.start_check() || self.start_persona() {}
+        while self.start_landing() || self.start_following() || self.start_check() || self.start_persona() {}
     }
 
     /// Holds back what waits to be landed and may not yet.
@@ -349,7 +361,7 @@ impl Turn<'_> {
     }
 
     fn start_landing(&mut self) -> bool {
-        if self.state.landing().is_some() {
+        if landing_busy(self.state).is_some() {
             return false;
         }
         let waiting: Vec<_> = ready(self.state, |w, _| matches!(w, Work::Land(_)))

@@ -407,7 +407,7 @@ impl Turn<'_> {
         self.set_stage(id, Stage::Landed { commit, at, handoff });
     }
 
-    fn head_is(&mut self, issue: IssueId, at: &CommitId) {
+    pub(super) fn head_is(&mut self, issue: IssueId, at: &CommitId) {
         let Some(issue) = self.issue(issue) else { return };
         if let IssueStage::Working { head, .. } | IssueStage::Review { head, .. } = &mut issue.stage {
             *head = at.clone();

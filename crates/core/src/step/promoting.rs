@@ -5,6 +5,7 @@ use super::Turn;
 use crate::ids::{CommitId, IssueId};
 use crate::issue::IssueStage;
 use crate::promotion::{Fork, Put, TakeBack};
+use crate::task::StopWhy;
 
 impl Turn<'_> {
     pub(super) fn promoted(&mut self, id: IssueId, onto: &str, commit: &CommitId, put: &Put) {
@@ -29,6 +30,7 @@ impl Turn<'_> {
             back,
         };
         self.drop_tasks(id, "its issue was promoted without it");
+        self.stop_following(id, StopWhy::Asked);
     }
 
     /// What was given up when it was promoted stays given up: a person saw it and let it go.

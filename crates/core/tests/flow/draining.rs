@@ -45,6 +45,7 @@ fn opening(commands: &[Command]) -> Vec<u32> {
 
 fn opened(world: &mut World, issue: u32) -> Vec<Command> {
     world.take(Event::IssueOpened {
+        target: turno_core::following::Target::Unknown,
         issue: IssueId(issue),
         base: sha(u64::from(issue)),
     })
@@ -101,7 +102,11 @@ fn an_issue_begins_on_the_head_of_what_it_needs_in_a_later_shift_too() {
         .unwrap();
     let commands = world.take(Event::ShiftStarted {
         mode: "feature-dev".parse().unwrap(),
-        issues: vec![turno_core::shift::IssueAtStart { issue, base }],
+        issues: vec![turno_core::shift::IssueAtStart {
+            issue,
+            base,
+            target: turno_core::following::Target::Unknown,
+        }],
         budget: world.budget,
         scope: Scope::Listed,
     });

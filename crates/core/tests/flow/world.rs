@@ -228,6 +228,7 @@ impl World {
             .map(|i| IssueAtStart {
                 issue: *i,
                 base: commit("9"),
+                target: turno_core::following::Target::Unknown,
             })
             .collect();
         let budget = self.budget;

@@ -70,7 +70,7 @@ fn shrink(mut plan: Plan) -> Plan {
 
 /// The smallest worlds of each kind of event that a run of a thousand worlds must see: one that never reaches a stage
 /// proves nothing about it.
-const SEEN: [(&str, u64); 56] = [
+const SEEN: [(&str, u64); 60] = [
     ("landed", 250),
     ("parked", 30),
     ("returns", 250),
@@ -127,6 +127,10 @@ const SEEN: [(&str, u64); 56] = [
     ("joined at once", 3),
     ("questions: trial", 3),
     ("second shifts", 20),
+    ("targets moved", 50),
+    ("followings", 50),
+    ("followed", 20),
+    ("alarms", 10),
 ];
 
 /// The worlds of these seeds, until one fails.

@@ -2,6 +2,7 @@
 
 mod agents;
 mod checks;
+mod following;
 mod noise;
 mod performing;
 mod planner;
@@ -140,6 +141,7 @@ impl World {
                 plan: turno_core::issue::PlanLog::default(),
                 fork: turno_core::promotion::Fork::default(),
                 train: turno_core::train::Train::Open,
+                following: turno_core::following::Following::of(&self.target(), &base),
             }),
         );
         self.heads.insert(id, base);
@@ -175,6 +177,7 @@ impl World {
                 Event::AgentEnded { .. }
                     | Event::ChecksEnded { .. }
                     | Event::LandingEnded { .. }
+                    | Event::FollowEnded { .. }
                     | Event::AttemptFailed { .. }
             )
         {
@@ -240,6 +243,7 @@ impl World {
                 issues.push(IssueAtStart {
                     issue: issue.id,
                     base,
+                    target: self.target(),
                 });
             }
         }

@@ -5,15 +5,18 @@ use std::future::Future;
 use std::sync::Arc;
 
 use tokio_util::task::TaskTracker;
+use turno_core::State;
 use turno_core::decision::Reply;
 use turno_core::event::Event;
 use turno_core::failure::{Cause, Failure};
 use turno_core::ids::AttemptId;
+use turno_core::step::watched;
 use turno_core::task::StopWhy;
 
 use super::mouth::Shared;
 use super::{Observed, Opening, Runner, Submission, Submitted, Told};
 use crate::attempt;
+use crate::follow::moved;
 use crate::open::{Opened, open};
 use crate::site::Site;
 use crate::tools::Toolbox;
@@ -57,9 +60,10 @@ impl Runner for Local {
         let attempt = work.attempt();
         let begun = match &work {
             Submission::Adopted(_, asked) => self.shared.begin_again(attempt, asked.clone()),
-            Submission::Agent(_) | Submission::Checks(_) | Submission::Landing(_) => {
-                self.shared.begin(attempt)
-            }
+            Submission::Agent(_)
+            | Submission::Checks(_)
+            | Submission::Landing(_)
+            | Submission::Following(_) => self.shared.begin(attempt),
         };
         let Some((mouth, ear)) = begun else {
             return Submitted::Known;
@@ -74,6 +78,7 @@ impl Runner for Local {
                     Submission::Adopted(attempt, _) => attempt::adopted(&at, attempt, mouth, ear).await,
                     Submission::Checks(start) => attempt::checks(&at, *start, mouth, ear).await,
                     Submission::Landing(start) => attempt::landing(&at, *start, mouth, ear).await,
+                    Submission::Following(start) => attempt::following(&at, *start, mouth, ear).await,
                 }
             });
             let panicked = work.await.is_err();
@@ -99,6 +104,18 @@ impl Runner for Local {
             });
             shared.tell(event);
         });
+    }
+
+    fn look(&self, state: &State) -> Vec<Event> {
+        let seen = watched(state).filter_map(|watched| {
+            let issue = watched.issue.id;
+            let ground = self.site.ground(&watched.issue.draft.repo).ok()?;
+            moved(ground.repo(), &watched).unwrap_or_else(|error| {
+                tracing::warn!(%issue, %error, "the branch that an issue began on could not be looked at");
+                None
+            })
+        });
+        seen.collect()
     }
 
     fn events(&self, after: u64) -> impl Future<Output = Vec<Told>> + Send {
@@ -138,7 +155,7 @@ async fn begin(site: &Site, opening: &Opening) -> Event {
         Err(error) => return not(error.to_string()),
     };
     match open(ground.repo(), issue, &opening.on).await {
-        Ok(Opened::At(base)) => Event::IssueOpened { issue, base },
+        Ok(Opened::At { base, target }) => Event::IssueOpened { issue, base, target },
         Ok(Opened::Conflict { head, files }) => not(format!(
             "what it needs does not merge: {} conflicts with the rest in {}; promote what it needs first",
             head.short(),

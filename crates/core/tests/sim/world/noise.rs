@@ -124,6 +124,9 @@ impl World {
                 },
             })?;
         }
+        if self.strikes(Fault::TargetMoves, 4) {
+            self.move_a_target()?;
+        }
         if self.strikes(Fault::Crashes, 3) {
             self.crash()?;
         }

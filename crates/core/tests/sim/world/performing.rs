@@ -23,6 +23,7 @@ impl World {
             Command::StartAgent(start) => self.start_agent(start),
             Command::RunChecks(start) => self.run_checks(start),
             Command::Land(start) => self.land(start),
+            Command::Follow(start) => self.follow(start),
             Command::OpenIssue { issue, on, .. } => {
                 let (issue, at) = (*issue, self.rng.between(5, 60));
                 let event = if self.strikes(Fault::NotOpened, 25) {
@@ -38,7 +39,8 @@ impl World {
                         "issues opened on others"
                     });
                     let base = on.first().cloned().unwrap_or_else(|| self.commit());
-                    Event::IssueOpened { issue, base }
+                    let target = self.target();
+                    Event::IssueOpened { issue, base, target }
                 };
                 self.later(at, NOBODY, Fate::Done(event));
             }
