@@ -9,6 +9,7 @@
 mod batches;
 mod contests;
 mod draining;
+mod following;
 mod guards;
 mod planning;
 mod promoting;
