@@ -9,6 +9,7 @@ mod containers;
 mod coordinator;
 mod ends;
 mod examples;
+mod following;
 mod full_disk;
 mod guards;
 mod impostors;

@@ -5,6 +5,7 @@
 
 mod claiming;
 mod collecting;
+mod following;
 mod guarding;
 mod hostile;
 mod landing;
