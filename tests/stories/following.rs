@@ -166,6 +166,22 @@ fn a_coordinator_killed_while_the_branch_follows_goes_on() {
 }
 
 #[test]
+fn a_branch_that_the_user_only_switches_to_is_not_followed() {
+    let project = project();
+    project.issue("One");
+    let child = project.start(&["run", "1"]);
+    sees(&project, "begun");
+    project.git(&["switch", "-q", "-c", "aside"]);
+    user_commits(&project, "aside.txt", "aside\n");
+    lets(&project, "go");
+    ended(&project, child).exits(0);
+    let files = project.git(&["ls-tree", "-r", "--name-only", "turno/1/base"]);
+    assert!(files.contains("a.txt") && !files.contains("aside.txt"), "{files}");
+    assert_eq!(ends_of_following(&project).len(), 0);
+    nothing_runs(&project);
+}
+
+#[test]
 fn an_issue_that_is_dropped_leaves_no_trace_on_another() {
     let project = project();
     project.issue("One");

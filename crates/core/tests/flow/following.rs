@@ -361,13 +361,25 @@ fn an_issue_of_an_older_record_follows_nothing() {
 
 #[test]
 fn a_failure_is_an_alarm_until_a_shift_takes_the_issue_up_again() {
-    let (mut world, _) = at_the_last_moment();
+    let mut world = begun(1);
+    moved(&mut world, ISSUE, "7");
+    world.end_writer(wrote("5"));
     let attempt = follower(&world);
     let failure = Failure::new(Cause::Workspace, "turno/1/base is checked out");
-    world.take(Event::AttemptFailed { attempt, failure });
+    let commands = world.take(Event::AttemptFailed { attempt, failure });
+    assert!(follows(&commands).is_none());
     let phrase = issue(&world).following.alarm_phrase().unwrap();
     assert!(phrase.contains("is checked out"), "{phrase}");
-    assert_eq!(world.ended(), Some(ShiftEnd::Done));
+    world.take(Event::StopAsked { how: StopHow::Now });
+    let attempt = world.task(TASK).run().unwrap().attempt;
+    let failure = Failure::new(Cause::Stopped, "killed");
+    world.take(Event::AttemptFailed { attempt, failure });
+    assert!(world.ended().is_some());
+    assert!(
+        issue(&world).following.alarm().is_some(),
+        "it is told between shifts too"
+    );
+    assert!(follows(&start(&mut world)).is_some());
 }
 
 #[test]

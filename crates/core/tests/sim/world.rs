@@ -199,6 +199,10 @@ impl World {
             self.witness.allows(&self.state, self.now, &command)?;
             self.perform(&command);
         }
+        let waits_for = self.state.attempts();
+        if let Some(gone) = waits_for.iter().find(|a| !self.hands.live.contains_key(a)) {
+            return Err(format!("{gone} is waited for and nobody is at work on it"));
+        }
         self.plans_are_bounded()?;
         self.consider_questions();
         Ok(())
