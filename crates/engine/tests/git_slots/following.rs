@@ -119,7 +119,7 @@ async fn it_has_both_is_proven_and_touches_nothing_of_the_users(
         panic!("{end:?}")
     };
     assert_eq!(world.at(&branch()), Some(now.clone()));
-    assert_eq!(ran, [now.clone()], "both together were proven");
+    assert_eq!(ran, std::slice::from_ref(&now), "both together were proven");
     for (path, text) in [("own.txt", "own"), ("new.txt", "new"), ("b.txt", "better")] {
         assert_eq!(world.show(&now, path).as_deref().map(str::trim_end), Some(text));
     }
@@ -137,7 +137,7 @@ async fn it_has_both_is_proven_and_touches_nothing_of_the_users(
     // Done again, as after a crash: what is there is proven again, and nothing moves.
     let (end, ran) = run(&world, &asked, CheckVerdict::Pass, || {}).await;
     assert!(matches!(end, Ok(FollowEnd::Followed { head }) if head == now));
-    assert_eq!(ran, [now.clone()]);
+    assert_eq!(ran, std::slice::from_ref(&now));
     let asked = start(&onto, &now, &onto, how);
     let (end, ran) = run(&world, &asked, CheckVerdict::Pass, || {}).await;
     assert!(matches!(end, Ok(FollowEnd::Followed { head }) if head == now));
