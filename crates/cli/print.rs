@@ -132,6 +132,10 @@ pub(crate) fn green(text: &str) -> String {
     format!("\u{1b}[32m{text}\u{1b}[0m")
 }
 
+pub(crate) fn yellow(text: &str) -> String {
+    format!("\u{1b}[33m{text}\u{1b}[0m")
+}
+
 pub(crate) fn red(text: &str) -> String {
     format!("\u{1b}[31m{text}\u{1b}[0m")
 }

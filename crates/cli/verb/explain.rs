@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use turno_core::explain::explain;
+use turno_core::foresight::{clashes, clashes_phrase};
 use turno_core::ids::Seq;
 use turno_core::step::waiting;
 use turno_core::view::{task_phrase, waiting_phrase};
@@ -51,6 +52,9 @@ pub(crate) async fn run(scene: &Scene, verb: &Explain) -> Result<ExitCode, Failu
     ));
     if let Some(why) = waiting(&state, task) {
         print::data(&format!("it waits: {}", print::plain(&waiting_phrase(&why), 400)));
+    }
+    if let Some(coming) = clashes_phrase(&clashes(&state, task)) {
+        print::data(&format!("it {}", print::plain(&coming, 400)));
     }
     Ok(ExitCode::SUCCESS)
 }

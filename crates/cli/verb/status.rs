@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use turno_core::config::Confinement;
+use turno_core::foresight::clashes_phrase;
 use turno_core::ids::TaskId;
 use turno_core::shift::{ShiftEnd, ShiftStage, Winding};
 use turno_core::step::Waiting;
@@ -69,6 +70,9 @@ fn show(status: &StatusView, now: Timestamp) {
                     "      waits: {}",
                     print::plain(&waiting_phrase(why), 200)
                 )));
+            }
+            if let Some(coming) = clashes_phrase(&task.clashes) {
+                print::data(&print::yellow(&format!("      {}", print::plain(&coming, 300))));
             }
         }
     }

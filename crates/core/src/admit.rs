@@ -204,6 +204,7 @@ pub fn admit(state: &State, event: &Event) -> Result<(), Refused> {
         | Event::AgentEnded { .. }
         | Event::ChecksEnded { .. }
         | Event::LandingEnded { .. }
+        | Event::Foreseen { .. }
         | Event::AttemptFailed { .. }
         | Event::TimePassed
         | Event::Restarted { .. } => Err(Refused::NotAsked),

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::brief::Brief;
 use crate::check::Check;
 use crate::decision::{Question, Reply};
+use crate::foresight::Rival;
 use crate::guard::Survey;
 use crate::ids::{
     AgentName, AttemptId, CheckName, CommitId, IssueId, PersonaName, RepoName, SessionId, ShiftId, SlotId,
@@ -245,6 +246,18 @@ pub enum Command {
         /// What it has asked until now, oldest first.
         asked: Vec<AskedBefore>,
     },
+    /// See whether a change would merge with others, without a worktree, a ref or an index. Answered by one `Foreseen`
+    /// with a sight of each. It has no attempt and no slot, and is harmless when done twice.
+    Foresee {
+        /// Whose change.
+        of: TaskId,
+        /// In which repository.
+        repo: RepoName,
+        /// The change.
+        commit: CommitId,
+        /// The others.
+        with: Vec<Rival>,
+    },
     /// The shift is over. For those who wait for it.
     EndShift {
         /// Which.
@@ -264,6 +277,7 @@ impl Command {
             Self::StopAttempt { .. }
             | Self::OpenIssue { .. }
             | Self::Reply { .. }
+            | Self::Foresee { .. }
             | Self::Adopt { .. }
             | Self::EndShift { .. } => None,
         }

@@ -93,6 +93,7 @@ pub fn conversation<'a>(records: impl IntoIterator<Item = &'a Record>, task: Tas
                 | Command::StopAttempt { .. }
                 | Command::OpenIssue { .. }
                 | Command::Reply { .. }
+                | Command::Foresee { .. }
                 | Command::Adopt { .. }
                 | Command::EndShift { .. } => {}
             }
@@ -169,6 +170,7 @@ fn spoken(event: &Event, ask: Option<&Ask>) -> Option<(String, Vec<String>)> {
         | Event::Metered { .. }
         | Event::Contacted { .. }
         | Event::Tampered { .. }
+        | Event::Foreseen { .. }
         | Event::TimePassed
         | Event::Restarted { .. } => None,
     }

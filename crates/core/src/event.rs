@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::contact::Contact;
 use crate::decision::Question;
 use crate::failure::Failure;
+use crate::foresight::Sight;
 use crate::guard::Guarded;
 use crate::ids::{
     AttemptId, CommitId, DecisionId, IssueId, LessonId, PolicyName, RepoName, SessionId, TaskId, TreeId,
@@ -358,6 +359,15 @@ pub enum Event {
         /// How.
         end: LandingEnd,
     },
+    /// It was looked whether a change would merge with others.
+    Foreseen {
+        /// Whose change.
+        of: TaskId,
+        /// The change.
+        commit: CommitId,
+        /// What was seen of each.
+        sights: Vec<Sight>,
+    },
     /// A command could not be carried out.
     AttemptFailed {
         /// Which.
@@ -406,6 +416,7 @@ impl Event {
             | Self::Discarded { .. }
             | Self::Promoted { .. }
             | Self::Reverted { .. }
+            | Self::Foreseen { .. }
             | Self::TimePassed
             | Self::Restarted { .. } => None,
         }

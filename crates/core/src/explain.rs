@@ -8,6 +8,7 @@ use crate::check::{CheckReport, CheckVerdict, ReportVerdict, Source};
 use crate::command::Command;
 use crate::contact::Answer;
 use crate::event::{AgentEnd, Event, LandingEnd, LeftBehind, OthersEnd, StopHow, TogetherEnd};
+use crate::foresight::{sights_phrase, warns};
 use crate::ids::{AttemptId, Seq, TaskId};
 use crate::lesson::LessonEdit;
 use crate::outcome::{Finding, Outcome, ProposalVerdict, Verdict};
@@ -56,9 +57,11 @@ pub fn explain<'a>(records: impl IntoIterator<Item = &'a Record>, task: TaskId) 
             | Entity::Shift(_)
             | Entity::Decision(_)
             | Entity::Lesson(_)
+            | Entity::Outlook(_)
             | Entity::Desk(_) => None,
         });
-        if !about && became.is_none() {
+        let warned = matches!(&record.event, Event::Foreseen { of, sights, .. } if warns(*of, sights, task));
+        if !about && !warned && became.is_none() {
             continue;
         }
         // A meter reading alone is no news; one that stops the attempt is.
@@ -104,6 +107,7 @@ fn is_for(command: &Command, task: TaskId) -> bool {
         Command::StopAttempt { .. }
         | Command::OpenIssue { .. }
         | Command::Reply { .. }
+        | Command::Foresee { .. }
         | Command::Adopt { .. }
         | Command::EndShift { .. } => false,
     }
@@ -252,6 +256,9 @@ pub fn event_phrase(event: &Event) -> String {
             format!("{attempt}: {}{without}{on_base}", report_phrase(report))
         }
         Event::LandingEnded { attempt, end } => format!("{attempt}: {}", landing_phrase(end)),
+        Event::Foreseen { of, sights, .. } => {
+            sights_phrase(*of, sights).unwrap_or_else(|| format!("{of} merges with what it was held against"))
+        }
         Event::AttemptFailed { attempt, failure } => format!("{attempt} failed: {}", failure_phrase(failure)),
         Event::TimePassed => "time passed".to_owned(),
         Event::Restarted { lost, adopted } => format!(
@@ -515,6 +522,8 @@ pub fn headline(record: &Record) -> Option<String> {
         record.event,
         Event::Metered { .. } | Event::SessionOpened { .. } | Event::ConfigLoaded { .. } | Event::TimePassed
     );
+    let silent =
+        matches!(&record.event, Event::Foreseen { of, sights, .. } if sights_phrase(*of, sights).is_none());
     let became: Vec<String> = record
         .changes
         .iter()
@@ -528,9 +537,13 @@ pub fn headline(record: &Record) -> Option<String> {
             | Entity::Shift(_)
             | Entity::Decision(_)
             | Entity::Lesson(_)
+            | Entity::Outlook(_)
             | Entity::Desk(_) => None,
         })
         .collect();
+    if silent && became.is_empty() {
+        return None;
+    }
     if quiet && (became.is_empty() || !stops && !matches!(record.event, Event::TimePassed)) {
         return None;
     }

@@ -16,6 +16,7 @@ pub mod decision;
 pub mod event;
 pub mod explain;
 pub mod failure;
+pub mod foresight;
 pub mod globs;
 pub mod guard;
 pub mod ids;

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
 use crate::decision::Decision;
+use crate::foresight::Outlook;
 use crate::ids::{AgentName, AttemptId, DecisionId, IssueId, LessonId, PersonaName, ShiftId, SlotId, TaskId};
 use crate::issue::Issue;
 use crate::lesson::Lesson;
@@ -73,6 +74,8 @@ pub enum Entity {
     Decision(Arc<Decision>),
     /// A lesson.
     Lesson(Arc<Lesson>),
+    /// What was seen of coming conflicts in an issue.
+    Outlook(Arc<Outlook>),
     /// The rest.
     Desk(Desk),
 }
@@ -87,6 +90,7 @@ impl Entity {
             Self::Shift(shift) => format!("shift/{}", shift.id),
             Self::Decision(decision) => format!("decision/{}", decision.id),
             Self::Lesson(lesson) => format!("lesson/{}", lesson.id),
+            Self::Outlook(outlook) => format!("outlook/{}", outlook.issue),
             Self::Desk(_) => "desk".to_owned(),
         }
     }
@@ -109,6 +113,9 @@ pub struct State {
     /// All lessons.
     #[serde(default)]
     pub lessons: BTreeMap<LessonId, Arc<Lesson>>,
+    /// What was seen of coming conflicts, by issue.
+    #[serde(default)]
+    pub outlooks: BTreeMap<IssueId, Arc<Outlook>>,
     /// The rest.
     pub desk: Desk,
 }
@@ -139,6 +146,7 @@ impl State {
         changed(&self.shifts, &before.shifts, Entity::Shift, &mut out);
         changed(&self.decisions, &before.decisions, Entity::Decision, &mut out);
         changed(&self.lessons, &before.lessons, Entity::Lesson, &mut out);
+        changed(&self.outlooks, &before.outlooks, Entity::Outlook, &mut out);
         if self.desk != before.desk {
             out.push(Entity::Desk(self.desk.clone()));
         }
@@ -166,6 +174,7 @@ impl State {
             Entity::Shift(shift) => drop(self.shifts.insert(shift.id, shift)),
             Entity::Decision(decision) => drop(self.decisions.insert(decision.id, decision)),
             Entity::Lesson(lesson) => drop(self.lessons.insert(lesson.id, lesson)),
+            Entity::Outlook(outlook) => drop(self.outlooks.insert(outlook.issue, outlook)),
             Entity::Desk(desk) => self.desk = desk,
         }
     }

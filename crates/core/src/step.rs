@@ -10,6 +10,7 @@ mod contest;
 mod deciding;
 mod expire;
 mod fill;
+mod foreseeing;
 mod guarding;
 mod intake;
 mod joining;
@@ -56,6 +57,7 @@ pub fn step(state: &mut State, now: Timestamp, event: &Event) -> Vec<Command> {
     turn.join();
     turn.advance();
     turn.fill();
+    turn.foresee();
     turn.settle();
     turn.commands
 }
@@ -86,7 +88,10 @@ impl Turn<'_> {
                 issues,
                 budget,
                 scope,
-            } => self.shift_started(mode, issues, *budget, *scope),
+            } => {
+                self.ask_again();
+                self.shift_started(mode, issues, *budget, *scope);
+            }
             Event::IssueOpened { issue, base } => self.issue_opened(*issue, base),
             Event::IssueNotOpened { issue, why } => self.issue_not_opened(*issue, why),
             Event::DecisionAnswered { decision, answer } => self.decision_answered(*decision, answer),
@@ -127,7 +132,11 @@ impl Turn<'_> {
             Event::AttemptFailed { attempt, failure } => self.attempt_failed(*attempt, failure),
             // For people: what could be put back was, and what follows for the task its own end says.
             Event::Contacted { .. } | Event::Tampered { .. } | Event::TimePassed => {}
-            Event::Restarted { lost, adopted } => self.restarted(lost, adopted),
+            Event::Foreseen { of, commit, sights } => self.foreseen(*of, commit, sights),
+            Event::Restarted { lost, adopted } => {
+                self.ask_again();
+                self.restarted(lost, adopted);
+            }
         }
     }
 
@@ -139,6 +148,7 @@ impl Turn<'_> {
         self.contests();
         self.guard_landings();
         self.unblock();
+        self.return_clashing();
         self.lead();
     }
 

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Confinement;
 use crate::decision::Decision;
+use crate::foresight::{self, Clash};
 use crate::guard::GuardedBy;
 use crate::ids::{AgentName, AttemptId, IssueId, PersonaName, PolicyName, RepoName, ShiftId, SlotId, TaskId};
 use crate::issue::{IssueStage, Priority, Proposal};
@@ -211,6 +212,9 @@ pub struct TaskView {
     pub detail: String,
     /// Why it does not run, if it does not and is not over.
     pub waiting: Option<Waiting>,
+    /// Conflicts of its change that are seen coming.
+    #[serde(default)]
+    pub clashes: Vec<Clash>,
     /// Attempts of agents so far.
     pub attempts: u32,
     /// What it has cost.
@@ -267,6 +271,7 @@ fn task_view(state: &State, task: &Task) -> TaskView {
         stage: StageName::of(&task.stage),
         detail: task_phrase(task),
         waiting,
+        clashes: foresight::clashes(state, task),
         attempts: task.attempts.values().sum(),
         cost: task.cost(),
     }

@@ -18,6 +18,7 @@ mod look;
 mod merge;
 mod message;
 mod names;
+mod preflight;
 mod promote;
 mod read;
 mod replay;

@@ -13,7 +13,7 @@ use turno_core::shift::ShiftEnd;
 use turno_core::units::Timestamp;
 use turno_core::{State, next_deadline};
 
-use crate::runner::{Opening, Runner, Submission, Told};
+use crate::runner::{Looking, Opening, Runner, Submission, Told};
 use crate::store::{self, Reader, Store};
 
 /// How many events are committed together at most.
@@ -263,6 +263,19 @@ impl<R: Runner> Engine<R> {
                 Command::StopAttempt { attempt, why } => self.runner.cancel(attempt, why),
                 Command::Reply { attempt, key, reply } => self.runner.reply(attempt, &key, &reply),
                 Command::OpenIssue { issue, repo, on } => self.runner.open(Opening { issue, repo, on }),
+                Command::Foresee {
+                    of,
+                    repo,
+                    commit,
+                    with,
+                } => {
+                    self.runner.foresee(Looking {
+                        of,
+                        repo,
+                        commit,
+                        with,
+                    });
+                }
                 Command::EndShift { end, .. } => ended = Some(end),
             }
         }

@@ -10,7 +10,8 @@ use std::future::Future;
 use turno_core::command::{AgentStart, AskedBefore, CheckStart, LandStart};
 use turno_core::decision::Reply;
 use turno_core::event::Event;
-use turno_core::ids::{AttemptId, CommitId, IssueId, RepoName};
+use turno_core::foresight::Rival;
+use turno_core::ids::{AttemptId, CommitId, IssueId, RepoName, TaskId};
 use turno_core::task::StopWhy;
 
 /// A piece of work for a runner. Its attempt id is the key.
@@ -50,6 +51,19 @@ pub struct Opening {
     pub on: Vec<CommitId>,
 }
 
+/// A change that is to be held against others, to see whether they would merge. It is no attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Looking {
+    /// Whose change.
+    pub of: TaskId,
+    /// In which repository.
+    pub repo: RepoName,
+    /// The change.
+    pub commit: CommitId,
+    /// The others.
+    pub with: Vec<Rival>,
+}
+
 /// What a submission came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Submitted {
@@ -87,6 +101,10 @@ pub trait Runner: Send + Sync {
 
     /// Begins an issue's integration branch. Answered by exactly one `IssueOpened` or `IssueNotOpened`.
     fn open(&self, opening: Opening);
+
+    /// Looks whether changes would merge. Answered by exactly one `Foreseen` with a sight of each, unless the runner is
+    /// shut down before.
+    fn foresee(&self, looking: Looking);
 
     /// Waits for facts after a number. Safe to be dropped and asked again. To ask is to say that every fact up to
     /// the number is committed.

@@ -13,6 +13,7 @@ use turno_core::command::Command;
 use turno_core::decision::Reply;
 use turno_core::event::{AgentEnd, Event, LandingEnd, LeftBehind, StopHow};
 use turno_core::failure::{Cause, Failure};
+use turno_core::foresight::{Found, Sight};
 use turno_core::ids::{AttemptId, IssueId, Seq};
 use turno_core::issue::{IssueDraft, Priority};
 use turno_core::outcome::{Outcome, Verdict};
@@ -21,7 +22,7 @@ use turno_core::task::StopWhy;
 use turno_core::units::{MicroUsd, Span, Spend};
 use turno_engine::config::{self, EnvMap, Overrides, Places};
 use turno_engine::run::{Desk, Engine, RequestError};
-use turno_engine::runner::{Observed, Opening, Runner, Submission, Submitted, Told};
+use turno_engine::runner::{Looking, Observed, Opening, Runner, Submission, Submitted, Told};
 use turno_engine::store::{Reader, Store};
 
 /// Answers each submission at once, as if all went well, or hangs until it is cancelled.
@@ -169,6 +170,18 @@ impl Runner for Hands {
         self.tell(Event::IssueOpened {
             issue: opening.issue,
             base: "9".repeat(40).parse().unwrap(),
+        });
+    }
+
+    fn foresee(&self, looking: Looking) {
+        let merges = |rival| Sight {
+            rival,
+            found: Found::Merges,
+        };
+        self.tell(Event::Foreseen {
+            of: looking.of,
+            commit: looking.commit,
+            sights: looking.with.into_iter().map(merges).collect(),
         });
     }
 

@@ -71,6 +71,7 @@ impl History {
             Command::StopAttempt { .. }
             | Command::OpenIssue { .. }
             | Command::Reply { .. }
+            | Command::Foresee { .. }
             | Command::Adopt { .. }
             | Command::EndShift { .. } => return,
         };

@@ -14,12 +14,13 @@ use crate::State;
 use crate::command::{AgentStart, Command, Limits};
 use crate::config::Config;
 use crate::failure::Cause;
+use crate::foresight::{self, Weather};
 use crate::globs;
 use crate::guard::{History, Survey};
 use crate::ids::{AgentName, IssueId, PersonaName, SlotId, TaskId};
 use crate::issue::{IssueStage, Priority};
 use crate::persona::{Access, AtOnce, Persona, Role};
-use crate::policy::OverlapRule;
+use crate::policy::{ClashRule, OverlapRule};
 use crate::shift::{Shift, ShiftStage, Winding};
 use crate::task::{AgentRun, Because, Park, Stage, StartFrom, Task, Work, WriteJob};
 use crate::units::{MicroUsd, Spend, Timestamp};
@@ -282,8 +283,8 @@ fn share(state: &State, left: MicroUsd) -> MicroUsd {
     MicroUsd(left.0 / u64::try_from(starters).unwrap_or(1))
 }
 
-/// Ready tasks of the running shift, most wanted first: urgent, then with the longest chain of dependants,
-/// then the oldest.
+/// Ready tasks of the running shift, most wanted first: urgent, then with the longest chain of dependants, then those
+/// to be landed that conflict with nothing, then the oldest.
 fn ready(state: &State, wanted: impl Fn(&Work, &Task) -> bool) -> Vec<(TaskId, Work)> {
     let mut chains: BTreeMap<IssueId, BTreeMap<TaskId, usize>> = BTreeMap::new();
     let mut found: Vec<_> = state
@@ -303,11 +304,21 @@ fn ready(state: &State, wanted: impl Fn(&Work, &Task) -> bool) -> Vec<(TaskId, W
             let issue = task.id.issue;
             let chains = chains.entry(issue).or_insert_with(|| dependants(state, issue));
             let chain = chains.get(&task.id).copied().unwrap_or(0);
-            Some(((priority, Reverse(chain), *since, task.id), work.clone()))
+            let weather = landing_weather(state, task, work);
+            Some(((priority, Reverse(chain), weather, *since, task.id), work.clone()))
         })
         .collect();
     found.sort_by_key(|(key, _)| *key);
-    found.into_iter().map(|(key, work)| (key.3, work)).collect()
+    found.into_iter().map(|(key, work)| (key.4, work)).collect()
+}
+
+/// What is coming for a change that waits to be landed, where the policy lets that order landings.
+fn landing_weather(state: &State, task: &Task, work: &Work) -> Weather {
+    let rule = state.config.as_ref().map(|c| c.policy.landing.clashes);
+    match (rule, work) {
+        (Some(ClashRule::Order | ClashRule::Return), Work::Land(_)) => foresight::weather(state, task),
+        (Some(_) | None, _) => Weather::Clear,
+    }
 }
 
 /// For each task of an issue the length of the longest chain of tasks that wait for it. Every round makes at least

@@ -7,6 +7,7 @@
 )]
 
 mod batches;
+mod clashes;
 mod contests;
 mod draining;
 mod guards;

@@ -8,8 +8,8 @@ use turno_core::ids::IssueId;
 use turno_core::issue::{IssueDraft, Item, Items, Priority, Split};
 use turno_core::persona::{AtOnce, Effort, Model, Persona, Role, Tools};
 use turno_core::policy::{
-    AcceptRule, DecisionRule, NewTestsRule, Nobody, OverlapRule, PlanCaps, PlanRule, Policy, RedBaseRule,
-    ReviewRule, TestRule, TrialRule, TryRow, UncheckedRule,
+    AcceptRule, ClashRule, DecisionRule, NewTestsRule, Nobody, OverlapRule, PlanCaps, PlanRule, Policy,
+    RedBaseRule, ReviewRule, TestRule, TrialRule, TryRow, UncheckedRule,
 };
 use turno_core::units::{CostBasis, MicroUsd, Span, Spend, Tokens};
 
@@ -99,6 +99,12 @@ pub(crate) fn config(plan: &Plan, rng: &mut Rng) -> Config {
     let deadline = Span(rng.between(500, 3000));
     policy.decisions = DecisionRule { nobody, deadline };
     policy.landing.batch = u8::try_from(plan.seed % 4 + 1).unwrap();
+    policy.landing.clashes = [
+        ClashRule::Ignore,
+        ClashRule::Tell,
+        ClashRule::Order,
+        ClashRule::Return,
+    ][usize::try_from(plan.seed / 4 % 4).unwrap()];
     policy.red_base = rng.pick(&[
         RedBaseRule::Writer,
         RedBaseRule::Writer,

@@ -70,7 +70,7 @@ fn shrink(mut plan: Plan) -> Plan {
 
 /// The smallest worlds of each kind of event that a run of a thousand worlds must see: one that never reaches a stage
 /// proves nothing about it.
-const SEEN: [(&str, u64); 56] = [
+const SEEN: [(&str, u64); 59] = [
     ("landed", 250),
     ("parked", 30),
     ("returns", 250),
@@ -127,6 +127,9 @@ const SEEN: [(&str, u64); 56] = [
     ("joined at once", 3),
     ("questions: trial", 3),
     ("second shifts", 20),
+    ("looks ahead", 200),
+    ("conflicts foreseen with the branch", 50),
+    ("conflicts foreseen with others", 20),
 ];
 
 /// The worlds of these seeds, until one fails.

@@ -9,14 +9,16 @@ use turno_core::check::{CheckReport, CheckVerdict};
 use turno_core::command::{AgentStart, Command, LandStart, Session};
 use turno_core::decision::Asker;
 use turno_core::event::{AgentEnd, Event, LandingEnd, LeftBehind, OthersEnd};
+use turno_core::foresight::{AT_MOST, Rival, clashes, under_way};
 use turno_core::globs;
 use turno_core::guard::{self, GuardRule, Guarded};
 use turno_core::ids::{AttemptId, CheckName, CommitId, IssueId, SessionId, TaskId, TreeId};
 use turno_core::issue::IssueStage;
 use turno_core::outcome::{Outcome, Severity, Verdict};
-use turno_core::policy::{OverlapRule, Policy, RedBaseRule, ReviewRule};
+use turno_core::policy::{ClashRule, OverlapRule, Policy, RedBaseRule, ReviewRule};
 use turno_core::shift::Scope;
 use turno_core::task::{Approved, Because, Change, Consent, Proof, Stage, StartFrom, Task, Work, WriteJob};
+use turno_core::train::Train;
 use turno_core::units::Timestamp;
 
 #[derive(Debug, Default)]
@@ -193,6 +195,7 @@ impl Witness {
                     Err(format!("issue {} is begun before what it needs", issue.id))
                 }
             }
+            Command::Foresee { of, commit, with, .. } => self.allows_look(state, *of, commit, with),
             Command::StopAttempt { .. }
             | Command::Reply { .. }
             | Command::Adopt { .. }
@@ -272,6 +275,54 @@ impl Witness {
         }
     }
 
+    /// What is asked for is a change under way, held against what is there now, and only of one of two.
+    fn allows_look(
+        &self,
+        state: &State,
+        of: TaskId,
+        commit: &CommitId,
+        with: &[Rival],
+    ) -> Result<(), String> {
+        let at = |task: TaskId| under_way(&state.tasks[&task]).map(|c| &c.commit);
+        if at(of) != Some(commit) || with.is_empty() || with.len() > AT_MOST {
+            return Err(format!("{of} at {commit} is no change to be looked at"));
+        }
+        for rival in with {
+            let there = match rival {
+                Rival::Branch { head } => state.issues[&of.issue].integration().map(|(_, h)| h) == Some(head),
+                Rival::Task { task, commit } => *task != of && at(*task) == Some(commit),
+            };
+            if !there {
+                return Err(format!("{of} is held against {rival:?}, which is not there"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Two that are known to conflict are not tried together, unless they are known to be red together.
+    fn allows_company(&self, state: &State, start: &LandStart) -> Result<(), String> {
+        let rule = state.config.as_ref().unwrap().policy.landing.clashes;
+        let narrowing = matches!(state.issues[&start.task.issue].train, Train::Narrowing { .. });
+        if narrowing || matches!(rule, ClashRule::Ignore | ClashRule::Tell) {
+            return Ok(());
+        }
+        let aboard: Vec<TaskId> = std::iter::once(start.task)
+            .chain(start.with.iter().map(|p| p.task))
+            .collect();
+        for task in &aboard {
+            for clash in clashes(state, &state.tasks[task]) {
+                let together = match clash.with {
+                    Rival::Branch { .. } => aboard.len() > 1,
+                    Rival::Task { task: other, .. } => aboard.contains(&other),
+                };
+                if together {
+                    return Err(format!("{task} lands with others in spite of {clash:?}"));
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn allows_landing(&self, state: &State, start: &LandStart) -> Result<(), String> {
         let most = usize::from(state.config.as_ref().unwrap().policy.landing.batch);
         if start.with.len() >= most {
@@ -284,6 +335,7 @@ impl Witness {
         if let Some(other) = start.with.iter().find(|p| p.task.issue != start.task.issue) {
             return Err(format!("{} lands with {}", start.task, other.task));
         }
+        self.allows_company(state, start)?;
         self.allows_member(state, start, start.task, &start.approved)?;
         for passenger in &start.with {
             self.allows_member(state, start, passenger.task, &passenger.approved)?;

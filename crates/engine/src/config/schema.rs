@@ -245,6 +245,10 @@ pub const POLICY: Schema = Schema(&[
         "landing.batch",
         "so many changes of one issue that wait at the same time are landed together; 1 for one by one",
     ),
+    key(
+        "landing.clashes",
+        "what is made of conflicts that are seen coming: ignore, tell, order or return",
+    ),
     key("caps.tasks", "how many tasks one issue may get in all"),
     key(
         "caps.depth",

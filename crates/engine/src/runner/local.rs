@@ -4,15 +4,18 @@ use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::Arc;
 
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use turno_core::decision::Reply;
 use turno_core::event::Event;
 use turno_core::failure::{Cause, Failure};
+use turno_core::foresight::{Found, Rival, Sight};
 use turno_core::ids::AttemptId;
 use turno_core::task::StopWhy;
 
 use super::mouth::Shared;
-use super::{Observed, Opening, Runner, Submission, Submitted, Told};
+use super::{Looking, Observed, Opening, Runner, Submission, Submitted, Told};
 use crate::attempt;
 use crate::open::{Opened, open};
 use crate::site::Site;
@@ -24,6 +27,10 @@ pub struct Local {
     site: Arc<Site>,
     shared: Arc<Shared>,
     tasks: TaskTracker,
+    /// Held by the one look ahead that is at work.
+    one_look: Arc<Mutex<()>>,
+    /// Set when nothing is waited for any more that can be done again.
+    over: CancellationToken,
 }
 
 impl Local {
@@ -34,6 +41,8 @@ impl Local {
             site,
             shared: Arc::new(shared),
             tasks: TaskTracker::new(),
+            one_look: Arc::default(),
+            over: CancellationToken::new(),
         }
     }
 
@@ -101,6 +110,28 @@ impl Runner for Local {
         });
     }
 
+    fn foresee(&self, looking: Looking) {
+        let (site, shared) = (Arc::clone(&self.site), Arc::clone(&self.shared));
+        let (one, over) = (Arc::clone(&self.one_look), self.over.clone());
+        self.tasks.spawn(async move {
+            let Looking { of, commit, with, .. } = looking.clone();
+            let work = tokio::spawn(async move {
+                // One after the other: there is one directory for it, and a hint is worth no crowd of processes.
+                let _turn = one.lock().await;
+                look(&site, &looking).await
+            });
+            let stop = work.abort_handle();
+            let found = tokio::select! {
+                found = work => found.unwrap_or_else(|_| unseen(&with, "the look broke off; this is a bug in turno")),
+                // Nobody hears it any more. Its process ends with it.
+                () = over.cancelled() => return stop.abort(),
+            };
+            let sight = |(rival, found)| Sight { rival, found };
+            let sights = with.into_iter().zip(found).map(sight).collect();
+            shared.tell(Event::Foreseen { of, commit, sights });
+        });
+    }
+
     fn events(&self, after: u64) -> impl Future<Output = Vec<Told>> + Send {
         let shared = Arc::clone(&self.shared);
         async move { shared.events(after).await }
@@ -123,10 +154,27 @@ impl Runner for Local {
     }
 
     async fn shutdown(&self) {
+        self.over.cancel();
         self.fence(&BTreeSet::new());
         self.tasks.close();
         self.tasks.wait().await;
     }
+}
+
+/// Whether changes would merge: what was found of each, in order.
+async fn look(site: &Site, looking: &Looking) -> Vec<Found> {
+    let ground = match site.ground(&looking.repo) {
+        Ok(ground) => ground,
+        Err(error) => return unseen(&looking.with, &error.to_string()),
+    };
+    let rivals: Vec<_> = looking.with.iter().map(|r| r.commit().clone()).collect();
+    let scratch = site.dirs.preflight();
+    ground.repo().preflight(&looking.commit, &rivals, &scratch).await
+}
+
+fn unseen(rivals: &[Rival], why: &str) -> Vec<Found> {
+    let unseen = || Found::Unseen { why: why.to_owned() };
+    rivals.iter().map(|_| unseen()).collect()
 }
 
 /// Opens an issue, and says in the core's words what became of it.

@@ -110,7 +110,8 @@ impl World {
             let old = self.rng.pick(&self.old.clone());
             // An ending that was delivered once may come again; a fact about a live attempt may not be invented.
             let settled = old.attempt().is_some_and(|a| !self.hands.live.contains_key(&a));
-            if settled {
+            // A look that was answered once may be answered again, and late.
+            if settled || matches!(old, Event::Foreseen { .. }) {
                 self.take(old)?;
             }
         }
