@@ -13,6 +13,7 @@ mod lending;
 mod opening;
 mod overlay;
 mod planting;
+mod preflighting;
 mod preparing;
 mod promoting;
 mod reverting;
