@@ -18,6 +18,7 @@ mod lying;
 mod modes;
 mod new_tests;
 mod own_proxy;
+mod preflight;
 mod promoting;
 mod questions;
 mod real_adoption;
