@@ -8,7 +8,7 @@
 //! process, and by the same code that a landing merges with.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use turno_core::foresight::{Files, Found};
@@ -81,7 +81,7 @@ impl Repo {
             .env("GIT_ATTR_SOURCE", rivals.first().unwrap_or(commit).as_str())
             .env(
                 "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-                path_list(objects.iter().map(|dir| dir.as_path())),
+                path_list(objects.iter().map(PathBuf::as_path)),
             )
             .setting("core.attributesFile=/dev/null")
             .args(["merge-tree", "--write-tree", "-z", "--name-only", "--no-messages"])
