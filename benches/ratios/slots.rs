@@ -229,7 +229,7 @@ fn branch_off(root: &Path, number: usize) -> CommitId {
         let own = file((n * 1013 + number * 101 + 7) % FILES);
         put(&mut script, &own, &format!("// {number}\n"));
     }
-    if number % 2 == 0 {
+    if number.is_multiple_of(2) {
         put(&mut script, "shared.rs", &format!("// {number}\n"));
     }
     let mut child = git(root, &["fast-import", "--quiet"])
