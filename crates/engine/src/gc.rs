@@ -182,7 +182,7 @@ impl Survey {
                 let (stem, rest) = name.split_once('.').unwrap_or((name, ""));
                 let place =
                     stem == "landing" || stem.strip_prefix('s').unwrap_or(stem).parse::<u16>().is_ok();
-                let ours = ["", "gitdir", "index", "index.lock", "dirty", "setup"].contains(&rest)
+                let ours = ["", "gitdir", "index", "index.lock", "staged", "dirty", "setup"].contains(&rest)
                     || rest.ends_with(".turno-new");
                 (place && ours) || name == "aside" || name.starts_with("repo-")
             });

@@ -345,6 +345,13 @@ pub(crate) struct Worktree {
     pub(crate) index: PathBuf,
 }
 
+impl Worktree {
+    /// The index that a program left which worked on a private one, until its slot is collected or reset.
+    pub(crate) fn staged(&self) -> PathBuf {
+        self.index.with_extension("staged")
+    }
+}
+
 /// Where a call works.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Place<'a> {

@@ -6,6 +6,7 @@
 //! its own for each slot, out of reach of what runs there, so that no flag or forged entry in the slot's index
 //! can hide a change.
 
+mod access;
 mod collect;
 mod files;
 mod lend;
@@ -79,7 +80,13 @@ pub enum Error {
         source: std::io::Error,
     },
     /// There is nothing to collect from.
-    #[error("slot {place} has no worktree; it must be prepared first")]
+    #[error(
+        "the worktree of {} is gone: its directory was deleted, moved or replaced. It is made anew when it is used again",
+        match place {
+            SlotPlace::Slot(id) => format!("slot {id}"),
+            SlotPlace::Landing => "landings".to_owned(),
+        }
+    )]
     NotPrepared {
         /// Which.
         place: SlotPlace,
