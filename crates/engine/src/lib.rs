@@ -24,6 +24,7 @@ pub mod recover;
 pub mod redact;
 pub mod replay;
 pub mod repos;
+mod room;
 pub mod run;
 pub mod runner;
 pub mod salvage;

@@ -28,6 +28,7 @@ use crate::live::Doing;
 use crate::process::supervised::Supervised;
 use crate::process::supervisor::files;
 use crate::prompt::{self, Extras, house_rules};
+use crate::room;
 use crate::runner::mouth::{Ear, Mouth, Pass};
 use crate::sandbox::{Lodged, Tenant};
 use crate::secret::Secret;
@@ -85,6 +86,9 @@ pub(crate) async fn agent(site: &Site, start: AgentStart, mouth: Mouth, mut ear:
         biased;
         why = told_to_stop(&mut ear) => return mouth.fail(stopped(why)),
         () = site.pace() => {}
+    }
+    if room::is_none(&site.dirs.attempts()) {
+        return mouth.fail(workspace(room::words(&[site.dirs.attempts()])));
     }
     site.live.say(
         start.attempt,
@@ -202,6 +206,13 @@ impl Stay<'_> {
             Ok(end) => end,
             Err(unfit) => AgentEnd::Failed(workspace(unfit)),
         };
+        if let AgentEnd::Failed(failure) = &mut heard.end
+            && failure.cause == Cause::Lost
+            && room::is_none(&dir)
+        {
+            // What an agent says is written down before anything else; its supervisor ends when it cannot be.
+            failure.detail = format!("{}. {}", room::words(std::slice::from_ref(&dir)), failure.detail);
+        }
         let spend = settled(dialect, &heard);
         site.live
             .say(start.attempt, Doing::Step("keeping what it left".to_owned()));
