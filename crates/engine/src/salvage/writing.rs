@@ -96,6 +96,9 @@ pub fn restore(repo: &Repo, salvage: &Salvage, extent: Extent, to: &Path) -> Res
                         Ok(target) => out.link(item, target.into_os_string().into_encoded_bytes()),
                         Err(error) => out.left(item, LeftWhy::Failed(error.to_string())),
                     },
+                    ItemKind::Closed => {
+                        out.left(item, LeftWhy::Failed("it cannot be looked into".to_owned()))
+                    }
                     ItemKind::Removed | ItemKind::Other => out.left(item, LeftWhy::NoFile),
                 }
             }
