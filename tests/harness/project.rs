@@ -15,7 +15,20 @@ pub(crate) struct Project {
     top: PathBuf,
     env: BTreeMap<String, String>,
     confined: Confined,
+    who: Who,
 }
+
+/// Who types the verbs, and whose the project is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Who {
+    /// Whoever runs the stories.
+    Harness,
+    /// A user of no rights, made from root.
+    Ordinary,
+}
+
+/// The number of that user.
+const ORDINARY: &str = "1502";
 
 /// Whether the shifts of a project run in the sandbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +98,7 @@ impl Project {
             top,
             env,
             confined: Confined::Yes,
+            who: Who::Harness,
         };
         std::fs::create_dir(project.shared()).unwrap();
         project.configure("[sandbox]\ncaches = [\"~/shared\"]\n");
@@ -144,6 +158,40 @@ impl Project {
         self
     }
 
+    /// The same project of an ordinary user, who then types everything. Root alone can give it away; whoever else
+    /// runs the stories is such a user.
+    pub(crate) fn of_an_ordinary_user(mut self) -> Self {
+        if nix::unistd::geteuid().is_root() {
+            let turno = self.top.join("turno");
+            if std::fs::hard_link(env!("CARGO_BIN_EXE_turno"), &turno).is_err() {
+                std::fs::copy(env!("CARGO_BIN_EXE_turno"), &turno).unwrap();
+            }
+            let owner = format!("{ORDINARY}:{ORDINARY}");
+            for dir in ["repo", "home", "state"] {
+                let mut give = Command::new("chown");
+                let given = give.args(["-R", &owner, dir]).current_dir(&self.top).status();
+                assert!(given.unwrap().success());
+            }
+            let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+            std::fs::set_permissions(&self.top, open).unwrap();
+            self.who = Who::Ordinary;
+        }
+        self
+    }
+
+    /// A program as whoever types the verbs.
+    fn program(&self, name: &str) -> Command {
+        match self.who {
+            Who::Harness => Command::new(name),
+            Who::Ordinary => {
+                let mut command = Command::new("setpriv");
+                let ids = [format!("--reuid={ORDINARY}"), format!("--regid={ORDINARY}")];
+                command.args(ids).args(["--clear-groups", name]);
+                command
+            }
+        }
+    }
+
     pub(crate) fn is_confined(&self) -> bool {
         self.confined == Confined::Yes
     }
@@ -192,19 +240,20 @@ impl Project {
     /// The same in a second repository.
     #[track_caller]
     pub(crate) fn git_in(&self, name: &str, args: &[&str]) -> String {
-        let output = Command::new("git")
-            .args(args)
-            .current_dir(self.top.join(name))
-            .env_clear()
-            .envs(&self.env)
-            .output()
-            .unwrap();
-        assert!(
-            output.status.success(),
-            "git {args:?}: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
+        let done = self.try_git_in(name, args);
+        assert!(done.code == 0, "git {args:?}: {}", done.err);
+        done.out.trim_end().to_owned()
+    }
+
+    /// Runs git in the repository, whatever comes of it.
+    pub(crate) fn try_git(&self, args: &[&str]) -> Done {
+        self.try_git_in("repo", args)
+    }
+
+    fn try_git_in(&self, name: &str, args: &[&str]) -> Done {
+        let mut git = self.program("git");
+        git.args(args).current_dir(self.top.join(name));
+        Done::of(&git.env_clear().envs(&self.env).output().unwrap())
     }
 
     /// A file at a commit or branch.
@@ -214,7 +263,10 @@ impl Project {
     }
 
     fn command(&self, args: &[&str], cwd: &Path) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_turno"));
+        let mut command = match self.who {
+            Who::Harness => self.program(env!("CARGO_BIN_EXE_turno")),
+            Who::Ordinary => self.program(self.top.join("turno").to_str().unwrap()),
+        };
         if let (Confined::No, Some((verb, rest))) = (self.confined, args.split_first())
             && SHIFTS.contains(verb)
         {

@@ -31,4 +31,5 @@ mod secrets;
 mod shift;
 mod tampering;
 mod tools;
+mod under_fire;
 mod user;
