@@ -97,7 +97,7 @@ pub fn restore(repo: &Repo, salvage: &Salvage, extent: Extent, to: &Path) -> Res
                         Err(error) => out.left(item, LeftWhy::Failed(error.to_string())),
                     },
                     ItemKind::Closed => {
-                        out.left(item, LeftWhy::Failed("it cannot be looked into".to_owned()))
+                        out.left(item, LeftWhy::Failed("it cannot be looked into".to_owned()));
                     }
                     ItemKind::Removed | ItemKind::Other => out.left(item, LeftWhy::NoFile),
                 }
