@@ -114,8 +114,7 @@ impl SlotPool {
             what: call.what(),
             answer,
         })?;
-        // What is remembered of a directory goes by its time, and that does not tell two moments apart that are as
-        // close as a scan and what Turno itself then moves aside.
+        // git's memory of untracked files may still name what is gone, e.g. a repository that was just moved aside.
         changes.retain(|change| match change {
             Changed::Tracked { .. } => true,
             Changed::Untracked { path } => {
@@ -248,7 +247,9 @@ impl SlotPool {
             "--untracked-files=all",
             NOT_INSIDE,
         ];
-        let call = self.repo().git(Place::Own(tree)).args(args);
+        // What git remembers of directories goes by their times, which do not tell close moments apart: here it looks.
+        let call = self.repo().git(Place::Own(tree));
+        let call = call.setting("core.untrackedCache=false").args(args);
         let changes = parse_status(&call.bytes().await?).map_err(|answer| git::Error::Answer {
             what: call.what(),
             answer,

@@ -5,11 +5,12 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use rstest::rstest;
+use turno_core::event::LeftBehind;
 use turno_core::ids::{CommitId, SlotId};
-use turno_engine::git::Repo;
-use turno_engine::slots::{Condition, Inspected, Salvaged, SlotPlace};
+use turno_engine::git::{Repo, TurnoRef};
+use turno_engine::slots::{Begun, Condition, Inspected, Salvaged, SlotPlace};
 
-use crate::world::{S1, World, assert_same};
+use crate::world::{S1, World, assert_same, message, task};
 
 /// The one commit that was salvaged.
 fn kept(salvaged: &[Salvaged]) -> CommitId {
@@ -437,20 +438,31 @@ async fn a_wrong_repository_is_named() {
     ));
 }
 
-/// A directory's time does not tell a scan and what follows in the same moment apart.
+/// git's memory of a directory may name what was moved aside there.
 #[tokio::test]
 async fn what_was_moved_aside_is_nobodys_change() {
     let world = World::clean();
     let first = world.id("main");
     for round in 0..8 {
         let slot = world.pool.prepare(S1, &first).await.unwrap().path;
-        let inner = slot.join(format!("deps/inner{round}"));
+        let inner = slot.join(format!("deps{round}/inner"));
         fs::create_dir_all(&inner).unwrap();
-        fs::write(slot.join("deps/work.txt"), "work").unwrap();
+        fs::write(inner.with_file_name("work.txt"), "work").unwrap();
         world.git_in(&inner, &["init", "-q"]);
-        let prepared = world.pool.prepare(S1, &first).await.unwrap();
+        let begun = Begun {
+            from: &first,
+            since: None,
+            survey: None,
+        };
+        let branch = TurnoRef::task(task(), round);
+        let collected = world.pool.collect(S1, begun, &branch, &message(1)).await.unwrap();
+        let LeftBehind::Commit { commit, .. } = collected.left else {
+            panic!("{collected:?}")
+        };
+        let prepared = world.pool.prepare(S1, &commit).await.unwrap();
         assert_eq!(aside(&prepared.salvaged).len(), 1);
-        let inspected = world.pool.inspect_untouched(S1, &first).await.unwrap();
+        world.pool.prepare(S1, &commit).await.unwrap();
+        let inspected = world.pool.inspect_untouched(S1, &commit).await.unwrap();
         assert_eq!(inspected, Inspected::Untouched, "round {round}");
     }
 }
