@@ -17,7 +17,7 @@ mod lessons;
 mod log;
 mod pair;
 mod persona;
-mod promote;
+pub(crate) mod promote;
 mod qa;
 mod record;
 mod report;

@@ -4,9 +4,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
+use turno_engine::crash_point::CrashPoint;
 
 /// A project. Its directories go when it is dropped; set `TURNO_TEST_KEEP` to look at them.
 #[derive(Debug)]
@@ -25,7 +27,7 @@ enum Confined {
 }
 
 /// The verbs that run a shift.
-const SHIFTS: [&str; 5] = ["run", "qa", "pair", "drain", "batch"];
+const SHIFTS: [&str; 6] = ["run", "resume", "qa", "pair", "drain", "batch"];
 
 /// What a run of the binary gave.
 #[derive(Debug)]
@@ -247,6 +249,42 @@ impl Project {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap()
+    }
+
+    /// Types a verb that is to die at a point, and holds it to it: a point that is not reached fails the story.
+    /// `meanwhile` is asked again and again as long as it lives.
+    #[track_caller]
+    pub(crate) fn dies(&self, args: &[&str], point: CrashPoint, mut meanwhile: impl FnMut()) {
+        let (name, value) = point.armed();
+        let mut command = self.command(args, &self.repo());
+        // To files: nobody reads along.
+        let told = self.top.join("told");
+        let file = std::fs::File::create(&told).unwrap();
+        command.stdout(file.try_clone().unwrap()).stderr(file);
+        let mut child = command.env(name, &value).spawn().unwrap();
+        let begun = Instant::now();
+        let status = loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                break status;
+            }
+            meanwhile();
+            if begun.elapsed() > Duration::from_secs(25) {
+                child.kill().unwrap();
+                child.wait().unwrap();
+                panic!(
+                    "{value} is not reached, and it does not end: {}",
+                    std::fs::read_to_string(&told).unwrap()
+                );
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        };
+        let signal = std::os::unix::process::ExitStatusExt::signal(&status);
+        assert_eq!(
+            signal,
+            Some(9),
+            "{value} is not reached: {status}: {}",
+            std::fs::read_to_string(&told).unwrap()
+        );
     }
 
     /// Waits for the end of what was started.

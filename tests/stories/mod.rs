@@ -13,6 +13,7 @@ mod full_disk;
 mod guards;
 mod impostors;
 mod injections;
+mod kill_points;
 mod limits;
 mod lying;
 mod modes;

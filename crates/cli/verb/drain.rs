@@ -6,7 +6,7 @@ use chrono::{DateTime, Days, Local, NaiveDateTime, NaiveTime};
 use turno_core::shift::Scope;
 use turno_core::units::Timestamp;
 
-use super::run::{Wanted, prepare, shift};
+use super::run::{Aim, Wanted, prepare, shift};
 use crate::args::Drain;
 use crate::failure::Failure;
 use crate::scene::Scene;
@@ -23,6 +23,7 @@ pub(crate) async fn run(scene: &Scene, verb: &Drain) -> Result<ExitCode, Failure
             at_most: verb.max_issues,
             until,
         },
+        aim: Aim::Work,
     };
     shift(scene, config, work, show).await
 }

@@ -48,6 +48,17 @@ pub(crate) struct Wanted {
     pub(crate) issues: Vec<IssueId>,
     /// And what else.
     pub(crate) scope: Scope,
+    /// How far.
+    pub(crate) aim: Aim,
+}
+
+/// How far a shift is to go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Aim {
+    /// To the end of its work.
+    Work,
+    /// No further than what an earlier coordinator has left running.
+    Drain,
 }
 
 impl Wanted {
@@ -56,6 +67,7 @@ impl Wanted {
         Self {
             issues,
             scope: Scope::Listed,
+            aim: Aim::Work,
         }
     }
 }
@@ -261,7 +273,7 @@ pub(crate) async fn shift(
     let site = Arc::new(site.with_wallet(wallet));
     let begin = if resume::goes_on(&desk.state, &config.core, &work) {
         repos.claim().await?;
-        Begin::Again(resume::facts(&desk, &site, &config, show).await)
+        Begin::Again(resume::facts(&desk, &site, &config, work.aim, show).await)
     } else {
         resume::clear_up(&mut desk, &site).await?;
         let wanted: BTreeSet<IssueId> = work.issues.iter().copied().collect();

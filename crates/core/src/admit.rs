@@ -159,7 +159,7 @@ pub fn admit(state: &State, event: &Event) -> Result<(), Refused> {
             Some(task) if task.is_over() => Err(Refused::HasLanded(*id)),
             Some(_) => Ok(()),
         },
-        Event::Promoted { issue, .. } => {
+        Event::PromotionBegun { issue, .. } | Event::Promoted { issue, .. } => {
             open_issue(state, *issue)?;
             let landed = state
                 .issues

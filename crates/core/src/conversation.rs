@@ -163,6 +163,7 @@ fn spoken(event: &Event, ask: Option<&Ask>) -> Option<(String, Vec<String>)> {
         | Event::LessonEdited { .. }
         | Event::StopAsked { .. }
         | Event::Discarded { .. }
+        | Event::PromotionBegun { .. }
         | Event::Promoted { .. }
         | Event::Reverted { .. }
         | Event::SessionOpened { .. }

@@ -16,7 +16,7 @@ use crate::ids::{
 use crate::issue::IssueDraft;
 use crate::lesson::LessonEdit;
 use crate::outcome::{LessonDraft, Outcome, Proposed};
-use crate::promotion::Put;
+use crate::promotion::{Begun, Put};
 use crate::shift::{IssueAtStart, Scope};
 use crate::tampering::Tampering;
 use crate::task::{ConflictHunk, Said};
@@ -251,6 +251,14 @@ pub enum Event {
         /// What.
         what: Discard,
     },
+    /// A person is about to put an issue's integration branch on a branch of their own. Whether it was done can be seen
+    /// on that branch, if nobody lives to say so.
+    PromotionBegun {
+        /// Which issue.
+        issue: IssueId,
+        /// Onto which branch, and what is to be put there.
+        begun: Begun,
+    },
     /// A person put an issue's integration branch on a branch of their own.
     Promoted {
         /// Which issue.
@@ -404,6 +412,7 @@ impl Event {
             | Self::LessonEdited { .. }
             | Self::StopAsked { .. }
             | Self::Discarded { .. }
+            | Self::PromotionBegun { .. }
             | Self::Promoted { .. }
             | Self::Reverted { .. }
             | Self::TimePassed

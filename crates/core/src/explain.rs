@@ -166,6 +166,11 @@ pub fn event_phrase(event: &Event) -> String {
         }
         Event::StopAsked { how: StopHow::Now } => "a person asked to stop now".to_owned(),
         Event::Discarded { .. } => "a person discarded it".to_owned(),
+        Event::PromotionBegun { issue, begun } => format!(
+            "issue {issue} is about to be promoted onto {} at {}",
+            begun.onto,
+            begun.commit.short()
+        ),
         Event::Promoted {
             issue,
             onto,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{CheckName, CommitId, IssueId, ProposalId, RepoName, TaskId};
 use crate::outcome::Proposed;
-use crate::promotion::{Fork, TakeBack};
+use crate::promotion::{Begun, Fork, TakeBack};
 use crate::task::Actor;
 use crate::train::Train;
 use crate::units::Timestamp;
@@ -160,6 +160,9 @@ pub struct Issue {
     /// What is known of the changes that wait to land on its branch.
     #[serde(default)]
     pub train: Train,
+    /// The promotion that was begun last and is not known to have been done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promotion: Option<Begun>,
 }
 
 /// What planning an issue has led to so far.

@@ -101,6 +101,7 @@ impl Turn<'_> {
             Event::Noted { attempt, said } => self.noted(*attempt, said),
             Event::StopAsked { how } => self.stop_asked(*how),
             Event::Discarded { what } => self.discarded(*what),
+            Event::PromotionBegun { issue, begun } => self.promotion_begun(*issue, begun),
             Event::Promoted {
                 issue,
                 onto,

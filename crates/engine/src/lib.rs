@@ -6,6 +6,7 @@ pub mod bridge;
 mod change;
 pub mod config;
 pub mod containers;
+pub mod crash_point;
 pub mod detect;
 pub mod gc;
 pub mod git;

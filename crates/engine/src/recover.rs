@@ -26,7 +26,8 @@ pub enum Orphans {
 
 /// Accounts for what an earlier coordinator left. `None` when it left nothing.
 pub async fn recover(site: &Site, state: &State, orphans: Orphans) -> Option<Event> {
-    let attempts: Vec<_> = state
+    // Changes that land together share one.
+    let attempts: BTreeSet<_> = state
         .running()
         .filter_map(|t| t.run())
         .map(|r| r.attempt)

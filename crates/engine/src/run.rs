@@ -13,6 +13,7 @@ use turno_core::shift::ShiftEnd;
 use turno_core::units::Timestamp;
 use turno_core::{State, next_deadline};
 
+use crate::crash_point::{self, Deed, Moment};
 use crate::runner::{Opening, Runner, Submission, Told};
 use crate::store::{self, Reader, Store};
 
@@ -108,7 +109,9 @@ impl Desk {
     pub fn take(&mut self, event: Event) -> Result<Vec<Command>, store::Error> {
         let seq = Seq(self.store.head().0 + 1);
         let record = Record::of(&mut self.state, seq, now(), event);
+        crash_point::committing(std::slice::from_ref(&record));
         self.store.commit(std::slice::from_ref(&record))?;
+        crash_point::committed(std::slice::from_ref(&record));
         Ok(record.commands)
     }
 
@@ -194,8 +197,7 @@ impl<R: Runner> Engine<R> {
             Ok(()) => self.work(vec![first]).await,
             Err(refused) => Err(refused.into()),
         };
-        self.runner.shutdown().await;
-        ended
+        self.over(ended).await
     }
 
     /// The same for a shift that an earlier coordinator began: these facts come first.
@@ -204,7 +206,15 @@ impl<R: Runner> Engine<R> {
     /// When a record cannot be committed. What was not committed was not done.
     pub async fn go_on(mut self, facts: Vec<Event>) -> Result<ShiftEnd, DeskError> {
         let ended = self.work(facts).await;
+        self.over(ended).await
+    }
+
+    /// Nothing runs any more when it is over, however it ended.
+    async fn over(&self, ended: Result<ShiftEnd, DeskError>) -> Result<ShiftEnd, DeskError> {
         self.runner.shutdown().await;
+        if ended.is_ok() {
+            crash_point::reached(Moment::AfterEffect, Deed::EndShift);
+        }
         ended
     }
 
@@ -238,7 +248,9 @@ impl<R: Runner> Engine<R> {
         }
         if !records.is_empty() {
             let store = &mut self.desk.store;
+            crash_point::committing(&records);
             tokio::task::block_in_place(|| store.commit(&records))?;
+            crash_point::committed(&records);
             self.snapshot.send_replace(Arc::new(self.desk.state.clone()));
             self.head.send_replace(seq);
         }
@@ -253,6 +265,7 @@ impl<R: Runner> Engine<R> {
     fn act(&self, commands: Vec<Command>) -> Option<ShiftEnd> {
         let mut ended = None;
         for command in commands {
+            crash_point::acting(&command);
             match command {
                 Command::StartAgent(start) => drop(self.runner.submit(Submission::Agent(start))),
                 Command::Adopt { attempt, asked } => {

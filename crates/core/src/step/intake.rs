@@ -41,6 +41,7 @@ impl Turn<'_> {
             plan: PlanLog::default(),
             fork: Fork::default(),
             train: Train::Open,
+            promotion: None,
         };
         self.state.issues.insert(id, Arc::new(issue));
     }

@@ -4,9 +4,15 @@
 use super::Turn;
 use crate::ids::{CommitId, IssueId};
 use crate::issue::IssueStage;
-use crate::promotion::{Fork, Put, TakeBack};
+use crate::promotion::{Begun, Fork, Put, TakeBack};
 
 impl Turn<'_> {
+    pub(super) fn promotion_begun(&mut self, id: IssueId, begun: &Begun) {
+        if let Some(issue) = self.issue(id) {
+            issue.promotion = Some(begun.clone());
+        }
+    }
+
     pub(super) fn promoted(&mut self, id: IssueId, onto: &str, commit: &CommitId, put: &Put) {
         let at = self.now;
         let Some(issue) = self.issue(id) else { return };
@@ -22,6 +28,7 @@ impl Turn<'_> {
                 head: head.clone(),
             },
         };
+        issue.promotion = None;
         issue.stage = IssueStage::Done {
             onto: onto.to_owned(),
             commit: commit.clone(),

@@ -140,6 +140,7 @@ impl World {
                 plan: turno_core::issue::PlanLog::default(),
                 fork: turno_core::promotion::Fork::default(),
                 train: turno_core::train::Train::Open,
+                promotion: None,
             }),
         );
         self.heads.insert(id, base);

@@ -173,7 +173,10 @@ impl Repo {
     }
 
     /// The branches that Turno made for an issue, and where each points.
-    pub(crate) fn branches_of(&self, issue: IssueId) -> Result<Vec<(TurnoRef, CommitId)>, Error> {
+    ///
+    /// # Errors
+    /// When the repository cannot be read.
+    pub fn branches_of(&self, issue: IssueId) -> Result<Vec<(TurnoRef, CommitId)>, Error> {
         let mut found = Vec::new();
         let repo = self.read()?;
         let pattern = format!("refs/heads/turno/{issue}/*");

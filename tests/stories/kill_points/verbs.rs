@@ -1,0 +1,1 @@
+//! The same for what a person's verb does while nobody coordinates.
