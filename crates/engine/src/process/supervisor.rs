@@ -267,10 +267,12 @@ impl Supervisor {
     fn watch(&mut self) -> End {
         let mut alone = false;
         loop {
+            // Before the streams are looked at: who has ended by then has said all it had to say, and what was said
+            // between a look and an end would be lost.
+            alone |= self.reap();
             let pumped = self.pump();
             self.read_signals();
             self.listen();
-            alone |= self.reap();
             if self.exit.is_some() && !alone {
                 // The program is gone: whatever it left is not allowed to stay.
                 self.kill();
