@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use rstest::rstest;
+use serde_json::Value;
 use turno_core::task::StopWhy::{Asked, AttemptBudget, Discarded, ShiftBudget, WallClock};
 use turno_engine::crash_point::Moment::{AfterCommit, AfterEffect, BeforeCommit};
 use turno_engine::crash_point::{CrashPoint, Deed, LISTENS, Moment};
@@ -28,11 +29,9 @@ dialect = "script"
 script = "script.yaml"
 "#;
 
-/// In a landing it waits until four changes were checked, so that two of them wait for it meanwhile.
+/// In a landing it waits until the story says that others wait behind it.
 const CHECK: &str = r#"
-[ "$TURNO_SLOT" = landing ] || { echo "$TURNO_TASK" >> "$HOME/shared/checks"; exit 0; }
-until [ "$(cut -d. -f2 "$HOME/shared/checks" | sort -u | wc -l)" -ge 4 ]; do sleep 0.05; done
-sleep 0.3
+[ "$TURNO_SLOT" != landing ] || until [ -e "$HOME/shared/go" ]; do sleep 0.05; done
 "#;
 
 /// Whoever begins says so outside. Only the first engineer ever does what a story is about; those after it just work.
@@ -160,9 +159,13 @@ impl Story {
 
     /// What a person types meanwhile, as soon as it makes sense; whether a coordinator was told.
     fn nudge(self, project: &Project, deed: Deed) -> bool {
+        let go = || fs::write(project.shared().join("go"), "").is_ok();
+        let checked = |r: &&Value| r["event"].get("checks-ended").is_some();
         if self == Self::Orphan {
-            fs::write(project.shared().join("go"), "").unwrap();
-            return true;
+            return go();
+        }
+        if self == Self::Together {
+            return project.journal().iter().filter(checked).count() >= 4 && go();
         }
         let verb: &[&str] = match (self, deed) {
             (Self::Hangs, Deed::Stop(Asked)) => &["stop"],
