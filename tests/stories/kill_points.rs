@@ -4,6 +4,7 @@
 //! A new command needs a deed in the engine's `crash_point`, and so a line in the table below.
 
 mod left;
+mod orphans;
 mod verbs;
 
 use std::collections::BTreeSet;
@@ -244,7 +245,7 @@ fn the_end_is_the_same(
     let point = CrashPoint { moment, deed, nth };
     let mut told = false;
     project.dies(story.verb(deed), point, || {
-        told = told || story.nudge(&project, deed)
+        told = told || story.nudge(&project, deed);
     });
     let promised = acknowledged(&project);
 

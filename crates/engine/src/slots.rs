@@ -158,11 +158,25 @@ impl SlotPool {
     /// # Errors
     /// When the repository cannot be read.
     pub async fn guard(&self) -> Result<git::Guard, Error> {
-        let watch = git::Watch {
+        Ok(git::Guard::take(self.repo(), self.watch()).await?)
+    }
+
+    /// The guard that an earlier coordinator kept in an attempt's directory, else one from now on.
+    ///
+    /// # Errors
+    /// When the repository cannot be read.
+    pub(crate) async fn guard_kept_in(&self, dir: &Path) -> Result<git::Guard, Error> {
+        match git::Guard::kept_in(self.repo(), self.watch(), dir) {
+            Some(guard) => Ok(guard),
+            None => self.guard().await,
+        }
+    }
+
+    fn watch(&self) -> git::Watch {
+        git::Watch {
             slots: self.inner.dir.clone(),
             aside: self.inner.dir.join("aside"),
-        };
-        Ok(git::Guard::take(self.repo(), watch).await?)
+        }
     }
 
     /// Where a place's files are, or will be.

@@ -131,10 +131,11 @@ pub(crate) async fn agent(site: &Site, start: AgentStart, mouth: Mouth, mut ear:
         Ok(lodged) => lodged,
         Err(error) => return mouth.fail(Failure::new(Cause::Spawn, error.to_string())),
     };
-    let guard = match ground.pool.guard().await {
+    let mut guard = match ground.pool.guard().await {
         Ok(guard) => guard,
         Err(error) => return mouth.fail(workspace(error)),
     };
+    guard.keep_in(&dir);
     let (lodged, bounds) = lodged.unzip();
     if let Err(failure) = standing::write(site, &dir, setup.dialect.kind(), &job, pass.as_ref(), &launch) {
         return mouth.fail(failure);
@@ -228,6 +229,8 @@ impl Stay<'_> {
             left,
             transcript,
         });
+        drop(guard);
+        Guard::forget_in(&dir);
     }
 }
 

@@ -3,6 +3,8 @@
 //! user's own work is told and left alone; what is found and replaced is kept first. It must not decide what
 //! follows for the attempt.
 
+mod kept;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -10,7 +12,7 @@ use turno_core::ids::CommitId;
 use turno_core::tampering::{Change, RefAt, Tampering, Then};
 
 use super::guarded::{self, Content};
-use super::ledger::Moment;
+use super::ledger::{Following, Moment};
 use super::look::{Looked, head_at, index_of, look, refs_of, unreadable, users_worktrees};
 use super::{Error, Place, Repo};
 
@@ -30,6 +32,18 @@ pub struct Guard {
     watch: Watch,
     since: Moment,
     before: Looked,
+    /// Where else a ref may have been, because a coordinator died while it moved it.
+    tried: BTreeMap<String, Vec<RefAt>>,
+    /// Where the ledger is followed, for a coordinator that comes after this one.
+    following: Option<Following>,
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if let Some(following) = self.following {
+            self.repo.ledger().leave(following);
+        }
+    }
 }
 
 impl Guard {
@@ -45,6 +59,8 @@ impl Guard {
             watch,
             since: repo.ledger().now(),
             before,
+            tried: BTreeMap::new(),
+            following: None,
         })
     }
 
@@ -221,7 +237,9 @@ impl Guard {
         for name in names {
             let was = self.before.refs.get(name).unwrap_or(&RefAt::Absent);
             let is = now.get(name).unwrap_or(&RefAt::Absent);
-            let may_be = self.repo.ledger().expected(name, was, self.since);
+            let mut may_be = vec![was.clone()];
+            may_be.extend(self.tried.get(name).cloned().unwrap_or_default());
+            let may_be = self.repo.ledger().expected(name, &may_be, self.since);
             if may_be.contains(is) {
                 continue;
             }
