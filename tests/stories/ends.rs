@@ -145,6 +145,21 @@ fn a_shift_that_a_person_ends(#[case] way: Way, #[case] then: &str) {
     goes_on(&project);
 }
 
+/// Before it is killed it is asked, and it can hear that: nothing that its supervisor holds back is held back from it.
+#[test]
+fn an_agent_hears_when_it_is_asked_to_leave() {
+    let project =
+        project("      - run: 'grep SigBlk /proc/self/status > $HOME/shared/mask; exec sleep 300'\n");
+    let child = start(&project);
+    let mask = project.shared().join("mask");
+    let read = || std::fs::read_to_string(&mask).unwrap_or_default();
+    until("it is at work", || read().ends_with('\n'));
+    assert_eq!(read(), "SigBlk:\t0000000000000000\n");
+    project.turno(&["stop"]).exits(0);
+    ended(&project, child).exits(130);
+    all_is_quiet(&project);
+}
+
 /// The next shift takes up what was interrupted and lands it.
 #[track_caller]
 fn goes_on(project: &Project) -> Done {

@@ -57,12 +57,16 @@ sessions:
       - write: {path: a.txt, text: "tabs\n"}
       - outcome: {summary: it waited}
   - task: "Hang*"
+    resumed: true
+    steps:
+      - run: 'echo "engineer $TURNO_TASK" >> "$HOME/shared/starts"'
+      - write: {path: a.txt, text: "tabs\n"}
+      - outcome: {summary: it went on}
+  - task: "Hang*"
     steps:
       - run: 'echo "engineer $TURNO_TASK" >> "$HOME/shared/starts"'
       - usage: {usd: 0.2}
-      - run: '[ "$(grep -c engineer "$HOME/shared/starts")" -gt 1 ] || exec sleep 300'
-      - write: {path: a.txt, text: "tabs\n"}
-      - outcome: {summary: it went on}
+      - run: 'exec sleep 300'
   - task: "Port*"
     steps:
       - run: 'echo "engineer $TURNO_TASK" >> "$HOME/shared/starts"; echo ported > "m${TURNO_TASK#*.}.txt"'

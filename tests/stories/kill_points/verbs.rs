@@ -18,10 +18,15 @@ fn dies(project: &Project, verb: &[&str], deed: Deed, moment: Moment) {
 
 /// Every moment of a deed, each in a project of its own.
 fn each(deed: Deed, project: impl Fn() -> Project, story: impl Fn(&Project, Moment)) {
+    at(deed.moments(), project, story);
+}
+
+/// The same at some of them.
+fn at(moments: &[Moment], project: impl Fn() -> Project, story: impl Fn(&Project, Moment)) {
     if !LISTENS {
         return;
     }
-    for moment in deed.moments() {
+    for moment in moments {
         let project = project();
         story(&project, *moment);
         left::is_sound(&project, &project.journal());
@@ -121,11 +126,16 @@ fn put(project: &Project, trailer: &str) -> usize {
 }
 
 #[rstest]
-#[case::squash(Deed::Promote, "--squash")]
-#[case::merge(Deed::Promote, "--merge")]
-#[case::rebase(Deed::Promote, "--rebase")]
-fn a_promotion_is_made_once_and_can_be_taken_back(#[case] deed: Deed, #[case] manner: &str) {
-    each(deed, landed, |project, moment| {
+#[case::squash(Deed::Promote, "--squash", Deed::Promote.moments())]
+// Before the branch moves they are all the same.
+#[case::merge(Deed::Promote, "--merge", &[Moment::AfterEffect])]
+#[case::rebase(Deed::Promote, "--rebase", &[Moment::AfterEffect])]
+fn a_promotion_is_made_once_and_can_be_taken_back(
+    #[case] deed: Deed,
+    #[case] manner: &str,
+    #[case] moments: &[Moment],
+) {
+    at(moments, landed, |project, moment| {
         let main = || project.git(&["rev-parse", "main"]);
         let before = main();
         dies(project, &["promote", "1", manner], deed, moment);

@@ -208,7 +208,14 @@ impl Supervisor {
         // After the signals are held back: its thread must not get them either.
         let doorman = net.map(Doorman::open).transpose()?;
         let limited = Limited::begin(orders.limits.as_ref())?;
-        let mut child = limited.born_inside(|| super::spawn_supervised(orders))?;
+        let mut child = limited.born_inside(|| {
+            // A program begins with what is held back here, and it must hear when it is asked to leave. A stop that
+            // comes within this moment ends the supervisor alone; whoever waits for it ends the rest by its marker.
+            mask.thread_unblock()?;
+            let born = super::spawn_supervised(orders);
+            mask.thread_block()?;
+            born
+        })?;
         let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let fds = [
             stdin.as_ref().map(AsFd::as_fd),
