@@ -395,7 +395,7 @@ pub(crate) struct Answer {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Stop {
-    /// Start nothing more, but let what runs finish.
+    /// Start nothing more, but let what runs finish. If the coordinator is dead, this waits for it.
     #[arg(long)]
     pub(crate) drain: bool,
 }
