@@ -12,6 +12,7 @@ use crate::ids::{
     AgentName, AttemptId, CheckName, CommitId, IssueId, PersonaName, RepoName, SessionId, ShiftId, SlotId,
     TaskId,
 };
+use crate::ledger::{Tariff, Warning};
 use crate::persona::Access;
 use crate::shift::ShiftEnd;
 use crate::task::{Approved, StopWhy};
@@ -36,6 +37,19 @@ pub struct Limits {
     pub wall_clock: Span,
     /// Time without any output.
     pub silence: Span,
+    /// How its account is paid for: under a flat plan the money is a bound that nothing is stopped for.
+    #[serde(default)]
+    pub tariff: Tariff,
+}
+
+impl Limits {
+    /// The money that the agent itself is held to; zero for one whose dollars count against nothing.
+    pub fn money(&self) -> MicroUsd {
+        match self.tariff {
+            Tariff::Metered => self.cap,
+            Tariff::Flat => MicroUsd::ZERO,
+        }
+    }
 }
 
 /// Start an agent. Answered by exactly one `AgentEnded` or `AttemptFailed`.
@@ -245,6 +259,11 @@ pub enum Command {
         /// What it has asked until now, oldest first.
         asked: Vec<AskedBefore>,
     },
+    /// Tell people that a budget is nearly used up. Told once; nothing else is to be done.
+    WarnOfBudget {
+        /// Whose, and how far.
+        warning: Warning,
+    },
     /// The shift is over. For those who wait for it.
     EndShift {
         /// Which.
@@ -265,6 +284,7 @@ impl Command {
             | Self::OpenIssue { .. }
             | Self::Reply { .. }
             | Self::Adopt { .. }
+            | Self::WarnOfBudget { .. }
             | Self::EndShift { .. } => None,
         }
     }

@@ -94,6 +94,7 @@ pub fn conversation<'a>(records: impl IntoIterator<Item = &'a Record>, task: Tas
                 | Command::OpenIssue { .. }
                 | Command::Reply { .. }
                 | Command::Adopt { .. }
+                | Command::WarnOfBudget { .. }
                 | Command::EndShift { .. } => {}
             }
         }
@@ -161,6 +162,7 @@ fn spoken(event: &Event, ask: Option<&Ask>) -> Option<(String, Vec<String>)> {
         | Event::DecisionAnswered { .. }
         | Event::LessonAdded { .. }
         | Event::LessonEdited { .. }
+        | Event::BudgetSet { .. }
         | Event::StopAsked { .. }
         | Event::Discarded { .. }
         | Event::Promoted { .. }

@@ -14,6 +14,7 @@ use crate::ids::{
     AttemptId, CommitId, DecisionId, IssueId, LessonId, PolicyName, RepoName, SessionId, TaskId, TreeId,
 };
 use crate::issue::IssueDraft;
+use crate::ledger::{Allowance, Level};
 use crate::lesson::LessonEdit;
 use crate::outcome::{LessonDraft, Outcome, Proposed};
 use crate::promotion::Put;
@@ -241,6 +242,13 @@ pub enum Event {
         /// What is done to it.
         edit: LessonEdit,
     },
+    /// A person set what a level of the ledger may use.
+    BudgetSet {
+        /// Which.
+        level: Level,
+        /// What; a measure that is not set stays as it was.
+        allowance: Allowance,
+    },
     /// A person asked the running shift to stop.
     StopAsked {
         /// How.
@@ -402,6 +410,7 @@ impl Event {
             | Self::DecisionAnswered { .. }
             | Self::LessonAdded { .. }
             | Self::LessonEdited { .. }
+            | Self::BudgetSet { .. }
             | Self::StopAsked { .. }
             | Self::Discarded { .. }
             | Self::Promoted { .. }

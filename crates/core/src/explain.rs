@@ -56,6 +56,7 @@ pub fn explain<'a>(records: impl IntoIterator<Item = &'a Record>, task: TaskId) 
             | Entity::Shift(_)
             | Entity::Decision(_)
             | Entity::Lesson(_)
+            | Entity::Account(_)
             | Entity::Desk(_) => None,
         });
         if !about && became.is_none() {
@@ -105,6 +106,7 @@ fn is_for(command: &Command, task: TaskId) -> bool {
         | Command::OpenIssue { .. }
         | Command::Reply { .. }
         | Command::Adopt { .. }
+        | Command::WarnOfBudget { .. }
         | Command::EndShift { .. } => false,
     }
 }
@@ -161,6 +163,9 @@ pub fn event_phrase(event: &Event) -> String {
             LessonEdit::Reword(draft) => format!("lesson {lesson} is kept as: {}", first_line(&draft.text)),
             LessonEdit::Remove => format!("lesson {lesson} was removed"),
         },
+        Event::BudgetSet { level, allowance } => {
+            format!("a person set the budget of {}: {allowance}", level.phrase())
+        }
         Event::StopAsked { how: StopHow::Drain } => {
             "a person asked to drain: nothing new is started".to_owned()
         }
@@ -528,6 +533,7 @@ pub fn headline(record: &Record) -> Option<String> {
             | Entity::Shift(_)
             | Entity::Decision(_)
             | Entity::Lesson(_)
+            | Entity::Account(_)
             | Entity::Desk(_) => None,
         })
         .collect();

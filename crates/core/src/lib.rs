@@ -20,6 +20,7 @@ pub mod globs;
 pub mod guard;
 pub mod ids;
 pub mod issue;
+pub mod ledger;
 pub mod lesson;
 pub mod outcome;
 pub mod persona;

@@ -10,6 +10,7 @@ mod contest;
 mod deciding;
 mod expire;
 mod fill;
+mod funding;
 mod guarding;
 mod intake;
 mod joining;
@@ -30,12 +31,14 @@ mod writing;
 pub use brief::current_brief;
 pub use fill::{Waiting, waiting};
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::command::Command;
 use crate::event::Event;
 use crate::ids::{AttemptId, TaskId};
 use crate::issue::Issue;
+use crate::ledger::{Day, Level};
 use crate::shift::Shift;
 use crate::state::State;
 use crate::task::{Run, Stage, StopWhy, Stopping, Task};
@@ -47,14 +50,21 @@ pub fn step(state: &mut State, now: Timestamp, event: &Event) -> Vec<Command> {
         state,
         now,
         commands: Vec::new(),
+        booked: BTreeSet::new(),
     };
+    turn.state.desk.today = Day::of(now);
     turn.handle(event);
+    turn.watch_booked();
     turn.expire();
     turn.advance();
     // What is done makes room for what waits for it, so both are found in the same step.
     turn.settle_issues();
     turn.join();
     turn.advance();
+    // What is parked may be what others waited for.
+    while turn.park_unfunded() {
+        turn.advance();
+    }
     turn.fill();
     turn.settle();
     turn.commands
@@ -72,6 +82,8 @@ struct Turn<'a> {
     state: &'a mut State,
     now: Timestamp,
     commands: Vec<Command>,
+    /// Levels at which something was booked in this step.
+    booked: BTreeSet<Level>,
 }
 
 impl Turn<'_> {
@@ -99,6 +111,7 @@ impl Turn<'_> {
             } => self.decision_asked(*attempt, question, key),
             Event::TaskProposed { attempt, proposed } => self.task_proposed(*attempt, proposed),
             Event::Noted { attempt, said } => self.noted(*attempt, said),
+            Event::BudgetSet { level, allowance } => self.budget_set(level, *allowance),
             Event::StopAsked { how } => self.stop_asked(*how),
             Event::Discarded { what } => self.discarded(*what),
             Event::Promoted {

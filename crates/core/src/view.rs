@@ -8,6 +8,7 @@ use crate::decision::Decision;
 use crate::guard::GuardedBy;
 use crate::ids::{AgentName, AttemptId, IssueId, PersonaName, PolicyName, RepoName, ShiftId, SlotId, TaskId};
 use crate::issue::{IssueStage, Priority, Proposal};
+use crate::ledger::Shortage;
 use crate::shift::ShiftStage;
 use crate::state::State;
 use crate::step::{Waiting, waiting};
@@ -478,6 +479,10 @@ pub fn park_phrase(park: &Park) -> String {
         Park::Decision(id) => format!("parked with a question; `turno answer {id}` shows and answers it"),
         Park::NoPlan { errors } => format!("parked, no valid plan: {}", errors.join("; ")),
         Park::NotAccepted { missing } => format!("parked, still missing: {}", missing.join("; ")),
+        Park::Budget { level } => format!(
+            "parked, the budget of {} is spent; `turno budget set` raises it, and it goes on",
+            level.phrase()
+        ),
         Park::NoCandidate { why } => format!("parked, no candidate is good enough: {why}"),
     }
 }
@@ -506,8 +511,11 @@ pub fn waiting_phrase(waiting: &Waiting) -> String {
         Waiting::LandingBusy(task) => format!("task {task} is being landed"),
         Waiting::NobodyFor(role) => format!("no persona has the role {role}"),
         Waiting::AgentsBusy(role) => format!("every agent that may play {role} is at its limit"),
-        Waiting::Budget { least, left } => {
-            format!("the budget has {left} left, an attempt starts with at least {least}")
+        Waiting::Budget(Shortage { level, left, least }) => {
+            format!(
+                "the budget of {} has {left} left, an attempt starts with at least {least}",
+                level.phrase()
+            )
         }
     }
 }

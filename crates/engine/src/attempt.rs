@@ -67,10 +67,7 @@ pub(crate) async fn to_its_end(mut run: Supervised, ear: &mut Ear) -> Option<End
                 }
             }
             why = told_to_stop(ear) => {
-                run.stop(match why {
-                    StopWhy::ShiftBudget | StopWhy::AttemptBudget => StopForce::Kill,
-                    StopWhy::WallClock | StopWhy::Asked | StopWhy::Discarded => StopForce::Ladder,
-                });
+                run.stop(if why.is_about_money() { StopForce::Kill } else { StopForce::Ladder });
                 break;
             }
         }

@@ -263,6 +263,7 @@ impl<R: Runner> Engine<R> {
                 Command::StopAttempt { attempt, why } => self.runner.cancel(attempt, why),
                 Command::Reply { attempt, key, reply } => self.runner.reply(attempt, &key, &reply),
                 Command::OpenIssue { issue, repo, on } => self.runner.open(Opening { issue, repo, on }),
+                Command::WarnOfBudget { warning } => tracing::warn!("{warning}"),
                 Command::EndShift { end, .. } => ended = Some(end),
             }
         }

@@ -72,6 +72,7 @@ impl History {
             | Command::OpenIssue { .. }
             | Command::Reply { .. }
             | Command::Adopt { .. }
+            | Command::WarnOfBudget { .. }
             | Command::EndShift { .. } => return,
         };
         self.attempts.insert(attempt, Told { task, slot });

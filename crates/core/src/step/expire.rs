@@ -2,7 +2,7 @@
 
 use super::Turn;
 use crate::ids::TaskId;
-use crate::task::{Stage, StopWhy, Stopping, Task};
+use crate::task::{Stage, Stopping, Task};
 use crate::units::Timestamp;
 
 /// When a task next has something to do by itself.
@@ -33,7 +33,7 @@ impl Turn<'_> {
                     since: now,
                 };
             } else {
-                self.stop(id, StopWhy::WallClock);
+                self.out_of_time(id);
             }
         }
         self.expire_decisions();

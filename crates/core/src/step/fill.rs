@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::Turn;
 use super::brief::{brief, role_of};
 use super::casting::{pick_agent, session};
+use super::funding::{Grant, grant, is_short};
 use crate::State;
 use crate::command::{AgentStart, Command, Limits};
 use crate::config::Config;
@@ -18,11 +19,12 @@ use crate::globs;
 use crate::guard::{History, Survey};
 use crate::ids::{AgentName, IssueId, PersonaName, SlotId, TaskId};
 use crate::issue::{IssueStage, Priority};
+use crate::ledger::{Level, Shortage};
 use crate::persona::{Access, AtOnce, Persona, Role};
 use crate::policy::OverlapRule;
-use crate::shift::{Shift, ShiftStage, Winding};
+use crate::shift::{ShiftStage, Winding};
 use crate::task::{AgentRun, Because, Park, Stage, StartFrom, Task, Work, WriteJob};
-use crate::units::{MicroUsd, Spend, Timestamp};
+use crate::units::{Spend, Timestamp};
 
 /// Why a task does not run at this moment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,13 +65,8 @@ pub enum Waiting {
     NobodyFor(Role),
     /// All agents that may play the role are at their limit.
     AgentsBusy(Role),
-    /// What is left of the budget starts nothing.
-    Budget {
-        /// The least an attempt is started with.
-        least: MicroUsd,
-        /// What is neither spent nor promised.
-        left: MicroUsd,
-    },
+    /// What is left of a budget starts nothing.
+    Budget(Shortage),
 }
 
 /// Why a task does not run. `None` when it runs or is over.
@@ -103,8 +100,8 @@ pub fn waiting(state: &State, task: &Task) -> Option<Waiting> {
         Stage::Parked { park, .. } => Some(Waiting::Person(park.clone())),
         Stage::Ready { work, .. } => match shift_for(state, task.id.issue) {
             Err(why) => Some(why),
-            Ok((shift, config)) => match role_of(work, task) {
-                Some(role) => refusal(state, shift, config, role, task, work),
+            Ok(config) => match role_of(work, task) {
+                Some(role) => refusal(state, config, role, task, work),
                 None => match work {
                     Work::Land(_) => state.landing().map(|t| Waiting::LandingBusy(t.id)),
                     Work::Check(_)
@@ -136,21 +133,14 @@ fn blocked(state: &State, task: &Task) -> Waiting {
 }
 
 /// Why no persona of a role takes a task, if none does.
-fn refusal(
-    state: &State,
-    shift: &Shift,
-    config: &Config,
-    role: Role,
-    task: &Task,
-    work: &Work,
-) -> Option<Waiting> {
+fn refusal(state: &State, config: &Config, role: Role, task: &Task, work: &Work) -> Option<Waiting> {
     let mut why = Waiting::NobodyFor(role);
     for persona in config.personas.iter().filter(|p| p.role == role) {
-        match offer(state, shift, config, persona, task, work) {
+        match offer(state, config, persona, task, work) {
             Ok(_) => return None,
             // Money is looked at last: this one would have taken it. Another one's reason, e.g. that the conversation
             // is not its own, is not why the task waits.
-            Err(refused) if !matches!(why, Waiting::Budget { .. }) => why = refused,
+            Err(refused) if !matches!(why, Waiting::Budget(_)) => why = refused,
             Err(_) => {}
         }
     }
@@ -161,11 +151,11 @@ fn refusal(
 struct Offer {
     slot: SlotId,
     agent: AgentName,
-    cap: MicroUsd,
+    grant: Grant,
 }
 
-/// The shift that may start work on an issue.
-fn shift_for(state: &State, issue: IssueId) -> Result<(&Shift, &Config), Waiting> {
+/// Whether the shift may start work on an issue, and by which configuration.
+fn shift_for(state: &State, issue: IssueId) -> Result<&Config, Waiting> {
     let shift = state
         .shift()
         .filter(|s| s.issues.contains(&issue))
@@ -178,7 +168,7 @@ fn shift_for(state: &State, issue: IssueId) -> Result<(&Shift, &Config), Waiting
     // A closed issue has no branch that anything could land on.
     issue.integration().ok_or(Waiting::NoShift)?;
     match shift.stage {
-        ShiftStage::Running => Ok((shift, config)),
+        ShiftStage::Running => Ok(config),
         ShiftStage::Winding(winding) => Err(Waiting::WindingDown(winding)),
         ShiftStage::Ended { .. } => Err(Waiting::NoShift),
     }
@@ -221,7 +211,6 @@ pub(super) fn pick_slot(state: &State, task: &Task) -> Result<SlotId, Waiting> {
 /// Whether a persona may do a piece of work now, and with what.
 fn offer(
     state: &State,
-    shift: &Shift,
     config: &Config,
     persona: &Persona,
     task: &Task,
@@ -241,17 +230,14 @@ fn offer(
         return Err(Waiting::PersonaBusy(persona.name.clone()));
     }
     let slot = pick_slot(state, task)?;
-    let agent = pick_agent(state, config, persona, task, work).ok_or(Waiting::AgentsBusy(persona.role))?;
-    let left = shift.budget.less(state.committed(shift));
-    let least = config.policy.least_start.min(persona.budget);
-    if left < least || left == MicroUsd::ZERO {
-        return Err(Waiting::Budget { least, left });
-    }
-    Ok(Offer {
-        slot,
-        agent,
-        cap: share(state, left).max(least).min(persona.budget),
-    })
+    let starters = starters(state);
+    let fund = |agent: &AgentName| grant(state, config, persona, agent, task.id, starters);
+    // Another agent may do it where the account of the first has used what it may in a day.
+    let agent = pick_agent(state, config, persona, task, work, |a| fund(a).is_ok())
+        .or_else(|| pick_agent(state, config, persona, task, work, |_| true))
+        .ok_or(Waiting::AgentsBusy(persona.role))?;
+    let grant = fund(&agent).map_err(Waiting::Budget)?;
+    Ok(Offer { slot, agent, grant })
 }
 
 /// A task of the same issue in flight that may write the same paths, where a task is about to be begun.
@@ -274,12 +260,12 @@ fn overlapping(state: &State, config: &Config, task: &Task, work: &Work) -> Opti
         .map(|t| t.id)
 }
 
-/// What one attempt may reserve of what is left: as much as leaves the same for the others that could start now,
-/// so that the first does not take a small budget whole.
-fn share(state: &State, left: MicroUsd) -> MicroUsd {
+/// How many could start now. Each reserves as much as leaves the same for the others, so that the first does not take a
+/// small budget whole.
+fn starters(state: &State) -> u64 {
     let waiting = ready(state, |w, t| role_of(w, t).is_some()).len();
     let starters = waiting.min(state.free_slots().len()).max(1);
-    MicroUsd(left.0 / u64::try_from(starters).unwrap_or(1))
+    u64::try_from(starters).unwrap_or(1)
 }
 
 /// Ready tasks of the running shift, most wanted first: urgent, then with the longest chain of dependants,
@@ -377,6 +363,35 @@ impl Turn<'_> {
         self.state.landing().is_some()
     }
 
+    /// Parks what its own budget, or that of its issue, starts no more. A wider budget ends the shift, and what an
+    /// agent's account may use in a day comes back by itself.
+    /// True when anything was.
+    pub(super) fn park_unfunded(&mut self) -> bool {
+        let limited = self
+            .state
+            .config
+            .as_ref()
+            .is_some_and(|c| !c.budgets.task.is_none() || !c.budgets.issue.is_none())
+            || self.state.accounts.values().any(|a| !a.set.is_none());
+        if !limited {
+            return false;
+        }
+        let short: Vec<(TaskId, Work, Level)> = ready(self.state, |w, t| role_of(w, t).is_some())
+            .into_iter()
+            .filter_map(|(id, work)| {
+                let levels = [Level::Issue(id.issue), Level::Task(id)];
+                let level = levels.into_iter().find(|level| is_short(self.state, level))?;
+                Some((id, work, level))
+            })
+            .collect();
+        let any = !short.is_empty();
+        for (id, work, level) in short {
+            let park = Park::Budget { level };
+            self.set_stage(id, Stage::Parked { work, park });
+        }
+        any
+    }
+
     fn start_check(&mut self) -> bool {
         for (id, work) in ready(self.state, |w, _| matches!(w, Work::Check(_) | Work::Survey)) {
             if work == Work::Survey {
@@ -419,10 +434,10 @@ impl Turn<'_> {
                 let Some(task) = self.state.tasks.get(&id) else {
                     continue;
                 };
-                let Ok((shift, _)) = shift_for(self.state, id.issue) else {
+                if shift_for(self.state, id.issue).is_err() {
                     continue;
-                };
-                if let Ok(offer) = offer(self.state, shift, &config, persona, task, &work) {
+                }
+                if let Ok(offer) = offer(self.state, &config, persona, task, &work) {
                     if self.start_agent(id, work, persona, offer, &config).is_none() {
                         continue;
                     }
@@ -449,7 +464,7 @@ impl Turn<'_> {
         let task = self.state.tasks.get(&id)?;
         let round = task.attempts.get(&persona.name).copied().unwrap_or(0) + 1;
         let brief = brief(self.state, config, &issue, task, &work, round)?;
-        let run = self.new_run(persona.wall_clock);
+        let run = self.new_run(offer.grant.wall);
         let task = self.task(id)?;
         task.attempts.insert(persona.name.clone(), round);
         task.last_slot = Some(offer.slot);
@@ -491,9 +506,11 @@ impl Turn<'_> {
             slot: offer.slot,
             from: from.clone(),
             base,
-            cap: offer.cap,
+            cap: offer.grant.cap,
             spend: Spend::NOTHING,
             session: None,
+            tariff: offer.grant.tariff,
+            within: offer.grant.within,
         };
         let stage = running(work, agent_run)?;
         self.set_stage(id, stage);
@@ -511,9 +528,10 @@ impl Turn<'_> {
             session,
             brief,
             limits: Limits {
-                cap: offer.cap,
-                wall_clock: persona.wall_clock,
+                cap: offer.grant.cap,
+                wall_clock: offer.grant.wall,
                 silence: config.policy.silence,
+                tariff: offer.grant.tariff,
             },
         })));
         Some(())

@@ -27,6 +27,7 @@ impl Turn<'_> {
             }
         }
         self.state.config = Some(Arc::new(config.clone()));
+        self.limits_changed();
     }
 
     pub(super) fn issue_added(&mut self, draft: &IssueDraft) {

@@ -132,7 +132,7 @@ impl Turn<'_> {
             match &task.stage {
                 Stage::Backoff { .. } => return None,
                 Stage::Ready { .. } => {
-                    if let Some(Waiting::Budget { .. }) = waiting(self.state, task) {
+                    if let Some(Waiting::Budget(_)) = waiting(self.state, task) {
                         end = ShiftEnd::Budget;
                     }
                 }

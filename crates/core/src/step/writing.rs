@@ -32,7 +32,7 @@ impl Turn<'_> {
             if let Some(run) = task.agent_run() {
                 self.charge(task.id, run, spend);
             }
-            return self.hold_budget();
+            return;
         }
         match task.stage {
             Stage::Writing { job, run } => {
@@ -75,7 +75,6 @@ impl Turn<'_> {
             | Stage::Landed { .. }
             | Stage::Dropped { .. } => return,
         }
-        self.hold_budget();
     }
 
     /// What an agent's end means for its questions: a finished one needs no answer, any other waits for it.

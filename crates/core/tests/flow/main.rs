@@ -7,6 +7,7 @@
 )]
 
 mod batches;
+mod budgets;
 mod contests;
 mod draining;
 mod guards;

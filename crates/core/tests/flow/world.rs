@@ -2,11 +2,12 @@
 
 use turno_core::check::{Check, CheckReport, CheckResult, CheckVerdict, LogRef};
 use turno_core::command::Command;
-use turno_core::config::{AgentLimits, Config, Confinement};
+use turno_core::config::{AgentLimits, Budgets, Config, Confinement};
 use turno_core::event::{AgentEnd, Event, LandingEnd, LeftBehind};
 use turno_core::failure::Cause;
 use turno_core::ids::{AttemptId, CommitId, TaskId, TreeId};
 use turno_core::issue::{IssueDraft, Priority};
+use turno_core::ledger::{Allowance, Tariff};
 use turno_core::outcome::{Finding, Outcome, Severity, Verdict};
 use turno_core::persona::{Access, Effort, Model, Persona, Role, Tools};
 use turno_core::policy::{Policy, ReviewRule, TryRow, UncheckedRule};
@@ -117,6 +118,8 @@ pub(crate) fn spend(micros: u64) -> Spend {
         cost: MicroUsd(micros),
         basis: CostBasis::Estimated,
         tokens: Tokens::default(),
+        turns: 0,
+        counted: None,
     }
 }
 
@@ -168,7 +171,16 @@ fn config() -> Config {
         ],
         agents: ["claude", "codex"]
             .into_iter()
-            .map(|n| (n.parse().unwrap(), AgentLimits { at_once: 2 }))
+            .map(|n| {
+                (
+                    n.parse().unwrap(),
+                    AgentLimits {
+                        at_once: 2,
+                        tariff: Tariff::Metered,
+                        allowance: Allowance::NONE,
+                    },
+                )
+            })
             .collect(),
         checks: vec![Check {
             name: "test".parse().unwrap(),
@@ -181,6 +193,7 @@ fn config() -> Config {
         repos: std::collections::BTreeMap::new(),
         urgent_slots: 0,
         confinement: Confinement::Off,
+        budgets: Budgets::default(),
     }
 }
 

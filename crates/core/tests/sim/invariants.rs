@@ -30,7 +30,7 @@ impl Hands {
             Command::StartAgent(s) => (s.attempt, s.task, Some(s.slot)),
             Command::RunChecks(s) => (s.attempt, s.task, Some(s.slot)),
             Command::Land(s) => (s.attempt, s.task, None),
-            Command::OpenIssue { .. } | Command::Reply { .. } => return Ok(()),
+            Command::OpenIssue { .. } | Command::Reply { .. } | Command::WarnOfBudget { .. } => return Ok(()),
             Command::Adopt { attempt, .. } => {
                 return if self.live.contains_key(attempt) {
                     Ok(())

@@ -36,10 +36,11 @@ pub(crate) enum Fault {
     Protected,
     Guarded,
     StillRed,
+    Budgets,
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 30] = [
+    pub(crate) const ALL: [Self; 31] = [
         Self::AgentFails,
         Self::AgentHangs,
         Self::NoOutcome,
@@ -70,6 +71,7 @@ impl Fault {
         Self::Protected,
         Self::Guarded,
         Self::StillRed,
+        Self::Budgets,
     ];
 }
 

@@ -196,6 +196,7 @@ impl Witness {
             Command::StopAttempt { .. }
             | Command::Reply { .. }
             | Command::Adopt { .. }
+            | Command::WarnOfBudget { .. }
             | Command::EndShift { .. } => Ok(()),
         }
     }

@@ -346,7 +346,7 @@ fn job(
         access: start.access,
         tools: persona.tools.clone(),
         outcome: start.brief.ask.outcome(),
-        cap: start.limits.cap,
+        cap: start.limits.money(),
         prices: site.config.prices.list(),
         tool_servers,
         protected: Protected {

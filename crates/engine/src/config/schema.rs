@@ -46,6 +46,57 @@ pub const SETTINGS: Schema = Schema(&[
         "US dollars that one shift may spend; a hard stop",
     ),
     key(
+        "budget.shift.tokens",
+        "tokens of every kind that one shift may use, like 500000 or 2M",
+    ),
+    key(
+        "budget.shift.wall",
+        "working time of agents, added up, that one shift may use",
+    ),
+    key("budget.shift.turns", "answers of a model that one shift may use"),
+    key(
+        "budget.task.usd",
+        "US dollars that one task may use over all its attempts",
+    ),
+    key(
+        "budget.task.tokens",
+        "tokens of every kind that one task may use over all its attempts, like 500000 or 2M",
+    ),
+    key(
+        "budget.task.wall",
+        "working time of agents, added up, that one task may use over all its attempts",
+    ),
+    key(
+        "budget.task.turns",
+        "answers of a model that one task may use over all its attempts",
+    ),
+    key("budget.issue.usd", "US dollars that one issue may use"),
+    key(
+        "budget.issue.tokens",
+        "tokens of every kind that one issue may use, like 500000 or 2M",
+    ),
+    key(
+        "budget.issue.wall",
+        "working time of agents, added up, that one issue may use",
+    ),
+    key("budget.issue.turns", "answers of a model that one issue may use"),
+    key(
+        "budget.day.usd",
+        "US dollars that all shifts of one day may use; a day ends at midnight UTC",
+    ),
+    key(
+        "budget.day.tokens",
+        "tokens of every kind that all shifts of one day may use, like 500000 or 2M",
+    ),
+    key(
+        "budget.day.wall",
+        "working time of agents, added up, that all shifts of one day may use",
+    ),
+    key(
+        "budget.day.turns",
+        "answers of a model that all shifts of one day may use",
+    ),
+    key(
         "cache.checks",
         "whether a check that passed is not run again on the same files in the same environment: on or off",
     ),
@@ -88,6 +139,26 @@ pub const SETTINGS: Schema = Schema(&[
         "names of variables of your environment that the agent sees as they are",
     ),
     key("agents.*.at_once", "how many of its attempts may run at once"),
+    key(
+        "agents.*.plan",
+        "how its account is paid for: metered, or flat, where dollars count against no limit",
+    ),
+    key(
+        "agents.*.budget.usd",
+        "US dollars that the account may spend in a day",
+    ),
+    key(
+        "agents.*.budget.tokens",
+        "tokens of every kind that the account may use in a day",
+    ),
+    key(
+        "agents.*.budget.wall",
+        "working time that the account may use in a day",
+    ),
+    key(
+        "agents.*.budget.turns",
+        "answers of a model that the account may use in a day",
+    ),
     key(
         "agents.*.script",
         "the file of a script agent, from the directory of the turno.toml that names it",

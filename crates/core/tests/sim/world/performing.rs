@@ -52,6 +52,7 @@ impl World {
                 }
             }
             Command::StopAttempt { attempt, why } => self.stop(*attempt, *why),
+            Command::WarnOfBudget { .. } => self.tally.count("warnings of a budget"),
             Command::EndShift { .. } => {}
         }
     }
@@ -166,7 +167,7 @@ impl World {
 
     fn stop(&mut self, attempt: AttemptId, why: StopWhy) {
         // A stop for money is a kill; any other begins with a request, which may be ignored for a while.
-        let at_once = matches!(why, StopWhy::ShiftBudget | StopWhy::AttemptBudget);
+        let at_once = why.is_about_money();
         if !at_once && self.strikes(Fault::IgnoresStop, 30) {
             // It takes the whole ladder: one more message may come in, and the agent may even finish.
             let mut messages = 0;
