@@ -1,5 +1,6 @@
 //! Owns the words a person may type. Types only, no logic: help, completions and the man page come from here.
 
+mod budget;
 mod keeping;
 mod modes;
 
@@ -11,6 +12,7 @@ use turno_core::ids::{AttemptId, DecisionId, IssueId, LessonId, PersonaName, Rep
 use turno_core::issue::Priority;
 use turno_core::promotion::Manner;
 
+pub(crate) use budget::{Budget, Set};
 pub(crate) use keeping::{Gc, Salvage};
 pub(crate) use modes::{Batch, BatchItems, Drain, Pair, Qa, Resume, Run, ShiftArgs};
 
@@ -62,6 +64,9 @@ pub(crate) enum Verb {
     /// List, keep, write, edit and remove lessons: what earlier work taught, given to later work on the same paths.
     #[command(subcommand)]
     Lessons(Lessons),
+    /// Show what each level of the budget has used and has left, and set other limits.
+    #[command(subcommand)]
+    Budget(Budget),
     /// Show what runs, what waits and why, and what it has cost.
     Status(Json),
     /// Show what happened: the journal in words, or what one attempt said.

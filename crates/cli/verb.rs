@@ -2,6 +2,7 @@
 
 mod answer;
 mod batch;
+mod budget;
 mod completions;
 mod demo;
 mod diff;
@@ -54,6 +55,7 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
         Verb::Drain(verb) => drain::run(&scene()?, &verb).await,
         Verb::Batch(verb) => batch::run(&scene()?, verb).await,
         Verb::Lessons(verb) => lessons::run(&scene()?, verb).await,
+        Verb::Budget(verb) => budget::run(&scene()?, verb).await,
         Verb::Status(verb) => status::run(&scene()?, &verb).await,
         Verb::Log(verb) => log::run(&scene()?, &verb).await,
         Verb::Record(verb) => record::run(&scene()?, &verb).await,

@@ -123,7 +123,7 @@ pub(crate) async fn facts(desk: &Desk, site: &Site, config: &Loaded, show: Show)
             .filter(|left| left.budget != config.budget.shift)
         {
             print::note(&format!(
-                "its budget stays {}, as it was begun; for another one, `turno stop` it and begin a new shift",
+                "its budget stays {}, as it was begun; `turno budget set shift --usd` gives it another one",
                 left.budget
             ));
         }

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use turno_core::config::Confinement;
 use turno_core::ids::TaskId;
+use turno_core::ledger::levels;
 use turno_core::shift::{ShiftEnd, ShiftStage, Winding};
 use turno_core::step::Waiting;
 use turno_core::units::Timestamp;
@@ -15,12 +16,14 @@ use crate::door::Door;
 use crate::failure::Failure;
 use crate::print;
 use crate::scene::Scene;
+use crate::verb::budget::warned_lines;
 use crate::verb::issue::stage_word;
 use crate::verb::{answer_hint, question_lines};
 
 pub(crate) async fn run(scene: &Scene, verb: &Json) -> Result<ExitCode, Failure> {
     let mut door = Door::open(scene).await?;
-    let status = view::status(&door.state().await?);
+    let state = door.state().await?;
+    let status = view::status(&state);
     if verb.json {
         print::json(&status)?;
         return Ok(ExitCode::SUCCESS);
@@ -31,6 +34,11 @@ pub(crate) async fn run(scene: &Scene, verb: &Json) -> Result<ExitCode, Failure>
         );
     }
     show(&status, now());
+    for view in levels(&state, now()).iter().filter(|v| !v.warned.is_empty()) {
+        for line in warned_lines(view) {
+            print::warning(&line);
+        }
+    }
     Ok(ExitCode::SUCCESS)
 }
 

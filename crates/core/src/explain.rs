@@ -17,7 +17,7 @@ use crate::shift::Scope;
 use crate::state::Entity;
 use crate::task::{Because, Handoff, PlanBecause, Said, Stage, Stopping, Task, Work};
 use crate::train::Stands;
-use crate::units::Timestamp;
+use crate::units::{CostBasis, Spend, Timestamp};
 use crate::view::{failure_phrase, task_phrase};
 
 /// One thing that happened to a task.
@@ -81,7 +81,12 @@ pub fn explain<'a>(records: impl IntoIterator<Item = &'a Record>, task: TaskId) 
                 format!("for another task, {}", event_phrase(&record.event))
             },
             so,
-            evidence: if let Event::Tampered { what, .. } = &record.event {
+            evidence: if let Event::AgentEnded { spend, .. } = &record.event {
+                let own = became
+                    .filter(|_| about)
+                    .map_or_else(Vec::new, |t| evidence(&t.stage));
+                difference(*spend).into_iter().chain(own).collect()
+            } else if let Event::Tampered { what, .. } = &record.event {
                 what.iter().map(ToString::to_string).collect()
             } else if let Event::Contacted { contacts, .. } = &record.event {
                 contacts.iter().map(ToString::to_string).collect()
@@ -510,6 +515,32 @@ pub fn attempts_of<'a>(records: impl IntoIterator<Item = &'a Record>, task: Task
         .collect()
 }
 
+/// The budgets that a record warned of, in words.
+pub fn warnings(record: &Record) -> impl Iterator<Item = String> {
+    record.commands.iter().filter_map(|command| match command {
+        Command::WarnOfBudget { warning } => Some(format!("warning: {warning}")),
+        Command::StartAgent(_)
+        | Command::RunChecks(_)
+        | Command::Land(_)
+        | Command::StopAttempt { .. }
+        | Command::OpenIssue { .. }
+        | Command::Reply { .. }
+        | Command::Adopt { .. }
+        | Command::EndShift { .. } => None,
+    })
+}
+
+/// What an agent says that it cost, beside what was counted by the price list.
+fn difference(spend: Spend) -> Option<String> {
+    let counted = spend.counted.filter(|counted| *counted != spend.cost)?;
+    (spend.basis == CostBasis::Reported).then(|| {
+        format!(
+            "it reported {}, Turno counted {counted} by its price list",
+            spend.cost
+        )
+    })
+}
+
 /// What a record is worth telling those who watch a shift; `None` for meter readings and the like.
 pub fn headline(record: &Record) -> Option<String> {
     let stops = record
@@ -537,13 +568,20 @@ pub fn headline(record: &Record) -> Option<String> {
             | Entity::Desk(_) => None,
         })
         .collect();
+    let warnings: Vec<String> = warnings(record).collect();
     if quiet && (became.is_empty() || !stops && !matches!(record.event, Event::TimePassed)) {
-        return None;
+        return (!warnings.is_empty()).then(|| warnings.join("; "));
     }
     let what = event_phrase(&record.event);
-    Some(if became.is_empty() {
+    let told = if became.is_empty() {
         what
     } else {
         format!("{what} \u{2192} {}", became.join("; "))
-    })
+    };
+    Some(
+        std::iter::once(told)
+            .chain(warnings)
+            .collect::<Vec<_>>()
+            .join("; "),
+    )
 }

@@ -2,10 +2,12 @@
 //! are in `ledger/sums.rs`; what follows from them, in `step/spending.rs`.
 
 mod level;
+mod shown;
 mod sums;
 mod tokens;
 
 pub use level::{Day, Level};
+pub use shown::{LevelView, levels};
 pub use tokens::TokenCount;
 
 use std::collections::BTreeMap;
@@ -255,6 +257,13 @@ impl Used {
             wall,
             turns: spend.turns,
         }
+    }
+}
+
+impl fmt::Display for Used {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts: Vec<String> = Measure::ALL.into_iter().map(|m| self.of(m).to_string()).collect();
+        f.write_str(&parts.join(", "))
     }
 }
 
