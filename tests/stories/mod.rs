@@ -5,6 +5,7 @@ mod attacks;
 mod bad_input;
 mod big_project;
 mod bridge;
+mod budget;
 mod containers;
 mod coordinator;
 mod ends;

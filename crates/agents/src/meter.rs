@@ -208,6 +208,28 @@ mod tests {
     }
 
     #[test]
+    fn what_the_agent_names_stands_beside_what_was_counted() {
+        let prices = [("big".to_owned(), price(10_000_000))];
+        let mut meter = Meter::new(&prices.into(), MicroUsd(99));
+        let some = Tokens {
+            input: 3,
+            ..Tokens::default()
+        };
+        assert_eq!(meter.spend().counted, None, "nothing was told");
+        meter.turn();
+        meter.count("big-1", some);
+        meter.correct(MicroUsd(50), some);
+        let spend = meter.spend();
+        assert_eq!(
+            (spend.cost, spend.counted, spend.turns),
+            (MicroUsd(50), Some(MicroUsd(30)), 1)
+        );
+        meter.charge(MicroUsd(5));
+        meter.note("nobody knows it", some);
+        assert_eq!((meter.spend().cost, meter.spend().counted), (MicroUsd(55), None));
+    }
+
+    #[test]
     fn without_a_price_the_sum_is_the_reserve() {
         let mut meter = Meter::new(&BTreeMap::new(), MicroUsd(99));
         assert_eq!(meter.spend(), Spend::NOTHING);
