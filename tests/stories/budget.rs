@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::harness::processes::until;
 use crate::harness::project::Project;
 
 const CONFIG: &str = "\
@@ -100,6 +101,26 @@ fn a_spent_task_is_parked_and_goes_on_when_a_person_gives_it_more() {
     assert!(set.out.contains("task 1.1 may use $3.00"), "{}", set.out);
     project.turno(&["run", "1", "--agent", "actor"]).exits(0);
     assert_eq!(project.at("turno/1/base", "kept.txt"), "kept");
+    adds_up(&project);
+}
+
+#[test]
+fn a_person_gives_a_running_task_more() {
+    // It spends only once it is told to.
+    let waits = "      - run: 'touch $HOME/shared/here; until [ -f $HOME/shared/go ]; do sleep 0.02; done'\n      - usage: {usd: 0.6}";
+    let script = SCRIPT.replacen("      - usage: {usd: 0.6}", waits, 1);
+    let config = format!("{CONFIG}[budget.task]\nusd = 0.5\n");
+    let project = Project::new(&[("turno.toml", &config), ("script.yaml", &script)]);
+    project.issue("Write it");
+    let child = project.start(&["run", "1", "--agent", "actor"]);
+    until("the writer waits", || project.shared().join("here").exists());
+    assert_eq!(level(&project, "task/1.1")["promised"]["usd"], 500_000);
+    project.turno(&["budget", "set", "task", "1.1", "--usd", "3"]).exits(0);
+    project.turno(&["budget", "set", "shift", "--usd", "9"]).exits(0);
+    assert_eq!(level(&project, "shift/")["limit"]["usd"], 9_000_000);
+    std::fs::write(project.shared().join("go"), "").unwrap();
+    // Its own cap was fixed when it began; the next attempt goes on from what it left.
+    project.wait(child).exits(0);
     adds_up(&project);
 }
 

@@ -9,7 +9,7 @@ use turno_agents::DialectKind;
 use turno_core::check::Reach;
 use turno_core::container::Container;
 use turno_core::ids::{AgentName, CheckName, PersonaName, PolicyName, RepoName};
-use turno_core::ledger::Tariff;
+use turno_core::ledger::{Day, Tariff};
 use turno_core::persona::Effort;
 use turno_core::promotion::Manner;
 use turno_core::retention::Ages;
@@ -267,6 +267,21 @@ pub(super) struct PriceFile {
     output: Usd,
     cache_read: Option<Usd>,
     cache_write: Option<Usd>,
+    /// For people: read, so that a date that is none is seen, and not used.
+    #[serde(rename = "as_of")]
+    _as_of: Option<Day>,
+    #[serde(rename = "source")]
+    _source: Option<SourceNote>,
+}
+
+/// Where a price is from, in words. For people.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SourceNote;
+
+impl<'de> Deserialize<'de> for SourceNote {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|_| Self)
+    }
 }
 
 impl PriceFile {

@@ -287,6 +287,11 @@ pub const SETTINGS: Schema = Schema(&[
         "prices.*.cache_write",
         "US dollars for a million prompt tokens written to cache",
     ),
+    key(
+        "prices.*.as_of",
+        "the day on which the price was written down, like 2026-03-31; for people",
+    ),
+    key("prices.*.source", "where the price is from; for people"),
 ]);
 
 /// The keys of a policy file.
@@ -440,6 +445,8 @@ pub const PRICES: Schema = Schema(&[
         "*.cache_write",
         "US dollars for a million prompt tokens written to cache",
     ),
+    key("*.as_of", "the day on which the price was written down"),
+    key("*.source", "where the price is from"),
 ]);
 
 impl Schema {
