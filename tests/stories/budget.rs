@@ -115,7 +115,9 @@ fn a_person_gives_a_running_task_more() {
     let child = project.start(&["run", "1", "--agent", "actor"]);
     until("the writer waits", || project.shared().join("here").exists());
     assert_eq!(level(&project, "task/1.1")["promised"]["usd"], 500_000);
-    project.turno(&["budget", "set", "task", "1.1", "--usd", "3"]).exits(0);
+    project
+        .turno(&["budget", "set", "task", "1.1", "--usd", "3"])
+        .exits(0);
     project.turno(&["budget", "set", "shift", "--usd", "9"]).exits(0);
     assert_eq!(level(&project, "shift/")["limit"]["usd"], 9_000_000);
     std::fs::write(project.shared().join("go"), "").unwrap();

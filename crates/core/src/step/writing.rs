@@ -73,7 +73,7 @@ impl Turn<'_> {
             | Stage::Parked { .. }
             | Stage::Accepted { .. }
             | Stage::Landed { .. }
-            | Stage::Dropped { .. } => return,
+            | Stage::Dropped { .. } => {}
         }
     }
 

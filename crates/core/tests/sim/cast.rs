@@ -194,7 +194,7 @@ fn budgets(config: &mut Config, plan: &Plan, rng: &mut Rng) {
     for limits in config.agents.values_mut() {
         limits.allowance = allowance(8);
     }
-    if plan.seed % 3 == 0 {
+    if plan.seed.is_multiple_of(3) {
         for limits in config.agents.values_mut().take(1) {
             limits.tariff = Tariff::Flat;
         }

@@ -66,7 +66,7 @@ impl Understudy for Reader {
                 },
                 Signal::CloseInput => cues.push(Cue::CloseInput),
                 Signal::Spent(spend) if self.cap > MicroUsd::ZERO && spend.cost >= self.cap => {
-                    cues.push(Cue::Stop)
+                    cues.push(Cue::Stop);
                 }
                 // A question waits for a coordinator, who puts it to a person.
                 Signal::Asked { .. }
