@@ -10,7 +10,7 @@ use crate::failure::{Cause, Failure};
 use crate::ids::{
     AgentName, AttemptId, CheckName, CommitId, DecisionId, PersonaName, SessionId, SlotId, TaskId, TreeId,
 };
-use crate::ledger::{Allowance, Level, Tariff, Used};
+use crate::ledger::{Allowance, Level, Tariff};
 use crate::outcome::{Finding, Size};
 use crate::persona::Role;
 use crate::units::{MicroUsd, Span, Spend, Timestamp};
@@ -166,50 +166,6 @@ pub struct AgentRun {
 }
 
 impl AgentRun {
-    /// The money it has spent that counts against a budget.
-    pub fn cost(&self) -> MicroUsd {
-        match self.tariff {
-            Tariff::Metered => self.spend.cost,
-            Tariff::Flat => MicroUsd::ZERO,
-        }
-    }
-
-    /// The money that is held for it: its cap, or what it has spent beyond that.
-    pub fn held(&self) -> MicroUsd {
-        match self.tariff {
-            Tariff::Metered => self.cap.max(self.spend.cost),
-            Tariff::Flat => MicroUsd::ZERO,
-        }
-    }
-
-    /// What it has used until now. After its deadline it is on its way out, and nobody was there to stop it earlier if
-    /// that took long.
-    pub fn used(&self, now: Timestamp) -> Used {
-        let wall = now.min(self.run.deadline).since(self.run.started);
-        Used::by(self.spend, self.tariff, wall)
-    }
-
-    /// What is held for it: what it may use, or what it has used beyond that.
-    pub fn promised(&self) -> Used {
-        let cap = Used {
-            usd: self.held(),
-            unknown: MicroUsd::ZERO,
-            tokens: self.within.tokens.unwrap_or(0),
-            wall: Span(0),
-            turns: self.within.turns.unwrap_or(0),
-        };
-        self.used(self.run.deadline).most(cap)
-    }
-
-    /// What it alone may use.
-    pub fn allowance(&self) -> Allowance {
-        let usd = match self.tariff {
-            Tariff::Metered => Some(self.cap),
-            Tariff::Flat => None,
-        };
-        Allowance { usd, ..self.within }
-    }
-
     /// Who that is.
     pub fn actor(&self) -> Actor {
         Actor {

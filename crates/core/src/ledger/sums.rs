@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use crate::State;
 use crate::ids::{AgentName, TaskId};
-use crate::ledger::{Account, Allowance, Compared, Day, Level, Used};
+use crate::ledger::{Account, Allowance, Compared, Day, Level, Tariff, Used};
 use crate::task::{AgentRun, Task};
-use crate::units::{MicroUsd, Timestamp};
+use crate::units::{MicroUsd, Span, Timestamp};
 
 impl State {
     /// Every level that an attempt of a task belongs to, the widest first.
@@ -128,5 +128,51 @@ impl State {
         self.accounts
             .get(level)
             .map_or_else(begins, |a| Account::clone(a))
+    }
+}
+
+impl AgentRun {
+    /// The money it has spent that counts against a budget.
+    pub fn cost(&self) -> MicroUsd {
+        match self.tariff {
+            Tariff::Metered => self.spend.cost,
+            Tariff::Flat => MicroUsd::ZERO,
+        }
+    }
+
+    /// The money that is held for it: its cap, or what it has spent beyond that.
+    pub fn held(&self) -> MicroUsd {
+        match self.tariff {
+            Tariff::Metered => self.cap.max(self.spend.cost),
+            Tariff::Flat => MicroUsd::ZERO,
+        }
+    }
+
+    /// What it has used until now. After its deadline it is on its way out, and nobody was there to stop it earlier if
+    /// that took long.
+    pub fn used(&self, now: Timestamp) -> Used {
+        let wall = now.min(self.run.deadline).since(self.run.started);
+        Used::by(self.spend, self.tariff, wall)
+    }
+
+    /// What is held for it: what it may use, or what it has used beyond that.
+    pub fn promised(&self) -> Used {
+        let cap = Used {
+            usd: self.held(),
+            unknown: MicroUsd::ZERO,
+            tokens: self.within.tokens.unwrap_or(0),
+            wall: Span(0),
+            turns: self.within.turns.unwrap_or(0),
+        };
+        self.used(self.run.deadline).most(cap)
+    }
+
+    /// What it alone may use.
+    pub fn allowance(&self) -> Allowance {
+        let usd = match self.tariff {
+            Tariff::Metered => Some(self.cap),
+            Tariff::Flat => None,
+        };
+        Allowance { usd, ..self.within }
     }
 }
