@@ -268,6 +268,43 @@ impl Project {
             .map(|line| serde_json::from_str(line).unwrap())
             .collect()
     }
+
+    /// The ledger as the journal has it: every kind of level adds up to the same, and that is what the agents said.
+    #[track_caller]
+    pub(crate) fn ledger_adds_up(&self) {
+        let mut pages: BTreeMap<String, u64> = BTreeMap::new();
+        let (mut told, mut all_told) = (0, true);
+        for record in self.journal() {
+            let accounts = record["changes"].as_array().unwrap().iter();
+            let accounts: Vec<&Value> = accounts.filter_map(|change| change.get("account")).collect();
+            for account in &accounts {
+                let level = account["level"].as_str().unwrap().to_owned();
+                pages.insert(level, account["used"]["usd"].as_u64().unwrap());
+            }
+            match record["event"].get("agent-ended") {
+                // A page without an end of an agent's: one that failed otherwise, or was lost.
+                None => all_told &= accounts.is_empty() || record["event"].get("metered").is_some(),
+                Some(end) => {
+                    all_told &= end["spend"]["basis"] == "reported" || accounts.is_empty();
+                    told += end["spend"]["cost"]
+                        .as_u64()
+                        .filter(|_| !accounts.is_empty())
+                        .unwrap_or(0);
+                }
+            }
+        }
+        let sum = |kind: &str| -> u64 {
+            let mine = pages.iter().filter(|(level, _)| level.starts_with(kind));
+            mine.map(|(_, usd)| usd).sum()
+        };
+        let day = sum("day/");
+        for kind in ["shift/", "issue/", "task/", "agent/"] {
+            assert_eq!(sum(kind), day, "{kind}: {pages:#?}");
+        }
+        if all_told {
+            assert_eq!(told, day, "what agents said: {pages:#?}");
+        }
+    }
 }
 
 impl Drop for Project {

@@ -55,23 +55,6 @@ fn level(project: &Project, name: &str) -> Value {
     found.unwrap_or_else(|| panic!("no {name} in {shown:#}")).clone()
 }
 
-/// What every page of a ledger must hold, whatever happened: each kind of level adds up to the same.
-#[track_caller]
-fn adds_up(project: &Project) {
-    let sum = |name: &str| {
-        let shown = project.turno(&["budget", "show", "--json"]).exits(0).json();
-        let levels = shown.as_array().unwrap().clone();
-        let mine = levels
-            .iter()
-            .filter(|l| l["level"].as_str().unwrap().starts_with(name));
-        mine.map(|l| l["used"]["usd"].as_u64().unwrap()).sum::<u64>()
-    };
-    let day = sum("day/");
-    for name in ["agent/", "issue/", "task/"] {
-        assert_eq!(sum(name), day, "{name}");
-    }
-}
-
 #[test]
 fn a_spent_task_is_parked_and_goes_on_when_a_person_gives_it_more() {
     let project = project("[budget.task]\nusd = 0.5\n");
@@ -93,7 +76,7 @@ fn a_spent_task_is_parked_and_goes_on_when_a_person_gives_it_more() {
         status.err
     );
     assert_eq!(level(&project, "task/1.1")["used"]["usd"], 600_000);
-    adds_up(&project);
+    project.ledger_adds_up();
 
     let set = project
         .turno(&["budget", "set", "task", "1.1", "--usd", "3"])
@@ -101,7 +84,7 @@ fn a_spent_task_is_parked_and_goes_on_when_a_person_gives_it_more() {
     assert!(set.out.contains("task 1.1 may use $3.00"), "{}", set.out);
     project.turno(&["run", "1", "--agent", "actor"]).exits(0);
     assert_eq!(project.at("turno/1/base", "kept.txt"), "kept");
-    adds_up(&project);
+    project.ledger_adds_up();
 }
 
 #[test]
@@ -123,7 +106,7 @@ fn a_person_gives_a_running_task_more() {
     std::fs::write(project.shared().join("go"), "").unwrap();
     // Its own cap was fixed when it began; the next attempt goes on from what it left.
     project.wait(child).exits(0);
-    adds_up(&project);
+    project.ledger_adds_up();
 }
 
 #[test]
@@ -138,7 +121,7 @@ fn a_spent_day_ends_each_shift_of_it_until_it_is_given_more() {
     );
     project.turno(&["budget", "set", "day", "--usd", "5"]).exits(0);
     project.turno(&["run", "1", "--agent", "actor"]).exits(0);
-    adds_up(&project);
+    project.ledger_adds_up();
 }
 
 #[test]
@@ -147,6 +130,7 @@ fn a_flat_plan_counts_no_dollars() {
     let project = project(flat);
     project.turno(&["run", "1", "--agent", "actor"]).exits(0);
     assert_eq!(level(&project, "task/1.1")["used"]["usd"], 0);
+    assert_eq!(level(&project, "agent/")["limit"]["turns"], 100);
 }
 
 #[test]

@@ -77,6 +77,7 @@ fn all_is_quiet(project: &Project) {
     assert_eq!(status["free_slots"].as_array().unwrap().len(), 2, "{status:#}");
     assert_eq!(status["running"].as_array().unwrap().len(), 0, "{status:#}");
     assert!(kept(project, "kept.txt", "kept"), "the work is kept");
+    project.ledger_adds_up();
     assert_eq!(project.git(&["status", "--porcelain"]), "");
 }
 
