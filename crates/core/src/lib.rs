@@ -27,6 +27,7 @@ pub mod plan;
 pub mod policy;
 pub mod promotion;
 pub mod record;
+pub mod report;
 pub mod retention;
 pub mod shift;
 pub mod state;

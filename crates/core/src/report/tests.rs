@@ -1,0 +1,1 @@
+//! What the fold makes of hand-written records.
