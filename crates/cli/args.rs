@@ -2,6 +2,7 @@
 
 mod keeping;
 mod modes;
+mod telling;
 
 use std::path::PathBuf;
 
@@ -13,6 +14,7 @@ use turno_core::promotion::Manner;
 
 pub(crate) use keeping::{Gc, Salvage};
 pub(crate) use modes::{Batch, BatchItems, Drain, Pair, Qa, Resume, Run, ShiftArgs};
+pub(crate) use telling::{Report, ReportFormat};
 
 /// A multi-persona autopilot for coding agents: writes, checks, reviews and lands, within a budget.
 #[derive(Debug, Parser)]
@@ -66,6 +68,8 @@ pub(crate) enum Verb {
     Status(Json),
     /// Show what happened: the journal in words, or what one attempt said.
     Log(Log),
+    /// Tell what a shift came to: what landed and on what proof, what needs you, what failed, what it cost.
+    Report(Report),
     /// Turn a real attempt into a script that performs it again, without an account.
     Record(Record),
     /// Tell why each thing happened to a task, from the journal alone.

@@ -146,6 +146,33 @@ impl Door {
         self.take(Event::IssueAdded { draft }).await
     }
 
+    /// Shows every record to `see`, in order, without holding more than some of them at a time.
+    pub(crate) async fn each_record(&mut self, mut see: impl FnMut(&Record)) -> Result<(), Failure> {
+        let reader = match self {
+            Self::Own { desk, .. } => desk.reader(),
+            Self::Look { reader, .. } => reader.clone(),
+            Self::Live(client) => {
+                client.ask(&Ask::Records { after: Seq(0) }).await?;
+                loop {
+                    match client.answer().await? {
+                        Some(Answer::Record(record)) => see(&record),
+                        Some(Answer::Done) => return Ok(()),
+                        other => return Err(unexpected(other)),
+                    }
+                }
+            }
+        };
+        let mut after = Seq(0);
+        loop {
+            let some = reader.after(after, AT_ONCE)?;
+            let Some(last) = some.last().map(|r| r.seq) else {
+                return Ok(());
+            };
+            some.iter().for_each(&mut see);
+            after = last;
+        }
+    }
+
     /// All records after one.
     pub(crate) async fn records(&mut self, after: Seq) -> Result<Vec<Record>, Failure> {
         match self {
@@ -165,6 +192,9 @@ impl Door {
         }
     }
 }
+
+/// So many records are held at once while all of them are looked at.
+const AT_ONCE: usize = 512;
 
 fn unexpected(answer: Option<Answer>) -> Failure {
     match answer {

@@ -5,6 +5,7 @@ mod args;
 mod door;
 mod exit;
 mod failure;
+mod picture;
 mod print;
 mod scene;
 mod screen;

@@ -56,6 +56,7 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
         Verb::Lessons(verb) => lessons::run(&scene()?, verb).await,
         Verb::Status(verb) => status::run(&scene()?, &verb).await,
         Verb::Log(verb) => log::run(&scene()?, &verb).await,
+        Verb::Report(verb) => report::run(&scene()?, &verb).await,
         Verb::Record(verb) => record::run(&scene()?, &verb).await,
         Verb::Explain(verb) => explain::run(&scene()?, &verb).await,
         Verb::Diff(verb) => diff::run(&scene()?, &verb).await,

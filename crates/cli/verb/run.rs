@@ -321,7 +321,7 @@ pub(crate) async fn shift(
     let end = ended?;
     let state = handle.snapshot();
     if show != Show::Json {
-        report::show(scene, &state, &records_before.all()?);
+        report::short(scene, &state, &records_before.all()?);
     }
     drop(lock);
     Ok(exit::of(end))
