@@ -190,10 +190,11 @@ pub(crate) fn dollars(sum: MicroUsd) -> String {
     format!("${}.{:02}", cents / 100, cents % 100)
 }
 
-/// A length of time in words: `0.9 s`, `42 s`, `12 min`, `7 h 05 min`.
+/// A length of time in words: `40 ms`, `0.9 s`, `42 s`, `12 min`, `7 h 05 min`.
 pub(crate) fn lasting(span: Span) -> String {
     let seconds = span.0 / 1000;
     match seconds {
+        0 if span.0 < 100 => format!("{} ms", span.0),
         0..10 => format!("{}.{} s", seconds, span.0 % 1000 / 100),
         10..120 => format!("{seconds} s"),
         120..7200 => format!("{} min", (seconds + 30) / 60),
@@ -321,7 +322,7 @@ mod tests {
         let sums = [0, 4_999, 5_000, 349_500, 8_400_000].map(|n| dollars(MicroUsd(n)));
         assert_eq!(sums, ["$0.00", "<$0.01", "$0.01", "$0.35", "$8.40"]);
         let spans = [0, 940, 42_000, 725_000, 25_500_000].map(|n| lasting(Span(n)));
-        assert_eq!(spans, ["0.0 s", "0.9 s", "42 s", "12 min", "7 h 05 min"]);
+        assert_eq!(spans, ["0 ms", "0.9 s", "42 s", "12 min", "7 h 05 min"]);
     }
 
     #[test]

@@ -224,18 +224,13 @@ fn queue(svg: &mut String, gantt: &Gantt, top: f64, tall: f64) {
         svg,
         "<path class=\"queue\" d=\"{line}\"><title>Tasks that waited for a slot, an agent, a turn to land, money or \
          another try: at most {} at once</title></path>\
-         <text class=\"axis row\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">waiting</text>",
+         <text class=\"axis row\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">waiting</text>\
+         <text class=\"axis small\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">up to {}</text>",
         gantt.longest_queue(),
         LEFT - 8.0,
-        top + tall / 2.0 + 5.0
+        top + tall / 2.0,
+        LEFT - 8.0,
+        top + tall / 2.0 + 14.0,
+        gantt.longest_queue()
     );
-    if gantt.longest_queue() > 0 {
-        put!(
-            svg,
-            "<text class=\"axis\" x=\"{:.1}\" y=\"{:.1}\">{} at most</text>",
-            LEFT + 4.0,
-            top + 10.0,
-            gantt.longest_queue()
-        );
-    }
 }

@@ -55,11 +55,14 @@ pub(crate) fn plot(plot: &Plot, width: usize, rows: usize) -> Vec<String> {
         heights.push(usize::try_from(height).unwrap_or(0));
     }
     let row_of = |m: MicroUsd| {
-        let at = u128::from(m.0) * rows as u128 / top.max(1);
+        // The row that a bar of that height ends in.
+        let at = (u128::from(m.0) * rows as u128)
+            .div_ceil(top.max(1))
+            .saturating_sub(1);
         rows.saturating_sub(1 + usize::try_from(at).unwrap_or(0).min(rows - 1))
     };
     let mut labels = vec![String::new(); rows];
-    for tick in money_ticks(plot.top(), 3).into_iter().rev() {
+    for tick in money_ticks(plot.top(), 4).into_iter().rev() {
         if let Some(label) = labels.get_mut(row_of(tick)) {
             *label = print::dollars(tick);
         }

@@ -70,10 +70,10 @@ pub(crate) async fn run(scene: &Scene, verb: &args::Report) -> Result<ExitCode, 
     Ok(ExitCode::SUCCESS)
 }
 
-/// How wide lines of text may be.
+/// How wide lines of text may be. Below 72 characters no table of numbers fits, and the terminal breaks its lines.
 fn width(verb: &args::Report) -> usize {
     let seen = print::data_width().filter(|_| verb.output.is_none());
-    seen.unwrap_or(WIDTH).clamp(40, 160)
+    seen.unwrap_or(WIDTH).clamp(72, 160)
 }
 
 /// The report in a form.

@@ -54,7 +54,7 @@ fn escaped(text: &str) -> String {
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             '&' => out.push_str("&amp;"),
-            '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '#' | '+' | '!' | '|' | '~' | '@' | ':' => {
+            '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '#' | '+' | '!' | '|' | '~' | '@' => {
                 out.push('\\');
                 out.push(c);
             }
@@ -62,7 +62,7 @@ fn escaped(text: &str) -> String {
         }
     }
     // Some readers make a link of a name that begins so.
-    out.replace("www.", "www\\.")
+    out.replace("www.", "www\\.").replace("://", "\\://")
 }
 
 /// A text as code on one line, whatever marks it holds.

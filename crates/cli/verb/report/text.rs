@@ -85,12 +85,14 @@ fn show(section: &Section, width: usize, out: &mut Vec<String>) {
 fn show_card(card: &Card, width: usize, out: &mut Vec<String>) {
     let line =
         |indent: usize, text: &str| format!("{}{}", " ".repeat(indent), folded(text, Some(width), indent));
-    let badge = if card.badge.is_empty() {
-        String::new()
-    } else {
-        format!("  {}", paint(card.tone)(&card.badge))
+    let head = wide(&card.id) + wide(&card.title) + wide(&card.badge) + 5;
+    let badge = match (card.badge.as_str(), head <= width) {
+        ("", _) => String::new(),
+        (badge, true) => format!("  {}", paint(card.tone)(badge)),
+        (badge, false) => format!("\n    {}", paint(card.tone)(badge)),
     };
-    out.push(format!("  {} {}{badge}", bold(&card.id), card.title));
+    let title = folded(&card.title, Some(width), wide(&card.id) + 3);
+    out.push(format!("  {} {title}{badge}", bold(&card.id)));
     if !card.says.is_empty() {
         out.push(line(4, &card.says));
     }
@@ -147,6 +149,32 @@ fn wide(text: &str) -> usize {
     text.chars().count()
 }
 
+/// A text in pieces of at most `width` characters, broken between words where that is possible.
+fn broken(text: &str, width: usize) -> Vec<String> {
+    let mut pieces = Vec::new();
+    let mut piece = String::new();
+    let mut used = 0;
+    for word in text.split(' ') {
+        if used > 0 && used + 1 + wide(word) <= width {
+            piece.push(' ');
+            used += 1;
+        } else if used > 0 {
+            pieces.push(std::mem::take(&mut piece));
+            used = 0;
+        }
+        for c in word.chars() {
+            if used == width {
+                pieces.push(std::mem::take(&mut piece));
+                used = 0;
+            }
+            piece.push(c);
+            used += 1;
+        }
+    }
+    pieces.push(piece);
+    pieces
+}
+
 /// A table whose widest left-aligned column gives way where the width does not suffice.
 fn show_table(table: &Table, width: usize, out: &mut Vec<String>) {
     let all = || table.rows.iter().chain(&table.sums);
@@ -156,34 +184,52 @@ fn show_table(table: &Table, width: usize, out: &mut Vec<String>) {
             widths[place] = widths[place].max(wide(cell));
         }
     }
+    let longest = |text: &str| text.split(' ').map(wide).max().unwrap_or(0).min(14);
+    let least: Vec<usize> = (0..widths.len())
+        .map(|place| {
+            let cells = all().filter_map(|r| r.get(place)).map(|c| longest(c));
+            cells
+                .chain([longest(table.columns[place].label)])
+                .max()
+                .unwrap_or(0)
+        })
+        .collect();
     let gaps = 2 * widths.len();
     let over = (widths.iter().sum::<usize>() + gaps).saturating_sub(width);
     let mut over = over;
     while over > 0 {
-        let widest = (0..widths.len()).max_by_key(|p| widths[*p]);
-        let Some(place) = widest.filter(|p| widths[*p] > 12) else {
+        // No column gets narrower than its longest word, as far as that is no monster.
+        let widest = (0..widths.len())
+            .filter(|p| widths[*p] > least[*p])
+            .max_by_key(|p| widths[*p]);
+        let Some(place) = widest else {
             break;
         };
         widths[place] -= 1;
         over -= 1;
     }
-    let line = |cells: &[String]| {
-        let mut line = String::new();
-        for (place, cell) in cells.iter().enumerate() {
-            let cell = print::plain(cell, widths[place] + 1);
-            let pad = " ".repeat(widths[place].saturating_sub(wide(&cell)));
-            line.push_str("  ");
-            match table.columns[place].align {
-                Align::Left => line.push_str(&format!("{cell}{pad}")),
-                Align::Right => line.push_str(&format!("{pad}{cell}")),
+    let lines = |cells: &[String]| {
+        let cells: Vec<Vec<String>> = cells.iter().zip(&widths).map(|(c, w)| broken(c, *w)).collect();
+        let many = cells.iter().map(Vec::len).max().unwrap_or(0);
+        let line = |n: usize| {
+            let mut line = String::new();
+            for (place, cell) in cells.iter().enumerate() {
+                let part = cell.get(n).map_or("", String::as_str);
+                let pad = " ".repeat(widths[place].saturating_sub(wide(part)));
+                line.push_str("  ");
+                match table.columns[place].align {
+                    Align::Left => line.push_str(&format!("{part}{pad}")),
+                    Align::Right => line.push_str(&format!("{pad}{part}")),
+                }
             }
-        }
-        line.trim_end().to_owned()
+            line.trim_end().to_owned()
+        };
+        (0..many).map(line).collect::<Vec<_>>().join("\n")
     };
     let head: Vec<String> = table.columns.iter().map(|c| c.label.to_owned()).collect();
-    out.push(dim(&line(&head)));
-    out.extend(table.rows.iter().map(|r| line(r)));
+    out.push(dim(&lines(&head)));
+    out.extend(table.rows.iter().map(|r| lines(r)));
     if let Some(sums) = &table.sums {
-        out.push(bold(&line(sums)));
+        out.push(bold(&lines(sums)));
     }
 }

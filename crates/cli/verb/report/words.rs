@@ -1,10 +1,10 @@
 //! Puts a report into words: its heading, and what became of each piece of work. The numbers are in `numbers.rs`.
 
 use turno_core::config::Confinement;
+use turno_core::ids::TaskId;
 use turno_core::issue::IssueStage;
-use turno_core::report::End;
 use turno_core::report::{
-    Evidence, Failed, Judged, Landed, OfIssue, Parked, Report, Shown, Todo, UntriedWhat,
+    End, Evidence, Failed, Judged, Landed, OfIssue, Parked, Report, Shown, Todo, UntriedWhat,
 };
 use turno_core::shift::ShiftEnd;
 use turno_core::task::Actor;
@@ -230,7 +230,7 @@ fn landed(report: &Report) -> Section {
         );
         card.badge = format!("{} of {} landed", issue.landed, issue.pieces);
         card.items = tasks.into_iter().map(item).collect();
-        card.facts = vec![format!("{} in this shift", dollars(issue.cost))];
+        card.facts = vec![format!("{} in this shift, with planning", dollars(issue.cost))];
         card.facts.extend(still(issue));
         card.commands = commands(&issue.todo);
         cards.push(card);
@@ -317,13 +317,16 @@ fn exhibit(evidence: &Evidence, setting: Option<&Setting>) -> Exhibit {
     }
 }
 
-/// A task's title; that of an issue's own task is the issue's.
-fn title(task: turno_core::ids::TaskId, title: &str, report: &Report) -> String {
+/// A task's title, and the issue it is a part of where that has another one.
+fn titles(task: TaskId, title: &str, report: &Report) -> (String, Option<String>) {
     let whole = report.issues.iter().find(|i| i.id == task.issue);
     match whole {
-        Some(issue) if task.is_lead() || issue.title == title => plain(&issue.title, 160),
-        Some(issue) => plain(&format!("{title} ({})", plain(&issue.title, 80)), 200),
-        None => plain(title, 160),
+        Some(issue) if task.is_lead() || issue.title == title => (plain(&issue.title, 160), None),
+        Some(issue) => {
+            let part_of = format!("part of issue {}: {}", issue.id, plain(&issue.title, 120));
+            (plain(title, 160), Some(part_of))
+        }
+        None => (plain(title, 160), None),
     }
 }
 
@@ -342,7 +345,8 @@ fn parked(report: &Report) -> Section {
 }
 
 fn question(parked: &Parked, report: &Report) -> Card {
-    let mut card = Card::new(Tone::Asks, parked.task, title(parked.task, &parked.title, report));
+    let (title, part_of) = titles(parked.task, &parked.title, report);
+    let mut card = Card::new(Tone::Asks, parked.task, title);
     card.badge = "parked".to_owned();
     card.says = plain(&parked.question, 1000);
     let mut todo = parked.todo.as_slice();
@@ -359,7 +363,8 @@ fn question(parked: &Parked, report: &Report) -> Card {
         });
     }
     card.exhibits = parked.evidence.iter().map(|e| exhibit(e, None)).collect();
-    card.facts = vec![tries(parked.tries), dollars(parked.cost)];
+    card.facts = part_of.into_iter().collect();
+    card.facts.extend([tries(parked.tries), dollars(parked.cost)]);
     card.commands = commands(todo);
     card
 }
@@ -395,7 +400,8 @@ fn failed(report: &Report, setting: &Setting) -> Section {
 }
 
 fn failure(failed: &Failed, report: &Report, setting: &Setting) -> Card {
-    let mut card = Card::new(Tone::Bad, failed.task, title(failed.task, &failed.title, report));
+    let (title, part_of) = titles(failed.task, &failed.title, report);
+    let mut card = Card::new(Tone::Bad, failed.task, title);
     card.badge = "failed".to_owned();
     card.says = plain(&failed.why, 300);
     card.exhibits = failed
@@ -403,7 +409,8 @@ fn failure(failed: &Failed, report: &Report, setting: &Setting) -> Card {
         .iter()
         .map(|e| exhibit(e, Some(setting)))
         .collect();
-    card.facts = vec![tries(failed.tries), dollars(failed.cost)];
+    card.facts = part_of.into_iter().collect();
+    card.facts.extend([tries(failed.tries), dollars(failed.cost)]);
     if let Some(log) = &failed.transcript {
         let place = plain(&format!("{}/{}", setting.state_dir, log.path), 300);
         card.facts.push(format!("last transcript: {place}"));
@@ -424,7 +431,7 @@ fn unfinished(report: &Report) -> Section {
         };
         table.rows.push(vec![
             left.task.to_string(),
-            title(left.task, &left.title, report),
+            titles(left.task, &left.title, report).0,
             plain(&how_far, 240),
             left.tries.to_string(),
             dollars(left.cost),

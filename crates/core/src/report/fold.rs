@@ -2,6 +2,7 @@
 //! journal has to be in memory as a whole. The rules of what counts as what are in the files beside it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::attempts::Attempts;
 use super::costs::{self, Costs, Point};
@@ -28,6 +29,9 @@ pub struct Fold {
     state: State,
     phase: Phase,
 }
+
+/// Tasks as they were before a record.
+type Before = BTreeMap<TaskId, Arc<Task>>;
 
 /// Where in the journal the fold is.
 #[derive(Debug)]
@@ -73,7 +77,21 @@ impl Fold {
         if matches!(self.phase, Phase::Over(_)) {
             return;
         }
-        let before = self.state.clone();
+        // The tasks that change, as they were.
+        let before: Before = record
+            .changes
+            .iter()
+            .filter_map(|entity| match entity {
+                Entity::Task(task) => self.state.tasks.get(&task.id).cloned(),
+                Entity::Config(_)
+                | Entity::Issue(_)
+                | Entity::Shift(_)
+                | Entity::Decision(_)
+                | Entity::Lesson(_)
+                | Entity::Desk(_) => None,
+            })
+            .map(|task| (task.id, task))
+            .collect();
         record.redo(&mut self.state);
         let Some(shift) = self.state.shifts.get(&self.shift) else {
             return;
@@ -87,7 +105,7 @@ impl Fold {
         self.phase = match std::mem::replace(&mut self.phase, Phase::Before) {
             Phase::Before => {
                 let mut notes = Notes::new(record);
-                notes.attempts.seed(&before, record.at);
+                notes.attempts.seed(&self.state, record.at);
                 notes.take(&before, &self.state, shift, record)
             }
             Phase::During(notes) => notes.take(&before, &self.state, shift, record),
@@ -130,7 +148,7 @@ impl Notes {
         })
     }
 
-    fn take(mut self: Box<Self>, before: &State, state: &State, shift: &Shift, record: &Record) -> Phase {
+    fn take(mut self: Box<Self>, before: &Before, state: &State, shift: &Shift, record: &Record) -> Phase {
         self.last = record.seq;
         self.at = record.at;
         let about = record.event.attempt().and_then(|a| self.attempts.task_of(a));
@@ -138,7 +156,7 @@ impl Notes {
         self.attempts.decisions(record);
         for entity in &record.changes {
             if let Entity::Task(task) = entity {
-                self.task(before.tasks.get(&task.id).map(|t| &**t), task, record);
+                self.task(before.get(&task.id).map(|t| &**t), task, record);
             }
         }
         if let Event::Restarted { .. } = record.event {

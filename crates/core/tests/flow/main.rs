@@ -15,6 +15,7 @@ mod promoting;
 mod questions;
 mod red_base;
 mod repairs;
+mod report;
 mod soundness;
 mod task;
 mod team;

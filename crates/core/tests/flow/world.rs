@@ -1,25 +1,28 @@
 //! A small world for flow tests: two slots, an engineer, a reviewer, one check, and short words for events.
 
+use turno_core::State;
 use turno_core::check::{Check, CheckReport, CheckResult, CheckVerdict, LogRef};
 use turno_core::command::Command;
 use turno_core::config::{AgentLimits, Config, Confinement};
 use turno_core::event::{AgentEnd, Event, LandingEnd, LeftBehind};
 use turno_core::failure::Cause;
-use turno_core::ids::{AttemptId, CommitId, TaskId, TreeId};
+use turno_core::ids::{AttemptId, CommitId, Seq, TaskId, TreeId};
 use turno_core::issue::{IssueDraft, Priority};
 use turno_core::outcome::{Finding, Outcome, Severity, Verdict};
 use turno_core::persona::{Access, Effort, Model, Persona, Role, Tools};
 use turno_core::policy::{Policy, ReviewRule, TryRow, UncheckedRule};
+use turno_core::record::Record;
 use turno_core::shift::{IssueAtStart, ShiftEnd, ShiftStage};
 use turno_core::task::{Stage, Task};
 use turno_core::units::{CostBasis, MicroUsd, Span, Spend, Timestamp, Tokens};
 use turno_core::view::StageName;
-use turno_core::{State, step};
 
 pub(crate) struct World {
     pub(crate) state: State,
     pub(crate) now: Timestamp,
     pub(crate) budget: MicroUsd,
+    /// Everything that was taken in.
+    pub(crate) journal: Vec<Record>,
 }
 
 /// A commit named by one hex digit.
@@ -196,6 +199,7 @@ impl World {
             state: State::default(),
             now: Timestamp(1000),
             budget: MicroUsd(10_000_000),
+            journal: Vec::new(),
         };
         world.take(Event::ConfigLoaded {
             config: Box::new(config),
@@ -205,7 +209,11 @@ impl World {
 
     pub(crate) fn take(&mut self, event: Event) -> Vec<Command> {
         self.now = self.now + Span(1);
-        step(&mut self.state, self.now, &event)
+        let seq = Seq(self.journal.len() as u64 + 1);
+        let record = Record::of(&mut self.state, seq, self.now, event);
+        let commands = record.commands.clone();
+        self.journal.push(record);
+        commands
     }
 
     /// Files so many issues and starts a shift on them.

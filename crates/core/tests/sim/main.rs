@@ -12,6 +12,7 @@
 
 mod cast;
 mod invariants;
+mod ledger;
 mod plan;
 mod rng;
 mod witness;
