@@ -24,6 +24,7 @@ mod real_adoption;
 mod real_agents;
 mod real_agents_more;
 mod real_team;
+mod report;
 mod repos;
 mod retention;
 mod safety;
