@@ -120,7 +120,7 @@ fn times(
             svg,
             "<line class=\"grid\" x1=\"{at:.1}\" x2=\"{at:.1}\" y1=\"{top:.1}\" y2=\"{bottom:.1}\"/>"
         );
-        if at < LEFT + 20.0 || at > WIDTH - 24.0 {
+        if !(LEFT + 20.0..=WIDTH - 24.0).contains(&at) {
             continue;
         }
         put!(

@@ -7,21 +7,25 @@
 
 mod attempts;
 mod costs;
+mod evidence;
 mod figures;
 mod fold;
 mod outcomes;
+mod todo;
 mod waits;
 
 use serde::Serialize;
 
 pub use attempts::{Attempt, Ending, Pause};
 pub use costs::{Bucket, Costs, Meter, Point, Share};
+pub use evidence::Evidence;
 pub use figures::{Asked, CheckFigures, GuardNote, Incident, Landings, Learnt, Network, Refusal, Since};
 pub use fold::Fold;
 pub use outcomes::{
-    CheckTook, Dropped, Evidence, Failed, Judged, Landed, OfIssue, Parked, Shown, Stuck, Todo, Unfinished,
-    Untried, UntriedWhat,
+    CheckTook, Dropped, Failed, Judged, Landed, OfIssue, Parked, Shown, Stuck, Unfinished, Untried,
+    UntriedWhat,
 };
+pub use todo::Todo;
 pub use waits::{Queued, Wait, WaitKind, WaitSum, Waits};
 
 use crate::config::Confinement;
@@ -155,6 +159,9 @@ pub fn report<'a>(records: impl IntoIterator<Item = &'a Record>, shift: ShiftId)
     }
     fold.finish()
 }
+
+/// Longer paths are cut.
+const PATH: usize = 200;
 
 /// At most so many characters of a text on one line are kept.
 const LINE: usize = 300;

@@ -1,7 +1,7 @@
 //! Puts a report into words: its heading, and what became of each piece of work. The numbers are in `numbers.rs`.
 
 use turno_core::config::Confinement;
-use turno_core::ids::TaskId;
+use turno_core::ids::{CheckName, TaskId};
 use turno_core::issue::IssueStage;
 use turno_core::report::{
     End, Evidence, Failed, Judged, Landed, OfIssue, Parked, Report, Shown, Todo, UntriedWhat,
@@ -112,7 +112,7 @@ fn warnings(report: &Report) -> Vec<String> {
         }
     }
     if !head.open_checks.is_empty() {
-        let names: Vec<&str> = head.open_checks.iter().map(|c| c.as_str()).collect();
+        let names: Vec<&str> = head.open_checks.iter().map(CheckName::as_str).collect();
         all.push(format!("The network was open to: {}.", names.join(", ")));
     }
     if !report.tampering.is_empty() {

@@ -2,65 +2,22 @@
 //! its evidence, not finished, or not tried and why. Read off the state as the shift left it.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use super::attempts::Attempt;
-use super::{cut, line, tail};
+use super::evidence::{Evidence, evidence};
+use super::todo::Todo;
+use super::{PATH, cut, line, tail};
 use crate::check::{CheckResult, CheckVerdict, LogRef, Source};
 use crate::decision::Choice;
-use crate::explain::finding_phrase;
 use crate::failure::Cause;
-use crate::ids::{AttemptId, CheckName, CommitId, DecisionId, IssueId, RepoName, TaskId};
+use crate::ids::{AttemptId, CheckName, CommitId, IssueId, RepoName, TaskId};
 use crate::issue::{Issue, IssueStage};
 use crate::state::State;
-use crate::task::{Actor, Approved, Because, Consent, Park, PlanBecause, Proof, Stage, Task, Work};
+use crate::task::{Actor, Approved, Consent, Park, Proof, Stage, Task};
 use crate::units::{MicroUsd, Timestamp};
 use crate::view::{park_phrase, task_phrase};
-
-/// Something that a person may type. Serialised as the whole command.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Todo {
-    /// Answer a question, by the number of an option, or in words of one's own.
-    Answer(DecisionId, Option<usize>),
-    /// Run an issue again.
-    RunAgain(IssueId),
-    /// Change an issue's words.
-    Edit(IssueId),
-    /// Give a task up.
-    Discard(TaskId),
-    /// Put an issue's work on a branch of one's own.
-    Promote(IssueId),
-    /// Look at what an issue changed.
-    Diff(IssueId),
-    /// Read what an attempt said.
-    Log(AttemptId),
-    /// Read why each thing happened.
-    Explain(TaskId),
-}
-
-impl fmt::Display for Todo {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Answer(id, Some(option)) => write!(f, "turno answer {id} {option}"),
-            Self::Answer(id, None) => write!(f, "turno answer {id} \"YOUR WORDS\""),
-            Self::RunAgain(issue) => write!(f, "turno run {issue}"),
-            Self::Edit(issue) => write!(f, "turno issue edit {issue} --body \"NEW WORDS\""),
-            Self::Discard(task) => write!(f, "turno discard {task}"),
-            Self::Promote(issue) => write!(f, "turno promote {issue}"),
-            Self::Diff(issue) => write!(f, "turno diff {issue}"),
-            Self::Log(attempt) => write!(f, "turno log {attempt}"),
-            Self::Explain(task) => write!(f, "turno explain {task}"),
-        }
-    }
-}
-
-impl Serialize for Todo {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
 
 /// An issue of the shift.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -170,9 +127,6 @@ impl CheckTook {
     }
 }
 
-/// Longer paths are cut.
-const PATH: usize = 200;
-
 /// Something that landed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Landed {
@@ -223,17 +177,6 @@ pub struct Parked {
     pub tries: u32,
     /// What it has cost in all shifts.
     pub cost: MicroUsd,
-}
-
-/// Something that shows what went wrong.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Evidence {
-    /// What showed it: a check, a finding, a file.
-    pub what: String,
-    /// The part of it that says most; may be empty, may have several lines.
-    pub extract: String,
-    /// Where all of it is, below the state directory.
-    pub log: Option<LogRef>,
 }
 
 /// Why something is given up on for now.
@@ -575,91 +518,5 @@ impl Unfinished {
             tries: effort.tries,
             cost: task.cost(),
         }
-    }
-}
-
-impl Evidence {
-    fn word(what: &str) -> Self {
-        Self {
-            what: what.to_owned(),
-            extract: String::new(),
-            log: None,
-        }
-    }
-}
-
-/// So many pieces of evidence are told.
-const PIECES: usize = 6;
-
-/// What a piece of work that is to be done again rests on.
-fn evidence(work: &Work) -> Vec<Evidence> {
-    let words = |words: Vec<String>| words.iter().map(|w| Evidence::word(w)).collect();
-    match work {
-        Work::Write(job) => match &job.because {
-            Because::ChecksFailed { failing, .. } | Because::MakePass { failing, .. } => {
-                failing.iter().take(PIECES).map(red).collect()
-            }
-            Because::Findings { findings, .. } => findings
-                .iter()
-                .take(PIECES)
-                .map(|f| Evidence {
-                    what: line(&finding_phrase(f)),
-                    extract: tail(&f.how_to_see),
-                    log: None,
-                })
-                .collect(),
-            Because::Conflict { hunks, .. } => hunks
-                .iter()
-                .take(PIECES)
-                .map(|h| Evidence {
-                    what: cut(&h.file, PATH),
-                    extract: tail(&h.text),
-                    log: None,
-                })
-                .collect(),
-            Because::OutOfBounds { paths, .. } => {
-                words(paths.iter().take(PIECES).map(|p| cut(p, PATH)).collect())
-            }
-            Because::Guarded { found, .. } => {
-                words(found.iter().take(PIECES).map(|g| line(&g.to_string())).collect())
-            }
-            Because::Interrupted { failure } if !failure.detail.trim().is_empty() => vec![Evidence {
-                what: failure.cause.phrase().to_owned(),
-                extract: tail(&failure.detail),
-                log: None,
-            }],
-            Because::New
-            | Because::Interrupted { .. }
-            | Because::TestsFirst
-            | Because::TestsPassAlready
-            | Because::Answered { .. } => Vec::new(),
-        },
-        Work::Plan(PlanBecause::Invalid { errors, .. }) => {
-            words(errors.iter().take(PIECES).map(|e| line(e)).collect())
-        }
-        Work::Plan(_)
-        | Work::Check(_)
-        | Work::Test(_)
-        | Work::Review(_)
-        | Work::Compare(_)
-        | Work::Land(_)
-        | Work::Survey
-        | Work::Try
-        | Work::Accept(_) => Vec::new(),
-    }
-}
-
-/// A check that was not green.
-fn red(result: &CheckResult) -> Evidence {
-    let (what, extract) = match &result.verdict {
-        CheckVerdict::Fail { extract } => ("failed", tail(extract)),
-        CheckVerdict::CouldNotRun { why } => ("could not be run", tail(why)),
-        CheckVerdict::Pass => ("passed", String::new()),
-        CheckVerdict::Flaky => ("is flaky", String::new()),
-    };
-    Evidence {
-        what: format!("{} {what}", result.check),
-        extract,
-        log: Some(result.log.clone()),
     }
 }
