@@ -199,11 +199,8 @@ fn hostile_text_is_harmless_in_html() {
     assert_eq!(lower.matches("</title>").count(), lower.matches("<title").count());
     // What stands between tags may say anything; what stands in one may not.
     for tag in lower.split('<').skip(1).filter_map(|t| t.split('>').next()) {
-        for word in [" on", "href=\"h", "href=\"j", "src="] {
-            assert!(
-                !tag.contains(&format!("{word}error")) && !(word != " on" && tag.contains(word)),
-                "{tag}"
-            );
+        for word in [" onerror", " onload", "href=\"h", "href=\"j", "src="] {
+            assert!(!tag.contains(word), "{tag}");
         }
     }
     assert!(!told.contains('\u{1b}') && !told.contains('\u{202e}') && !told.contains('\0'));
