@@ -29,6 +29,7 @@ pub mod runner;
 pub mod salvage;
 pub mod sandbox;
 pub mod secret;
+pub mod simulate;
 pub mod site;
 pub mod slots;
 pub mod socket;
