@@ -2,6 +2,7 @@
 
 mod keeping;
 mod modes;
+mod simulate;
 
 use std::path::PathBuf;
 
@@ -13,6 +14,7 @@ use turno_core::promotion::Manner;
 
 pub(crate) use keeping::{Gc, Salvage};
 pub(crate) use modes::{Batch, BatchItems, Drain, Pair, Qa, Resume, Run, ShiftArgs};
+pub(crate) use simulate::{History, Simulate};
 
 /// A multi-persona autopilot for coding agents: writes, checks, reviews and lands, within a budget.
 #[derive(Debug, Parser)]
@@ -59,6 +61,8 @@ pub(crate) enum Verb {
     Drain(Drain),
     /// One template over many items, in groups, after a trial group.
     Batch(Batch),
+    /// Say what a shift would land, cost and take: the real decisions on simulated agents. Nothing is started.
+    Simulate(Simulate),
     /// List, keep, write, edit and remove lessons: what earlier work taught, given to later work on the same paths.
     #[command(subcommand)]
     Lessons(Lessons),

@@ -5,7 +5,9 @@ use std::process::ExitCode;
 
 use turno_core::admit::Refused;
 use turno_core::ids::InvalidId;
-use turno_engine::{config, gc, git, person, repos, run, salvage, site, slots, socket, store, workspace};
+use turno_engine::{
+    config, gc, git, person, repos, run, salvage, simulate, site, slots, socket, store, workspace,
+};
 
 use crate::exit;
 
@@ -75,6 +77,7 @@ failures! {
     InvalidId => Usage,
     Refused => Usage,
     config::Error => Usage,
+    simulate::ModelError => Usage,
     config::MissingVar => CannotStart,
     site::Error => CannotStart,
     slots::Error => CannotStart,
@@ -117,6 +120,18 @@ impl From<gc::Error> for Failure {
             other @ (gc::Error::Io { .. } | gc::Error::NoSuchRepo(_)) => {
                 Self::cannot_start(other.to_string())
             }
+        }
+    }
+}
+
+impl From<simulate::Error> for Failure {
+    fn from(error: simulate::Error) -> Self {
+        match error {
+            simulate::Error::Refused(refused) => refused.into(),
+            other @ (simulate::Error::ShiftRuns | simulate::Error::NoIssues) => {
+                Self::usage(other.to_string())
+            }
+            stuck @ simulate::Error::Stuck { .. } => Self::bug(stuck.to_string()),
         }
     }
 }

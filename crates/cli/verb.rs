@@ -25,6 +25,7 @@ mod resume;
 mod revert;
 mod run;
 mod salvage;
+mod simulate;
 mod status;
 mod stop;
 mod store;
@@ -53,6 +54,7 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
         Verb::Pair(verb) => pair::run(&scene()?, verb).await,
         Verb::Drain(verb) => drain::run(&scene()?, &verb).await,
         Verb::Batch(verb) => batch::run(&scene()?, verb).await,
+        Verb::Simulate(verb) => simulate::run(at, &verb).await,
         Verb::Lessons(verb) => lessons::run(&scene()?, verb).await,
         Verb::Status(verb) => status::run(&scene()?, &verb).await,
         Verb::Log(verb) => log::run(&scene()?, &verb).await,

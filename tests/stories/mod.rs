@@ -29,6 +29,7 @@ mod retention;
 mod safety;
 mod secrets;
 mod shift;
+mod simulate;
 mod tampering;
 mod tools;
 mod user;

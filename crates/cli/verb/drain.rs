@@ -28,7 +28,7 @@ pub(crate) async fn run(scene: &Scene, verb: &Drain) -> Result<ExitCode, Failure
 }
 
 /// A time of day is the next one; a date and time stands for itself.
-fn time(text: &str, now: DateTime<Local>) -> Result<Timestamp, Failure> {
+pub(super) fn time(text: &str, now: DateTime<Local>) -> Result<Timestamp, Failure> {
     let wrong = || {
         Failure::usage(format!(
             "--until: `{text}` is no time; write HH:MM, or a date and time like 2026-11-22T07:00:00+01:00"
