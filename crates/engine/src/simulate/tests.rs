@@ -206,6 +206,9 @@ fn questions_wait_for_a_person_unless_one_is_near() {
     let alone = simulate(&job, &model, nights(10)).unwrap();
     assert_eq!(alone.landed.p95, 0);
     assert_eq!(alone.held[0].why, Why::Question, "{:?}", alone.held);
+    model.person = Person::AnswersAfter(600_000);
+    let near = simulate(&job, &model, nights(10)).unwrap();
+    assert!(near.landed.p50 > 0, "{:?}", near.held);
 }
 
 #[test]

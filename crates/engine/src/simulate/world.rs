@@ -4,20 +4,18 @@
 mod agents;
 mod planner;
 mod proofs;
+mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use turno_core::check::LogRef;
-use turno_core::command::{AgentStart, AskedThen, Command};
+use turno_core::command::{AskedThen, Command};
 use turno_core::decision::Reply;
 use turno_core::event::{AgentEnd, Event, LeftBehind};
 use turno_core::failure::{Cause, Failure};
-use turno_core::ids::{
-    AgentName, AttemptId, CheckName, CommitId, DecisionId, InvalidId, IssueId, SlotId, TreeId,
-};
+use turno_core::ids::{AgentName, AttemptId, CheckName, CommitId, DecisionId, InvalidId, IssueId, TreeId};
 use turno_core::shift::{IssueAtStart, Scope, Shift};
-use turno_core::units::{CostBasis, MicroUsd, Span, Spend, Timestamp, Tokens};
+use turno_core::units::{MicroUsd, Span, Timestamp};
 use turno_core::{State, next_deadline, step};
 
 use super::dice::Dice;
@@ -25,6 +23,7 @@ use super::forecast::{Bar, Lane};
 use super::model::{Model, Person};
 use super::odds::Odds;
 use super::{Drawing, Job, Stuck};
+use words::{ended, spend, with_spend};
 
 /// A night of more steps than this does not end.
 const MOST_STEPS: u32 = 2_000_000;
@@ -383,67 +382,5 @@ impl<'a> World<'a> {
 
     fn tree(&mut self) -> Result<TreeId, InvalidId> {
         self.object().parse()
-    }
-}
-
-fn lane(slot: SlotId) -> Lane {
-    Lane::Slot(slot)
-}
-
-fn ended(attempt: AttemptId, end: AgentEnd, left: LeftBehind) -> Event {
-    Event::AgentEnded {
-        attempt,
-        end,
-        spend: Spend::NOTHING,
-        left,
-        transcript: no_log(),
-    }
-}
-
-fn with_spend(event: Event, micros: u64) -> Event {
-    match event {
-        Event::AgentEnded {
-            attempt,
-            end,
-            left,
-            transcript,
-            ..
-        } => Event::AgentEnded {
-            attempt,
-            end,
-            spend: spend(micros),
-            left,
-            transcript,
-        },
-        other => other,
-    }
-}
-
-fn spend(micros: u64) -> Spend {
-    Spend {
-        cost: MicroUsd(micros),
-        basis: CostBasis::Estimated,
-        tokens: Tokens::default(),
-    }
-}
-
-fn no_log() -> LogRef {
-    LogRef {
-        path: String::new(),
-        bytes: 0,
-    }
-}
-
-/// A command that starts an agent, as the picture names it.
-fn verb(start: &AgentStart) -> &'static str {
-    use turno_core::brief::Ask;
-    match &start.brief.ask {
-        Ask::Write { .. } => "write",
-        Ask::Review { .. } => "review",
-        Ask::Compare { .. } => "judge",
-        Ask::Test { .. } => "test",
-        Ask::Try { .. } => "try",
-        Ask::Plan { .. } => "plan",
-        Ask::Accept { .. } => "accept",
     }
 }

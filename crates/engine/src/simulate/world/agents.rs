@@ -14,7 +14,8 @@ use turno_core::units::{MicroUsd, Span};
 
 use super::super::Stuck;
 use super::super::odds::NightHabit;
-use super::{Asleep, Fate, Kind, World, ended, lane, verb};
+use super::words::{ended, lane, verb};
+use super::{Asleep, Fate, Kind, World};
 
 /// In so many messages an attempt spends its money. Real ones are more and smaller; what a budget is overspent by is
 /// therefore told too high here, never too low.
@@ -48,7 +49,8 @@ impl World<'_> {
         let left = self.leaves(start)?;
         let outcome = self.outcome(start, &habit)?;
         let end = ended(attempt, AgentEnd::Finished(outcome), left);
-        if self.dice.happens(habit.asks) {
+        // Who was answered knows what it wanted to know.
+        if start.brief.answers.is_empty() && self.dice.happens(habit.asks) {
             self.asks(start, takes, costs, end);
         } else {
             self.spends(start, takes, costs);

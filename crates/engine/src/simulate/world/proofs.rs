@@ -13,7 +13,8 @@ use turno_core::units::Span;
 use super::super::Stuck;
 use super::super::forecast::Lane;
 use super::super::odds::NightLanding;
-use super::{Fate, Kind, World, lane, no_log};
+use super::words::{lane, no_log};
+use super::{Fate, Kind, World};
 
 /// What the checks show of one thing.
 enum Shown {
