@@ -207,7 +207,9 @@ fn questions_wait_for_a_person_unless_one_is_near() {
     assert_eq!(alone.landed.p95, 0);
     assert_eq!(alone.held[0].why, Why::Question, "{:?}", alone.held);
     model.person = Person::AnswersAfter(600_000);
-    let near = simulate(&job, &model, nights(10)).unwrap();
+    // In the mode of somebody who is near an agent waits in its call; in the others a shift with nothing else to do is
+    // over before the answer comes.
+    let near = simulate(&job_of("pair", 2, 1_000_000_000), &model, nights(20)).unwrap();
     assert!(near.landed.p50 > 0, "{:?}", near.held);
 }
 
