@@ -92,7 +92,7 @@ fn what_really_happened_lies_in_the_range_that_is_learned_from_it() {
     for n in 1..=8 {
         project.issue(&format!("Issue {n}"));
     }
-    let asked = ["simulate", "drain", "--budget", "20", "--nights", "300", "--json"];
+    let asked = ["simulate", "drain", "--budget", "20", "--nights", "200", "--json"];
     // Before the night: by what is assumed of real agents, on the real backlog. It is far off, and says why.
     let before = project.turno(&asked).exits(0).json();
     assert_eq!(before["forecast"]["issues"], 8);

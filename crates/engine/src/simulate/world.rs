@@ -50,6 +50,8 @@ struct Live {
     since: Timestamp,
     label: String,
     spent: u64,
+    /// What it spends without a word before its end, and in which time.
+    quietly: Option<(u64, Span)>,
     kind: Kind,
     /// How it goes on once it is told what became of its question.
     asleep: Option<Asleep>,
@@ -209,7 +211,13 @@ impl<'a> World<'a> {
                     return Ok(());
                 };
                 self.draw(&live);
-                self.take(&with_spend(*event, live.spent))
+                let quietly = live.quietly.map_or(0, |(cost, takes)| {
+                    let ran = self.now.since(live.since).0.min(takes.0);
+                    let part = u128::from(cost) * u128::from(ran) / u128::from(takes.0.max(1));
+                    u64::try_from(part).unwrap_or(cost)
+                });
+                let spent = live.spent.saturating_add(quietly);
+                self.take(&with_spend(*event, spent))
             }
             Fate::Done(event) => self.take(&event),
         }
@@ -280,6 +288,7 @@ impl<'a> World<'a> {
             since: self.now,
             label,
             spent: 0,
+            quietly: None,
             kind,
             asleep: None,
             going: Going::On,

@@ -39,9 +39,12 @@ impl World<'_> {
             self.later(Span::seconds(5), Fate::End(attempt, Box::new(event)));
             return Ok(());
         }
-        let session = format!("c{}", attempt.0).parse()?;
-        let opened = Event::SessionOpened { attempt, session };
-        self.later(Span(1), Fate::Say(attempt, Box::new(opened)));
+        // Only a writer's conversation decides anything: who goes on with the task.
+        if kind == Kind::Writer {
+            let session = format!("c{}", attempt.0).parse()?;
+            let opened = Event::SessionOpened { attempt, session };
+            self.later(Span(1), Fate::Say(attempt, Box::new(opened)));
+        }
         let (takes, costs) = habit.attempt(&mut self.dice);
         if self.dice.happens(habit.fails) {
             return self.fails(start, &habit, takes, costs);
@@ -59,8 +62,17 @@ impl World<'_> {
         Ok(())
     }
 
-    /// Money goes evenly over the time.
+    /// Money goes evenly over the time. What stays below what is reserved for it can stop nothing as long as more than
+    /// that is left, so nobody need hear of it before the end: most of a night passes without a word.
     fn spends(&mut self, start: &AgentStart, takes: Span, costs: MicroUsd) {
+        let cap = start.limits.cap;
+        let left = self.state.shift().map(|s| s.budget.less(self.state.committed(s)));
+        if costs < cap && left.is_some_and(|left| left >= cap) {
+            if let Some(live) = self.live.get_mut(&start.attempt) {
+                live.quietly = Some((costs.0, takes));
+            }
+            return;
+        }
         for n in 1..=MESSAGES {
             let cost = costs.0 / MESSAGES + if n == MESSAGES { costs.0 % MESSAGES } else { 0 };
             let at = Span(takes.0.saturating_mul(n) / (MESSAGES + 1));
