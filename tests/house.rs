@@ -45,7 +45,7 @@ fn code(path: &Path) -> String {
 }
 
 /// What only some files may name.
-const OWNERS: [(&str, &[&str]); 13] = [
+const OWNERS: [(&str, &[&str]); 14] = [
     ("sled::", &["crates/engine/src/store/index.rs"]),
     ("git2::", &["crates/engine/src/git.rs", "crates/engine/src/git/"]),
     ("process::Command", &["crates/engine/src/process.rs"]),
@@ -91,6 +91,7 @@ const OWNERS: [(&str, &[&str]); 13] = [
             "crates/sandbox/src/net/proxy.rs",
         ],
     ),
+    ("fastrand::", &["crates/engine/src/simulate/dice.rs"]),
     ("indicatif::", &["crates/cli/screen.rs"]),
     ("writeln!(anstream", &["crates/cli/print.rs"]),
 ];

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use tokio::runtime::Runtime;
+use turno_core::foresight::Found;
 use turno_core::ids::{CommitId, SlotId};
 use turno_engine::git::Repo;
 use turno_engine::slots::{SlotPlace, SlotPool};
@@ -19,6 +20,8 @@ const COMMITS: usize = 20;
 const CHANGED: usize = 200;
 const IGNORED: usize = 5_000;
 const ROUNDS: usize = 7;
+/// Changes under way that one is held against.
+const UNDER_WAY: usize = 8;
 const SLOT: SlotPlace = SlotPlace::Slot(SlotId(1));
 
 /// Runs the section.
@@ -54,6 +57,8 @@ pub(crate) fn run(dir: &Path) -> Verdict {
     let mut same = Times::of("warm slot, clean, same commit");
     let mut moved = Times::of("warm slot, clean, one commit of 200 files on");
     let mut dirty = Times::of("warm slot, 50 edits and 20 new files");
+    let mut ahead = Times::of("whether a change merges with 8 others");
+    let changes: Vec<CommitId> = (0..=UNDER_WAY).map(|n| branch_off(&root, n)).collect();
     for round in 0..ROUNDS {
         let (here, there) = (&commits[round % 2], &commits[(round + 1) % 2]);
         slot.prepare(here);
@@ -67,6 +72,8 @@ pub(crate) fn run(dir: &Path) -> Verdict {
             same.push(time(|| slot.prepare(here)).0);
             settle();
             look.push(time(|| status(&slot.path)).0);
+            settle();
+            ahead.push(time(|| slot.look_ahead(&changes)).0);
             settle();
             moved.push(time(|| slot.prepare(there)).0);
             slot.soil(round);
@@ -89,10 +96,11 @@ pub(crate) fn run(dir: &Path) -> Verdict {
         IGNORED,
         "caches stay"
     );
-    for times in [&fresh, &fresh4, &look, &same, &moved, &dirty] {
+    for times in [&fresh, &fresh4, &look, &ahead, &same, &moved, &dirty] {
         times.print(1);
     }
     println!();
+    ahead.against(&look, Bound::Shown);
     same.against(&look, Bound::Shown);
     moved.against(&look, Bound::Shown);
     dirty.against(&look, Bound::Shown);
@@ -114,6 +122,16 @@ struct Slot {
 impl Slot {
     fn prepare(&self, commit: &CommitId) {
         self.runtime.block_on(self.pool.prepare(SLOT, commit)).unwrap();
+    }
+
+    /// Holds the first against the others, of which every second one conflicts.
+    fn look_ahead(&self, changes: &[CommitId]) {
+        let (one, others) = changes.split_first().unwrap();
+        let scratch = self.path.with_file_name("preflight");
+        let look = self.pool.repo().preflight(one, others, &scratch);
+        let found = self.runtime.block_on(look);
+        let clashes = found.iter().filter(|f| matches!(f, Found::Clashes(_))).count();
+        assert_eq!(clashes, UNDER_WAY / 2, "{found:?}");
     }
 
     /// What an attempt that was broken off may leave.
@@ -200,6 +218,27 @@ fn generate(root: &Path) {
     child.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
     assert!(child.wait().unwrap().success());
     output(git(root, &["reset", "--quiet", "--hard", "main"]));
+}
+
+/// A change of 50 files of its own, and of one that every second change has too.
+fn branch_off(root: &Path, number: usize) -> CommitId {
+    let name = format!("refs/heads/change-{number}");
+    let mut script = format!("commit {name}\ncommitter A <a@example.invalid> 1700001000 +0000\ndata 2\nx\n");
+    writeln!(script, "from refs/heads/main").unwrap();
+    for n in 0..50 {
+        let own = file((n * 1013 + number * 101 + 7) % FILES);
+        put(&mut script, &own, &format!("// {number}\n"));
+    }
+    if number.is_multiple_of(2) {
+        put(&mut script, "shared.rs", &format!("// {number}\n"));
+    }
+    let mut child = git(root, &["fast-import", "--quiet"])
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
+    assert!(child.wait().unwrap().success());
+    commit(root, &name)
 }
 
 fn put(script: &mut String, path: &str, text: &str) {

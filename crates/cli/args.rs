@@ -1,7 +1,10 @@
 //! Owns the words a person may type. Types only, no logic: help, completions and the man page come from here.
 
+mod budget;
 mod keeping;
 mod modes;
+mod simulate;
+mod telling;
 
 use std::path::PathBuf;
 
@@ -11,8 +14,11 @@ use turno_core::ids::{AttemptId, DecisionId, IssueId, LessonId, PersonaName, Rep
 use turno_core::issue::Priority;
 use turno_core::promotion::Manner;
 
+pub(crate) use budget::{Budget, Set};
 pub(crate) use keeping::{Gc, Salvage};
 pub(crate) use modes::{Batch, BatchItems, Drain, Pair, Qa, Resume, Run, ShiftArgs};
+pub(crate) use simulate::{History, Simulate};
+pub(crate) use telling::{Report, ReportFormat};
 
 /// A multi-persona autopilot for coding agents: writes, checks, reviews and lands, within a budget.
 #[derive(Debug, Parser)]
@@ -59,13 +65,20 @@ pub(crate) enum Verb {
     Drain(Drain),
     /// One template over many items, in groups, after a trial group.
     Batch(Batch),
+    /// Say what a shift would land, cost and take: the real decisions on simulated agents. Nothing is started.
+    Simulate(Simulate),
     /// List, keep, write, edit and remove lessons: what earlier work taught, given to later work on the same paths.
     #[command(subcommand)]
     Lessons(Lessons),
+    /// Show what each level of the budget has used and has left, and set other limits.
+    #[command(subcommand)]
+    Budget(Budget),
     /// Show what runs, what waits and why, and what it has cost.
     Status(Json),
     /// Show what happened: the journal in words, or what one attempt said.
     Log(Log),
+    /// Tell what a shift came to: what landed and on what proof, what needs you, what failed, what it cost.
+    Report(Report),
     /// Turn a real attempt into a script that performs it again, without an account.
     Record(Record),
     /// Tell why each thing happened to a task, from the journal alone.
@@ -395,7 +408,7 @@ pub(crate) struct Answer {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Stop {
-    /// Start nothing more, but let what runs finish.
+    /// Start nothing more, but let what runs finish. If the coordinator is dead, this waits for it.
     #[arg(long)]
     pub(crate) drain: bool,
 }

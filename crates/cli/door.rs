@@ -7,7 +7,7 @@ use std::time::Duration;
 use turno_core::State;
 use turno_core::config::Config;
 use turno_core::event::Event;
-use turno_core::ids::{RepoName, Seq};
+use turno_core::ids::{IssueId, RepoName, Seq};
 use turno_core::issue::IssueDraft;
 use turno_core::record::Record;
 use turno_engine::config::Overrides;
@@ -19,6 +19,7 @@ use turno_engine::workspace::{Error as WorkspaceError, Lock};
 use crate::failure::Failure;
 use crate::print;
 use crate::scene::Scene;
+use crate::verb::promote;
 
 /// The way in.
 pub(crate) enum Door {
@@ -57,10 +58,10 @@ impl Door {
                     for note in store.notes() {
                         print::warning(&note.to_string());
                     }
-                    return Ok(Self::Own {
-                        desk: Box::new(Desk::new(store, state)),
-                        _lock: lock,
-                    });
+                    let desk = Box::new(Desk::new(store, state));
+                    let mut door = Self::Own { desk, _lock: lock };
+                    door.settle(scene).await;
+                    return Ok(door);
                 }
                 Err(taken @ WorkspaceError::Taken { .. }) => {
                     match Client::connect(&scene.dirs.socket()).await {
@@ -74,6 +75,22 @@ impl Door {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         Err(last.map_or_else(|| Failure::bug("no lock and no holder"), Failure::from))
+    }
+
+    /// What was done by one that died before it could be recorded is recorded now, so that whatever is asked for is
+    /// asked of things as they are.
+    async fn settle(&mut self, scene: &Scene) {
+        let Self::Own { desk, .. } = self else { return };
+        let begun = desk.state.issues.values().filter(|i| i.promotion.is_some());
+        let begun: Vec<IssueId> = begun.map(|i| i.id).collect();
+        for issue in begun {
+            match promote::settle(scene, self, issue).await {
+                Ok(Some(done)) => print::note(&format!("issue {issue}: {}", promote::said(&done))),
+                Ok(None) => {}
+                // Whoever asks for something else is not kept from it; the verb itself will say it again.
+                Err(error) => print::warning(&error.to_string()),
+            }
+        }
     }
 
     /// A full disk, or one that may not be written, hides nothing from those who only look.
@@ -129,6 +146,17 @@ impl Door {
         }
     }
 
+    /// Takes in what has happened already. The shift of a dead coordinator stays as it is.
+    pub(crate) async fn note(&mut self, fact: Event) -> Result<(), Failure> {
+        match self {
+            Self::Own { desk, .. } => {
+                desk.take(fact)?;
+                Ok(())
+            }
+            Self::Look { .. } | Self::Live(_) => self.take(fact).await,
+        }
+    }
+
     /// Files an issue. A repository that was configured since the last shift is made known first; that of a running
     /// shift stays as it is.
     pub(crate) async fn file(&mut self, scene: &Scene, draft: IssueDraft) -> Result<(), Failure> {
@@ -144,6 +172,33 @@ impl Door {
             }
         }
         self.take(Event::IssueAdded { draft }).await
+    }
+
+    /// Shows every record to `see`, in order, without holding more than some of them at a time.
+    pub(crate) async fn each_record(&mut self, mut see: impl FnMut(&Record)) -> Result<(), Failure> {
+        let reader = match self {
+            Self::Own { desk, .. } => desk.reader(),
+            Self::Look { reader, .. } => reader.clone(),
+            Self::Live(client) => {
+                client.ask(&Ask::Records { after: Seq(0) }).await?;
+                loop {
+                    match client.answer().await? {
+                        Some(Answer::Record(record)) => see(&record),
+                        Some(Answer::Done) => return Ok(()),
+                        other => return Err(unexpected(other)),
+                    }
+                }
+            }
+        };
+        let mut after = Seq(0);
+        loop {
+            let some = reader.after(after, AT_ONCE)?;
+            let Some(last) = some.last().map(|r| r.seq) else {
+                return Ok(());
+            };
+            some.iter().for_each(&mut see);
+            after = last;
+        }
     }
 
     /// All records after one.
@@ -165,6 +220,9 @@ impl Door {
         }
     }
 }
+
+/// So many records are held at once while all of them are looked at.
+const AT_ONCE: usize = 512;
 
 fn unexpected(answer: Option<Answer>) -> Failure {
     match answer {

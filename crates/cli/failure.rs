@@ -5,7 +5,9 @@ use std::process::ExitCode;
 
 use turno_core::admit::Refused;
 use turno_core::ids::InvalidId;
-use turno_engine::{config, gc, git, person, repos, run, salvage, site, slots, socket, store, workspace};
+use turno_engine::{
+    config, gc, git, person, repos, run, salvage, simulate, site, slots, socket, store, workspace,
+};
 
 use crate::exit;
 
@@ -75,6 +77,7 @@ failures! {
     InvalidId => Usage,
     Refused => Usage,
     config::Error => Usage,
+    simulate::ModelError => Usage,
     config::MissingVar => CannotStart,
     site::Error => CannotStart,
     slots::Error => CannotStart,
@@ -121,6 +124,18 @@ impl From<gc::Error> for Failure {
     }
 }
 
+impl From<simulate::Error> for Failure {
+    fn from(error: simulate::Error) -> Self {
+        match error {
+            simulate::Error::Refused(refused) => refused.into(),
+            other @ (simulate::Error::ShiftRuns | simulate::Error::NoIssues) => {
+                Self::usage(other.to_string())
+            }
+            stuck @ simulate::Error::Stuck { .. } => Self::bug(stuck.to_string()),
+        }
+    }
+}
+
 impl From<person::Error> for Failure {
     fn from(error: person::Error) -> Self {
         let kind = match error {
@@ -153,6 +168,7 @@ impl From<run::DeskError> for Failure {
     fn from(error: run::DeskError) -> Self {
         match error {
             run::DeskError::Refused(refused) => refused.into(),
+            alone @ run::DeskError::NobodyCoordinates(_) => Self::cannot_start(alone.to_string()),
             run::DeskError::Store(error) => error.into(),
         }
     }

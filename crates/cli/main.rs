@@ -5,6 +5,7 @@ mod args;
 mod door;
 mod exit;
 mod failure;
+mod picture;
 mod print;
 mod scene;
 mod screen;
@@ -16,7 +17,7 @@ use clap::Parser;
 
 use args::{Args, Verb};
 use failure::Failure;
-use turno_engine::person;
+use turno_engine::{crash_point, person};
 
 fn main() -> ExitCode {
     let args = Args::parse();
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
             }
         }
     }
+    crash_point::arm(&scene::user_env());
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return Failure::bug(format!("no runtime: {error}")).show(),

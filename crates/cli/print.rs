@@ -7,7 +7,7 @@ use std::io::{IsTerminal, Write};
 use chrono::{DateTime, Local};
 use serde::Serialize;
 use terminal_size::{Width, terminal_size_of};
-use turno_core::units::{Span, Timestamp};
+use turno_core::units::{MicroUsd, Span, Timestamp};
 
 use crate::failure::Failure;
 
@@ -132,6 +132,10 @@ pub(crate) fn green(text: &str) -> String {
     format!("\u{1b}[32m{text}\u{1b}[0m")
 }
 
+pub(crate) fn yellow(text: &str) -> String {
+    format!("\u{1b}[33m{text}\u{1b}[0m")
+}
+
 pub(crate) fn red(text: &str) -> String {
     format!("\u{1b}[31m{text}\u{1b}[0m")
 }
@@ -181,6 +185,27 @@ pub(crate) fn name(path: &std::path::Path) -> String {
     }
 }
 
+/// Money to the cent, for people; a sum below half a cent that is not nothing is told so.
+pub(crate) fn dollars(sum: MicroUsd) -> String {
+    let cents = sum.0.saturating_add(5_000) / 10_000;
+    if cents == 0 && sum.0 > 0 {
+        return "<$0.01".to_owned();
+    }
+    format!("${}.{:02}", cents / 100, cents % 100)
+}
+
+/// A length of time in words: `40 ms`, `0.9 s`, `42 s`, `12 min`, `7 h 05 min`.
+pub(crate) fn lasting(span: Span) -> String {
+    let seconds = span.0 / 1000;
+    match seconds {
+        0 if span.0 < 100 => format!("{} ms", span.0),
+        0..10 => format!("{}.{} s", seconds, span.0 % 1000 / 100),
+        10..120 => format!("{seconds} s"),
+        120..7200 => format!("{} min", (seconds + 30) / 60),
+        _ => format!("{} h {:02} min", seconds / 3600, seconds / 60 % 60),
+    }
+}
+
 /// A number of bytes, for people.
 pub(crate) fn size(bytes: u64) -> String {
     const STEP: f64 = 1024.0;
@@ -195,6 +220,12 @@ pub(crate) fn size(bytes: u64) -> String {
         }
     }
     format!("{:.1} TiB", amount / STEP)
+}
+
+/// How many characters fit on a line of standard output; none where it is no terminal.
+pub(crate) fn data_width() -> Option<usize> {
+    let (Width(columns), _) = terminal_size_of(std::io::stdout())?;
+    Some(usize::from(columns))
 }
 
 /// How many characters fit on a line of standard error; none where it is no terminal.
@@ -288,6 +319,14 @@ mod tests {
         let bytes = |b: &'static [u8]| name(std::path::Path::new(std::ffi::OsStr::from_bytes(b)));
         assert_eq!(bytes(b"src/a b.rs"), "src/a b.rs");
         assert_eq!(bytes(b"a\nb\x1b[2J\"\\\xff"), r#""a\nb\u{1b}[2J\"\\\xff""#);
+    }
+
+    #[test]
+    fn sums_and_lengths_are_told_as_people_tell_them() {
+        let sums = [0, 4_999, 5_000, 349_500, 8_400_000].map(|n| dollars(MicroUsd(n)));
+        assert_eq!(sums, ["$0.00", "<$0.01", "$0.01", "$0.35", "$8.40"]);
+        let spans = [0, 940, 42_000, 725_000, 25_500_000].map(|n| lasting(Span(n)));
+        assert_eq!(spans, ["0 ms", "0.9 s", "42 s", "12 min", "7 h 05 min"]);
     }
 
     #[test]

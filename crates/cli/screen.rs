@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use turno_core::State;
 use turno_core::decision::Decision;
 use turno_core::explain::headline;
+use turno_core::foresight::{self, Weather};
 use turno_core::ids::{AttemptId, Seq};
 use turno_core::record::Record;
 use turno_core::state::Entity;
@@ -237,13 +238,25 @@ impl Panel {
                 0 => String::new(),
                 open => format!("{open} question(s): `turno answer`, "),
             };
+            let issues = at_work.issues.iter().filter_map(|i| state.issues.get(i));
+            let alarms = match issues.filter(|i| i.following.alarm().is_some()).count() {
+                0 => String::new(),
+                alarms => print::red(&format!("{alarms} branch(es) cannot follow: `turno status`, ")),
+            };
             let parked = match count(StageName::Parked) {
                 0 => String::new(),
                 parked => format!(", {parked} parked"),
             };
+            let coming = match pieces()
+                .filter(|t| foresight::weather(state, t) != Weather::Clear)
+                .count()
+            {
+                0 => String::new(),
+                coming => format!(", {coming} will conflict"),
+            };
             // What matters most comes first: a narrow terminal cuts the rest off.
             self.total.set_message(format!(
-                "{}  {open}{} of {} landed{parked}, {} running, {} slot(s) free",
+                "{}  {open}{alarms}{} of {} landed{parked}{coming}, {} running, {} slot(s) free",
                 print::bold(&shift_line(shift, now)),
                 count(StageName::Landed),
                 pieces().count(),

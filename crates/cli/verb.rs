@@ -2,6 +2,7 @@
 
 mod answer;
 mod batch;
+mod budget;
 mod completions;
 mod demo;
 mod diff;
@@ -17,7 +18,7 @@ mod lessons;
 mod log;
 mod pair;
 mod persona;
-mod promote;
+pub(crate) mod promote;
 mod qa;
 mod record;
 mod report;
@@ -25,6 +26,7 @@ mod resume;
 mod revert;
 mod run;
 mod salvage;
+mod simulate;
 mod status;
 mod stop;
 mod store;
@@ -53,9 +55,12 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
         Verb::Pair(verb) => pair::run(&scene()?, verb).await,
         Verb::Drain(verb) => drain::run(&scene()?, &verb).await,
         Verb::Batch(verb) => batch::run(&scene()?, verb).await,
+        Verb::Simulate(verb) => simulate::run(at, &verb).await,
         Verb::Lessons(verb) => lessons::run(&scene()?, verb).await,
+        Verb::Budget(verb) => budget::run(&scene()?, verb).await,
         Verb::Status(verb) => status::run(&scene()?, &verb).await,
         Verb::Log(verb) => log::run(&scene()?, &verb).await,
+        Verb::Report(verb) => report::run(&scene()?, &verb).await,
         Verb::Record(verb) => record::run(&scene()?, &verb).await,
         Verb::Explain(verb) => explain::run(&scene()?, &verb).await,
         Verb::Diff(verb) => diff::run(&scene()?, &verb).await,

@@ -4,9 +4,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
+use turno_engine::crash_point::CrashPoint;
 
 /// A project. Its directories go when it is dropped; set `TURNO_TEST_KEEP` to look at them.
 #[derive(Debug)]
@@ -15,7 +17,20 @@ pub(crate) struct Project {
     top: PathBuf,
     env: BTreeMap<String, String>,
     confined: Confined,
+    who: Who,
 }
+
+/// Who types the verbs, and whose the project is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Who {
+    /// Whoever runs the stories.
+    Harness,
+    /// A user of no rights, made from root.
+    Ordinary,
+}
+
+/// The number of that user.
+const ORDINARY: &str = "1502";
 
 /// Whether the shifts of a project run in the sandbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +40,7 @@ enum Confined {
 }
 
 /// The verbs that run a shift.
-const SHIFTS: [&str; 5] = ["run", "qa", "pair", "drain", "batch"];
+const SHIFTS: [&str; 6] = ["run", "resume", "qa", "pair", "drain", "batch"];
 
 /// What a run of the binary gave.
 #[derive(Debug)]
@@ -85,6 +100,7 @@ impl Project {
             top,
             env,
             confined: Confined::Yes,
+            who: Who::Harness,
         };
         std::fs::create_dir(project.shared()).unwrap();
         project.configure("[sandbox]\ncaches = [\"~/shared\"]\n");
@@ -144,6 +160,40 @@ impl Project {
         self
     }
 
+    /// The same project of an ordinary user, who then types everything. Root alone can give it away; whoever else
+    /// runs the stories is such a user.
+    pub(crate) fn of_an_ordinary_user(mut self) -> Self {
+        if nix::unistd::geteuid().is_root() {
+            let turno = self.top.join("turno");
+            if std::fs::hard_link(env!("CARGO_BIN_EXE_turno"), &turno).is_err() {
+                std::fs::copy(env!("CARGO_BIN_EXE_turno"), &turno).unwrap();
+            }
+            let owner = format!("{ORDINARY}:{ORDINARY}");
+            for dir in ["repo", "home", "state"] {
+                let mut give = Command::new("chown");
+                let given = give.args(["-R", &owner, dir]).current_dir(&self.top).status();
+                assert!(given.unwrap().success());
+            }
+            let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+            std::fs::set_permissions(&self.top, open).unwrap();
+            self.who = Who::Ordinary;
+        }
+        self
+    }
+
+    /// A program as whoever types the verbs.
+    fn program(&self, name: &str) -> Command {
+        match self.who {
+            Who::Harness => Command::new(name),
+            Who::Ordinary => {
+                let mut command = Command::new("setpriv");
+                let ids = [format!("--reuid={ORDINARY}"), format!("--regid={ORDINARY}")];
+                command.args(ids).args(["--clear-groups", name]);
+                command
+            }
+        }
+    }
+
     pub(crate) fn is_confined(&self) -> bool {
         self.confined == Confined::Yes
     }
@@ -192,19 +242,20 @@ impl Project {
     /// The same in a second repository.
     #[track_caller]
     pub(crate) fn git_in(&self, name: &str, args: &[&str]) -> String {
-        let output = Command::new("git")
-            .args(args)
-            .current_dir(self.top.join(name))
-            .env_clear()
-            .envs(&self.env)
-            .output()
-            .unwrap();
-        assert!(
-            output.status.success(),
-            "git {args:?}: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
+        let done = self.try_git_in(name, args);
+        assert!(done.code == 0, "git {args:?}: {}", done.err);
+        done.out.trim_end().to_owned()
+    }
+
+    /// Runs git in the repository, whatever comes of it.
+    pub(crate) fn try_git(&self, args: &[&str]) -> Done {
+        self.try_git_in("repo", args)
+    }
+
+    fn try_git_in(&self, name: &str, args: &[&str]) -> Done {
+        let mut git = self.program("git");
+        git.args(args).current_dir(self.top.join(name));
+        Done::of(&git.env_clear().envs(&self.env).output().unwrap())
     }
 
     /// A file at a commit or branch.
@@ -214,7 +265,10 @@ impl Project {
     }
 
     fn command(&self, args: &[&str], cwd: &Path) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_turno"));
+        let mut command = match self.who {
+            Who::Harness => self.program(env!("CARGO_BIN_EXE_turno")),
+            Who::Ordinary => self.program(self.top.join("turno").to_str().unwrap()),
+        };
         if let (Confined::No, Some((verb, rest))) = (self.confined, args.split_first())
             && SHIFTS.contains(verb)
         {
@@ -249,6 +303,42 @@ impl Project {
             .unwrap()
     }
 
+    /// Types a verb that is to die at a point, and holds it to it: a point that is not reached fails the story.
+    /// `meanwhile` is asked again and again as long as it lives.
+    #[track_caller]
+    pub(crate) fn dies(&self, args: &[&str], point: CrashPoint, mut meanwhile: impl FnMut()) {
+        let (name, value) = point.armed();
+        let mut command = self.command(args, &self.repo());
+        // To files: nobody reads along.
+        let told = self.top.join("told");
+        let file = std::fs::File::create(&told).unwrap();
+        command.stdout(file.try_clone().unwrap()).stderr(file);
+        let mut child = command.env(name, &value).spawn().unwrap();
+        let begun = Instant::now();
+        let status = loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                break status;
+            }
+            meanwhile();
+            if begun.elapsed() > Duration::from_secs(25) {
+                child.kill().unwrap();
+                child.wait().unwrap();
+                panic!(
+                    "{value} is not reached, and it does not end: {}",
+                    std::fs::read_to_string(&told).unwrap()
+                );
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        };
+        let signal = std::os::unix::process::ExitStatusExt::signal(&status);
+        assert_eq!(
+            signal,
+            Some(9),
+            "{value} is not reached: {status}: {}",
+            std::fs::read_to_string(&told).unwrap()
+        );
+    }
+
     /// Waits for the end of what was started.
     pub(crate) fn wait(&self, child: Child) -> Done {
         Done::of(&child.wait_with_output().unwrap())
@@ -267,6 +357,43 @@ impl Project {
             .lines()
             .map(|line| serde_json::from_str(line).unwrap())
             .collect()
+    }
+
+    /// The ledger as the journal has it: every kind of level adds up to the same, and that is what the agents said.
+    #[track_caller]
+    pub(crate) fn ledger_adds_up(&self) {
+        let mut pages: BTreeMap<String, u64> = BTreeMap::new();
+        let (mut told, mut all_told) = (0, true);
+        for record in self.journal() {
+            let accounts = record["changes"].as_array().unwrap().iter();
+            let accounts: Vec<&Value> = accounts.filter_map(|change| change.get("account")).collect();
+            for account in &accounts {
+                let level = account["level"].as_str().unwrap().to_owned();
+                pages.insert(level, account["used"]["usd"].as_u64().unwrap());
+            }
+            match record["event"].get("agent-ended") {
+                // A page without an end of an agent's: one that failed otherwise, or was lost.
+                None => all_told &= accounts.is_empty() || record["event"].get("metered").is_some(),
+                Some(end) => {
+                    all_told &= end["spend"]["basis"] == "reported" || accounts.is_empty();
+                    told += end["spend"]["cost"]
+                        .as_u64()
+                        .filter(|_| !accounts.is_empty())
+                        .unwrap_or(0);
+                }
+            }
+        }
+        let sum = |kind: &str| -> u64 {
+            let mine = pages.iter().filter(|(level, _)| level.starts_with(kind));
+            mine.map(|(_, usd)| usd).sum()
+        };
+        let day = sum("day/");
+        for kind in ["shift/", "issue/", "task/", "agent/"] {
+            assert_eq!(sum(kind), day, "{kind}: {pages:#?}");
+        }
+        if all_told {
+            assert_eq!(told, day, "what agents said: {pages:#?}");
+        }
     }
 }
 

@@ -77,6 +77,7 @@ fn all_is_quiet(project: &Project) {
     assert_eq!(status["free_slots"].as_array().unwrap().len(), 2, "{status:#}");
     assert_eq!(status["running"].as_array().unwrap().len(), 0, "{status:#}");
     assert!(kept(project, "kept.txt", "kept"), "the work is kept");
+    project.ledger_adds_up();
     assert_eq!(project.git(&["status", "--porcelain"]), "");
 }
 
@@ -143,6 +144,21 @@ fn a_shift_that_a_person_ends(#[case] way: Way, #[case] then: &str) {
     }
     all_is_quiet(&project);
     goes_on(&project);
+}
+
+/// Before it is killed it is asked, and it can hear that: nothing that its supervisor holds back is held back from it.
+#[test]
+fn an_agent_hears_when_it_is_asked_to_leave() {
+    let project =
+        project("      - run: 'grep SigBlk /proc/self/status > $HOME/shared/mask; exec sleep 300'\n");
+    let child = start(&project);
+    let mask = project.shared().join("mask");
+    let read = || std::fs::read_to_string(&mask).unwrap_or_default();
+    until("it is at work", || read().ends_with('\n'));
+    assert_eq!(read(), "SigBlk:\t0000000000000000\n");
+    project.turno(&["stop"]).exits(0);
+    ended(&project, child).exits(130);
+    all_is_quiet(&project);
 }
 
 /// The next shift takes up what was interrupted and lands it.

@@ -28,11 +28,11 @@ sessions:
 "#;
 
 /// A small disk of its own; unmounted when it is dropped.
-struct Small(PathBuf);
+pub(super) struct Small(PathBuf);
 
 impl Small {
     /// Of so many MB, at a directory. `None`, with a word, where nothing may be mounted.
-    fn mount(story: &str, dir: &Path, megabytes: u32) -> Option<Self> {
+    pub(super) fn mount(story: &str, dir: &Path, megabytes: u32) -> Option<Self> {
         fs::create_dir_all(dir).unwrap();
         let options = format!("size={megabytes}m,mode=700");
         if nix::unistd::geteuid().is_root()
@@ -45,7 +45,7 @@ impl Small {
     }
 
     /// Takes all the space there is; gives it back when the file is removed.
-    fn fill(&self) -> PathBuf {
+    pub(super) fn fill(&self) -> PathBuf {
         let path = self.0.join("ballast");
         let mut file = File::create(&path).unwrap();
         for size in [1 << 20, 4096, 1] {
@@ -54,7 +54,7 @@ impl Small {
         path
     }
 
-    fn again(&self, how: &str) {
+    pub(super) fn again(&self, how: &str) {
         assert!(mount(&[
             "-o",
             &format!("remount,{how}"),

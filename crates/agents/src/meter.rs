@@ -19,6 +19,10 @@ pub(crate) struct Meter {
     /// What was counted since, by the row of the price list; none for what has no price. By row and not by model:
     /// an agent may name a new model in every line, and the sum is asked for after each.
     counted: BTreeMap<Option<String>, Tokens>,
+    /// Everything that was ever counted, to hold beside what the agent names.
+    all: BTreeMap<Option<String>, Tokens>,
+    /// Answers of a model.
+    turns: u32,
 }
 
 impl Meter {
@@ -28,11 +32,27 @@ impl Meter {
             reserve,
             reported: (MicroUsd::ZERO, Tokens::default()),
             counted: BTreeMap::new(),
+            all: BTreeMap::new(),
+            turns: 0,
+        }
+    }
+
+    /// A model has answered.
+    pub(crate) fn turn(&mut self) {
+        self.turns = self.turns.saturating_add(1);
+    }
+
+    /// Tokens that the agent has named a price for itself: they are held beside it, and cost nothing more.
+    pub(crate) fn note(&mut self, model: &str, tokens: Tokens) {
+        if tokens != Tokens::default() {
+            let row = row_of(&self.prices, model).map(str::to_owned);
+            *self.all.entry(row).or_default() += tokens;
         }
     }
 
     /// Tokens that were not counted before.
     pub(crate) fn count(&mut self, model: &str, tokens: Tokens) {
+        self.note(model, tokens);
         if tokens != Tokens::default() {
             let row = row_of(&self.prices, model).map(str::to_owned);
             *self.counted.entry(row).or_default() += tokens;
@@ -79,7 +99,22 @@ impl Meter {
             cost,
             basis,
             tokens: self.tokens(),
+            turns: self.turns,
+            counted: self.by_the_list(),
         }
+    }
+
+    /// What everything that was counted costs by the price list; none where something has no price, or nothing was
+    /// told.
+    fn by_the_list(&self) -> Option<MicroUsd> {
+        if self.all.is_empty() {
+            return None;
+        }
+        let priced = self.all.iter().map(|(row, tokens)| {
+            let price = row.as_ref().and_then(|row| self.prices.get(row))?;
+            Some(price.of(*tokens))
+        });
+        priced.sum()
     }
 }
 
@@ -170,6 +205,28 @@ mod tests {
         }
         assert_eq!(meter.counted.len(), 2);
         assert_eq!(meter.spend().cost, MicroUsd(11_000));
+    }
+
+    #[test]
+    fn what_the_agent_names_stands_beside_what_was_counted() {
+        let prices = [("big".to_owned(), price(10_000_000))];
+        let mut meter = Meter::new(&prices.into(), MicroUsd(99));
+        let some = Tokens {
+            input: 3,
+            ..Tokens::default()
+        };
+        assert_eq!(meter.spend().counted, None, "nothing was told");
+        meter.turn();
+        meter.count("big-1", some);
+        meter.correct(MicroUsd(50), some);
+        let spend = meter.spend();
+        assert_eq!(
+            (spend.cost, spend.counted, spend.turns),
+            (MicroUsd(50), Some(MicroUsd(30)), 1)
+        );
+        meter.charge(MicroUsd(5));
+        meter.note("nobody knows it", some);
+        assert_eq!((meter.spend().cost, meter.spend().counted), (MicroUsd(55), None));
     }
 
     #[test]

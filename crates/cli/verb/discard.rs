@@ -2,7 +2,9 @@
 
 use std::process::ExitCode;
 
+use turno_core::admit::{Refused, admit};
 use turno_core::event::{Discard as What, Event};
+use turno_core::issue::IssueStage;
 
 use crate::args::{Discard, Subject};
 use crate::door::Door;
@@ -22,7 +24,21 @@ pub(crate) async fn run(scene: &Scene, verb: &Discard) -> Result<ExitCode, Failu
         Subject::Issue(issue) => Some((issue, scene.repo_of(&state, issue)?)),
         Subject::Task(_) => None,
     };
-    door.take(Event::Discarded { what }).await?;
+    let event = Event::Discarded { what };
+    // One that died when the issue was given up and its branches were not yet is gone on with.
+    let goes_on = match (admit(&state, &event), &door, &with_branches) {
+        (Err(Refused::IssueIsOver(id, _)), Door::Own { .. }, Some((issue, repo))) => {
+            let closed = matches!(
+                state.issues.get(&id).map(|i| &i.stage),
+                Some(IssueStage::Closed { .. })
+            );
+            closed && !repo.branches_of(*issue)?.is_empty()
+        }
+        (_, _, _) => false,
+    };
+    if !goes_on {
+        door.take(event).await?;
+    }
     match door {
         Door::Own { .. } => {
             if let Some((issue, repo)) = with_branches {

@@ -6,7 +6,7 @@ use chrono::{DateTime, Days, Local, NaiveDateTime, NaiveTime};
 use turno_core::shift::Scope;
 use turno_core::units::Timestamp;
 
-use super::run::{Wanted, prepare, shift};
+use super::run::{Aim, Wanted, prepare, shift};
 use crate::args::Drain;
 use crate::failure::Failure;
 use crate::scene::Scene;
@@ -23,12 +23,13 @@ pub(crate) async fn run(scene: &Scene, verb: &Drain) -> Result<ExitCode, Failure
             at_most: verb.max_issues,
             until,
         },
+        aim: Aim::Work,
     };
     shift(scene, config, work, show).await
 }
 
 /// A time of day is the next one; a date and time stands for itself.
-fn time(text: &str, now: DateTime<Local>) -> Result<Timestamp, Failure> {
+pub(super) fn time(text: &str, now: DateTime<Local>) -> Result<Timestamp, Failure> {
     let wrong = || {
         Failure::usage(format!(
             "--until: `{text}` is no time; write HH:MM, or a date and time like 2026-11-22T07:00:00+01:00"

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use turno_core::explain::explain;
+use turno_core::foresight::{clashes, clashes_phrase};
 use turno_core::ids::Seq;
 use turno_core::step::waiting;
 use turno_core::view::{task_phrase, waiting_phrase};
@@ -37,7 +38,7 @@ pub(crate) async fn run(scene: &Scene, verb: &Explain) -> Result<ExitCode, Failu
             "                 \u{2192} {}",
             print::plain(&line.so, 400)
         ));
-        for evidence in &line.evidence {
+        for evidence in line.notes.iter().chain(&line.evidence) {
             print::data(&format!(
                 "                   {}",
                 print::dim(&print::plain(evidence, 300))
@@ -49,8 +50,15 @@ pub(crate) async fn run(scene: &Scene, verb: &Explain) -> Result<ExitCode, Failu
         print::plain(&task_phrase(task), 400),
         task.cost()
     ));
+    let issue = state.issues.get(&task.id.issue);
+    if let Some(alarm) = issue.and_then(|i| i.following.alarm_phrase()) {
+        print::data(&print::red(&print::plain(&alarm, 1000)));
+    }
     if let Some(why) = waiting(&state, task) {
         print::data(&format!("it waits: {}", print::plain(&waiting_phrase(&why), 400)));
+    }
+    if let Some(coming) = clashes_phrase(&clashes(&state, task)) {
+        print::data(&format!("it {}", print::plain(&coming, 400)));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use turno_core::State;
 use turno_core::admit::Refused;
 use turno_core::event::Event;
+use turno_core::foresight::clashes_phrase;
 use turno_core::ids::{IssueId, RepoName, Seq};
 use turno_core::issue::{IssueDraft, IssueStage};
 use turno_core::retention::History;
@@ -172,6 +173,9 @@ async fn show(scene: &Scene, door: &mut Door, id: IssueId, json: bool) -> Result
     if let IssueStage::Closed { why, .. } = &seen.stage {
         print::data(&format!("closed: {}", print::plain(why, 300)));
     }
+    if let Some(alarm) = seen.following.alarm_phrase() {
+        print::data(&print::red(&print::plain(&alarm, 1000)));
+    }
     if issue.draft.repo != RepoName::default() {
         print::data(&format!("in the repository {}", issue.draft.repo));
     }
@@ -199,6 +203,9 @@ async fn show(scene: &Scene, door: &mut Door, id: IssueId, json: bool) -> Result
         ));
         if let Some(why) = &task.waiting {
             print::data(&format!("  waits: {}", print::plain(&waiting_phrase(why), 300)));
+        }
+        if let Some(coming) = clashes_phrase(&task.clashes) {
+            print::data(&format!("  {}", print::plain(&coming, 300)));
         }
     }
     Ok(())

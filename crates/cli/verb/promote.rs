@@ -7,9 +7,10 @@ use turno_core::State;
 use turno_core::admit::{Refused, admit};
 use turno_core::event::Event;
 use turno_core::ids::IssueId;
-use turno_core::promotion::{Assurance, Manner, Put, assurance};
+use turno_core::promotion::{Assurance, Begun, Manner, Put, assurance};
 use turno_core::task::Stage;
 use turno_engine::config::Overrides;
+use turno_engine::crash_point::{self, Deed, Moment};
 use turno_engine::git::{Onto, Planned, PromoteError, Promotion, Ready};
 
 use crate::args::Promote;
@@ -24,10 +25,16 @@ pub(crate) async fn run(scene: &Scene, verb: &Promote) -> Result<ExitCode, Failu
         // Before a branch moves: a move that cannot be recorded is not made.
         door.can_record()?;
     }
+    if !verb.dry_run
+        && let Some(done) = settle(scene, &mut door, verb.issue).await?
+        && is_meant(verb, &done)
+    {
+        print::data(&said(&done));
+        return Ok(ExitCode::SUCCESS);
+    }
     let state = door.state().await?;
     let repo = scene.repo_of(&state, verb.issue)?;
-    // Refused before anything is made. The record comes after the move, because only then it is a fact; a crash in
-    // between is healed by typing the verb again.
+    // Refused before anything is made.
     let asked = Event::Promoted {
         issue: verb.issue,
         onto: String::new(),
@@ -55,13 +62,22 @@ pub(crate) async fn run(scene: &Scene, verb: &Promote) -> Result<ExitCode, Failu
                     unproven(&ready, verb.issue, behind),
                 ));
             }
-            repo.carry_out(&ready).await.map_err(failure)?;
             let put = Put::Commits {
                 manner,
-                before: ready.target.tip,
-                fork: ready.fork,
+                before: ready.target.tip.clone(),
+                fork: ready.fork.clone(),
                 assurance,
             };
+            // By this the next one who looks knows what was put there, should this one not live to say so.
+            let begun = Begun {
+                onto: ready.target.branch.clone(),
+                commit: ready.commit.clone(),
+                put: put.clone(),
+            };
+            let issue = verb.issue;
+            door.take(Event::PromotionBegun { issue, begun }).await?;
+            repo.carry_out(&ready).await.map_err(failure)?;
+            crash_point::reached(Moment::AfterEffect, Deed::Promote);
             let how = match manner {
                 Manner::Squash => "got one commit",
                 Manner::Merge => "got a merge commit",
@@ -84,6 +100,37 @@ pub(crate) async fn run(scene: &Scene, verb: &Promote) -> Result<ExitCode, Failu
     left_behind(&state, verb.issue);
     print::data(&format!("{branch} {how}: {}", commit.short()));
     Ok(ExitCode::SUCCESS)
+}
+
+/// Records a promotion that was begun and done by one that did not live to say so. Gives it, if there is one.
+pub(crate) async fn settle(scene: &Scene, door: &mut Door, issue: IssueId) -> Result<Option<Begun>, Failure> {
+    let state = door.state().await?;
+    let Some(begun) = state.issues.get(&issue).and_then(|i| i.promotion.clone()) else {
+        return Ok(None);
+    };
+    let done = Event::Promoted {
+        issue,
+        onto: begun.onto.clone(),
+        commit: begun.commit.clone(),
+        put: begun.put.clone(),
+    };
+    let repo = scene.repo_of(&state, issue)?;
+    if admit(&state, &done).is_err() || !repo.is_on(&begun.commit, &begun.onto)? {
+        return Ok(None);
+    }
+    door.note(done).await?;
+    Ok(Some(begun))
+}
+
+/// What a person is told of such a promotion.
+pub(crate) fn said(begun: &Begun) -> String {
+    let (onto, commit) = (&begun.onto, begun.commit.short());
+    format!("{onto} got it already, from a turno that died before it could say so: {commit}")
+}
+
+/// Whether what was done is what is asked for.
+fn is_meant(verb: &Promote, done: &Begun) -> bool {
+    verb.onto.as_ref().is_none_or(|onto| *onto == done.onto)
 }
 
 fn promotion(state: &State, verb: &Promote, manner: Manner) -> Result<Promotion, Failure> {

@@ -17,7 +17,7 @@ use turno_engine::sandbox::Hold;
 use turno_engine::site::Site;
 use turno_engine::store::Store;
 
-use super::run::{Wanted, own_program, shift, staffed, take_lock};
+use super::run::{Aim, Wanted, own_program, shift, staffed, take_lock};
 use crate::args::Resume;
 use crate::door::Door;
 use crate::exit;
@@ -39,24 +39,60 @@ pub(crate) async fn run(scene: &Scene, verb: &Resume) -> Result<ExitCode, Failur
         (Some(shift), Door::Own { .. } | Door::Look { .. }) => shift.clone(),
     };
     drop(door);
-    if let ShiftStage::Winding(why) = left.stage {
+    let aim = match left.stage {
         // It was ending: what is left of it is its end.
-        end(scene).await?;
-        print::note("the shift was ending when its coordinator died; it is over now, and its work is kept");
-        return Ok(exit::of(match why {
-            Winding::Budget => ShiftEnd::Budget,
-            Winding::Drain | Winding::Stop => ShiftEnd::Interrupted,
-            Winding::TimeUp => ShiftEnd::TimeUp,
-        }));
-    }
+        ShiftStage::Winding(why @ (Winding::Budget | Winding::Stop)) => {
+            end(scene).await?;
+            print::note(
+                "the shift was ending when its coordinator died; it is over now, and its work is kept",
+            );
+            return Ok(exit::of(match why {
+                Winding::Budget => ShiftEnd::Budget,
+                Winding::Drain | Winding::Stop => ShiftEnd::Interrupted,
+                Winding::TimeUp => ShiftEnd::TimeUp,
+            }));
+        }
+        // What ran may finish, whoever listens.
+        ShiftStage::Winding(Winding::Drain | Winding::TimeUp) => Aim::Drain,
+        ShiftStage::Running | ShiftStage::Ended { .. } => Aim::Work,
+    };
+    let confine = if verb.no_sandbox {
+        Confine::Never
+    } else {
+        Confine::Always
+    };
+    let show = if verb.json { Show::Json } else { Show::people() };
+    go_on(scene, &state, &left, aim, confine, show).await
+}
+
+/// Waits until what a coordinator that died has left running has come to its own end, and begins nothing more.
+pub(crate) async fn drain(scene: &Scene, state: &State, left: &Shift) -> Result<(), Failure> {
+    // Nothing is begun, so nothing needs to be confined that is not yet.
+    go_on(
+        scene,
+        state,
+        left,
+        Aim::Drain,
+        Confine::WherePossible,
+        Show::people(),
+    )
+    .await?;
+    Ok(())
+}
+
+/// Goes on with the shift of a coordinator that died, as its verb had begun it.
+async fn go_on(
+    scene: &Scene,
+    state: &State,
+    left: &Shift,
+    aim: Aim,
+    confine: Confine,
+    show: Show,
+) -> Result<ExitCode, Failure> {
     let flags = Overrides {
         policy: Some(left.mode.clone()),
         agents: cast_by_flag(state.config.as_deref()),
-        confine: if verb.no_sandbox {
-            Confine::Never
-        } else {
-            Confine::Always
-        },
+        confine,
         ..Overrides::default()
     };
     let mut config = staffed(scene, scene.config(&flags)?)?;
@@ -67,10 +103,10 @@ pub(crate) async fn run(scene: &Scene, verb: &Resume) -> Result<ExitCode, Failur
         config.core.policy = before.policy.clone();
         config.core.slots = before.slots;
     }
-    let show = if verb.json { Show::Json } else { Show::people() };
     let work = Wanted {
         issues: left.issues.iter().copied().collect(),
         scope: left.scope,
+        aim,
     };
     shift(scene, config, work, show).await
 }
@@ -94,7 +130,8 @@ pub(crate) fn goes_on(state: &State, config: &Config, work: &Wanted) -> bool {
         && match left.stage {
             ShiftStage::Running => true,
             // It was ending: whoever asks for work now wants more than that.
-            ShiftStage::Winding(_) | ShiftStage::Ended { .. } => false,
+            ShiftStage::Winding(Winding::Drain | Winding::TimeUp) => work.aim == Aim::Drain,
+            ShiftStage::Winding(Winding::Stop | Winding::Budget) | ShiftStage::Ended { .. } => false,
         }
 }
 
@@ -107,7 +144,7 @@ fn same_scope(left: &Shift, asked: Scope) -> bool {
 }
 
 /// What has become of the attempts of a shift that goes on, and what is configured now.
-pub(crate) async fn facts(desk: &Desk, site: &Site, config: &Loaded, show: Show) -> Vec<Event> {
+pub(crate) async fn facts(desk: &Desk, site: &Site, config: &Loaded, aim: Aim, show: Show) -> Vec<Event> {
     let found = recover(site, &desk.state, Orphans::Adopted).await;
     if show != Show::Json {
         let worked_on = match &found {
@@ -115,7 +152,11 @@ pub(crate) async fn facts(desk: &Desk, site: &Site, config: &Loaded, show: Show)
             Some(_) | None => 0,
         };
         print::note(&format!(
-            "an earlier coordinator died during this shift; it goes on, and {worked_on} agent(s) have worked on"
+            "an earlier coordinator died during this shift; {}, and {worked_on} agent(s) have worked on",
+            match aim {
+                Aim::Work => "it goes on",
+                Aim::Drain => "nothing new is started, what runs may finish",
+            }
         ));
         if let Some(left) = desk
             .state
@@ -123,7 +164,7 @@ pub(crate) async fn facts(desk: &Desk, site: &Site, config: &Loaded, show: Show)
             .filter(|left| left.budget != config.budget.shift)
         {
             print::note(&format!(
-                "its budget stays {}, as it was begun; for another one, `turno stop` it and begin a new shift",
+                "its budget stays {}, as it was begun; `turno budget set shift --usd` gives it another one",
                 left.budget
             ));
         }
@@ -136,8 +177,13 @@ pub(crate) async fn facts(desk: &Desk, site: &Site, config: &Loaded, show: Show)
         lost: Vec::new(),
         adopted: std::collections::BTreeSet::new(),
     });
+    // First the stop, so that the loss of an attempt starts no new one.
+    let stop = match aim {
+        Aim::Work => None,
+        Aim::Drain => Some(Event::StopAsked { how: StopHow::Drain }),
+    };
     // What is begun next is begun by what is configured now.
-    configured.into_iter().chain([found]).collect()
+    stop.into_iter().chain(configured).chain([found]).collect()
 }
 
 /// Ends the shift of a coordinator that died, with nothing new begun.

@@ -6,9 +6,10 @@ use turno_core::admit::{Refused, admit};
 use turno_core::event::Event;
 use turno_core::issue::IssueStage;
 use turno_core::promotion::TakeBack;
+use turno_engine::crash_point::{self, Deed, Moment};
 use turno_engine::git::{Onto, PlannedReversal, Reversal};
 
-use super::promote::failure;
+use super::promote::{failure, settle};
 use crate::args::Revert;
 use crate::door::Door;
 use crate::failure::Failure;
@@ -21,8 +22,11 @@ pub(crate) async fn run(scene: &Scene, verb: &Revert) -> Result<ExitCode, Failur
         // Before a branch moves: a move that cannot be recorded is not made.
         door.can_record()?;
     }
-    let state = door.state().await?;
     let id = verb.issue;
+    if !verb.dry_run {
+        settle(scene, &mut door, id).await?;
+    }
+    let state = door.state().await?;
     let repo = scene.repo_of(&state, id)?;
     let asked = Event::Reverted {
         issue: id,
@@ -62,7 +66,9 @@ pub(crate) async fn run(scene: &Scene, verb: &Revert) -> Result<ExitCode, Failur
                 }
                 return Ok(ExitCode::SUCCESS);
             }
+            crash_point::reached(Moment::BeforeCommit, Deed::Revert);
             repo.take_back(id, &target, &commit).await.map_err(failure)?;
+            crash_point::reached(Moment::AfterEffect, Deed::Revert);
             (target.branch, commit, "got a commit that takes it back")
         }
     };
@@ -73,6 +79,7 @@ pub(crate) async fn run(scene: &Scene, verb: &Revert) -> Result<ExitCode, Failur
             commit: commit.clone(),
         })
         .await?;
+        crash_point::reached(Moment::AfterCommit, Deed::Revert);
         if branch == *onto {
             print::note(&format!(
                 "issue {id} is in review again; `turno promote {id}` puts it back"

@@ -20,6 +20,7 @@ use turno_core::shift::{IssueAtStart, Scope};
 use turno_engine::config::{AgentDialect, AgentSetup, Confine, Fresh, Loaded, Overrides};
 use turno_engine::containers;
 use turno_engine::git::{Checkout, HeadAt, Repo};
+use turno_engine::open::target_of;
 use turno_engine::person;
 use turno_engine::redact::Redaction;
 use turno_engine::repos::Repos;
@@ -48,6 +49,17 @@ pub(crate) struct Wanted {
     pub(crate) issues: Vec<IssueId>,
     /// And what else.
     pub(crate) scope: Scope,
+    /// How far.
+    pub(crate) aim: Aim,
+}
+
+/// How far a shift is to go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Aim {
+    /// To the end of its work.
+    Work,
+    /// No further than what an earlier coordinator has left running.
+    Drain,
 }
 
 impl Wanted {
@@ -56,6 +68,7 @@ impl Wanted {
         Self {
             issues,
             scope: Scope::Listed,
+            aim: Aim::Work,
         }
     }
 }
@@ -261,7 +274,7 @@ pub(crate) async fn shift(
     let site = Arc::new(site.with_wallet(wallet));
     let begin = if resume::goes_on(&desk.state, &config.core, &work) {
         repos.claim().await?;
-        Begin::Again(resume::facts(&desk, &site, &config, show).await)
+        Begin::Again(resume::facts(&desk, &site, &config, work.aim, show).await)
     } else {
         resume::clear_up(&mut desk, &site).await?;
         let wanted: BTreeSet<IssueId> = work.issues.iter().copied().collect();
@@ -321,7 +334,7 @@ pub(crate) async fn shift(
     let end = ended?;
     let state = handle.snapshot();
     if show != Show::Json {
-        report::show(scene, &state, &records_before.all()?);
+        report::short(scene, &state, &records_before.all()?);
     }
     drop(lock);
     Ok(exit::of(end))
@@ -374,9 +387,11 @@ fn at_start(state: &State, repos: &Repos, wanted: &BTreeSet<IssueId>) -> Result<
         let issue = state.issues.get(id).ok_or(Refused::NoSuchIssue(*id))?;
         let name = &issue.draft.repo;
         let repo = repos.get(name).ok_or_else(|| Refused::NoSuchRepo(name.clone()))?;
+        let user = repo.user_head()?;
         issues.push(IssueAtStart {
             issue: *id,
-            base: repo.user_head()?.commit,
+            target: target_of(&user),
+            base: user.commit,
         });
     }
     Ok(issues)

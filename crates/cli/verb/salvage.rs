@@ -134,6 +134,7 @@ fn line(item: &Item) -> String {
         ItemKind::File => print::size(item.bytes),
         ItemKind::Link => "link".to_owned(),
         ItemKind::Removed => "removed".to_owned(),
+        ItemKind::Closed => "closed".to_owned(),
         ItemKind::Other => "no file".to_owned(),
     };
     format!("{what:>12}  {}", print::name(&item.path))

@@ -3,7 +3,9 @@
 use std::process::ExitCode;
 
 use turno_core::config::Confinement;
+use turno_core::foresight::clashes_phrase;
 use turno_core::ids::TaskId;
+use turno_core::ledger::levels;
 use turno_core::shift::{ShiftEnd, ShiftStage, Winding};
 use turno_core::step::Waiting;
 use turno_core::units::Timestamp;
@@ -15,12 +17,14 @@ use crate::door::Door;
 use crate::failure::Failure;
 use crate::print;
 use crate::scene::Scene;
+use crate::verb::budget::warned_lines;
 use crate::verb::issue::stage_word;
 use crate::verb::{answer_hint, question_lines};
 
 pub(crate) async fn run(scene: &Scene, verb: &Json) -> Result<ExitCode, Failure> {
     let mut door = Door::open(scene).await?;
-    let status = view::status(&door.state().await?);
+    let state = door.state().await?;
+    let status = view::status(&state);
     if verb.json {
         print::json(&status)?;
         return Ok(ExitCode::SUCCESS);
@@ -31,6 +35,11 @@ pub(crate) async fn run(scene: &Scene, verb: &Json) -> Result<ExitCode, Failure>
         );
     }
     show(&status, now());
+    for view in levels(&state, now()).iter().filter(|v| !v.warned.is_empty()) {
+        for line in warned_lines(view) {
+            print::warning(&line);
+        }
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -56,6 +65,9 @@ fn show(status: &StatusView, now: Timestamp) {
             stage_word(&issue.stage),
             issue.cost
         ));
+        if let Some(alarm) = issue.following.alarm_phrase() {
+            print::data(&print::red(&format!("  {}", print::plain(&alarm, 400))));
+        }
         for task in &issue.tasks {
             print::data(&format!(
                 "  {} {}{}",
@@ -69,6 +81,9 @@ fn show(status: &StatusView, now: Timestamp) {
                     "      waits: {}",
                     print::plain(&waiting_phrase(why), 200)
                 )));
+            }
+            if let Some(coming) = clashes_phrase(&task.clashes) {
+                print::data(&print::yellow(&format!("      {}", print::plain(&coming, 300))));
             }
         }
     }

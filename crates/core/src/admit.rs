@@ -4,8 +4,9 @@
 use crate::State;
 use crate::event::{Discard, Event};
 use crate::globs;
-use crate::ids::{DecisionId, IssueId, LessonId, RepoName, ShiftId, TaskId};
+use crate::ids::{AgentName, DecisionId, IssueId, LessonId, RepoName, ShiftId, TaskId};
 use crate::issue::{IssueDraft, IssueStage, Split};
+use crate::ledger::{Allowance, Level, Used};
 use crate::lesson::LessonEdit;
 use crate::outcome::LessonDraft;
 use crate::plan::issue_cycle;
@@ -36,6 +37,15 @@ pub enum Refused {
     /// A budget of nothing.
     #[error("a budget of $0.00 starts nothing; give one with `--budget USD`")]
     NoBudget,
+    /// A limit of nothing, or none at all.
+    #[error("a budget needs at least one limit above zero; give --usd, --tokens, --wall or --turns")]
+    NoAllowance,
+    /// What the limit is for will use nothing more.
+    #[error("{0} is over, so a budget for it changes nothing")]
+    LevelIsOver(String),
+    /// There is no such agent.
+    #[error("there is no agent `{0}`; `turno doctor` lists those there are")]
+    NoSuchAgent(AgentName),
     /// The issue is being worked on.
     #[error(
         "issue {0} is being worked on in shift {1}; stop it first with `turno stop`, or `turno discard {0}`"
@@ -147,6 +157,7 @@ pub fn admit(state: &State, event: &Event) -> Result<(), Refused> {
             }
             issues.iter().try_for_each(|i| open_issue(state, i.issue))
         }
+        Event::BudgetSet { level, allowance } => budget(state, level, allowance),
         Event::StopAsked { .. } => state.shift().map(|_| ()).ok_or(Refused::NoShift),
         Event::Discarded {
             what: Discard::Issue(issue),
@@ -159,7 +170,7 @@ pub fn admit(state: &State, event: &Event) -> Result<(), Refused> {
             Some(task) if task.is_over() => Err(Refused::HasLanded(*id)),
             Some(_) => Ok(()),
         },
-        Event::Promoted { issue, .. } => {
+        Event::PromotionBegun { issue, .. } | Event::Promoted { issue, .. } => {
             open_issue(state, *issue)?;
             let landed = state
                 .issues
@@ -204,9 +215,46 @@ pub fn admit(state: &State, event: &Event) -> Result<(), Refused> {
         | Event::AgentEnded { .. }
         | Event::ChecksEnded { .. }
         | Event::LandingEnded { .. }
+        | Event::TargetMoved { .. }
+        | Event::FollowEnded { .. }
+        | Event::Foreseen { .. }
         | Event::AttemptFailed { .. }
         | Event::TimePassed
         | Event::Restarted { .. } => Err(Refused::NotAsked),
+    }
+}
+
+/// Whether a level's limits may be set so.
+fn budget(state: &State, level: &Level, allowance: &Allowance) -> Result<(), Refused> {
+    if allowance.is_none() || allowance.reached(Used::default()).is_some() {
+        return Err(Refused::NoAllowance);
+    }
+    let over = || Err(Refused::LevelIsOver(level.phrase()));
+    match level {
+        Level::Task(id) => match state.tasks.get(id) {
+            None => Err(Refused::NoSuchTask(*id)),
+            Some(task) if task.is_over() => over(),
+            Some(_) => Ok(()),
+        },
+        Level::Issue(id) => open_issue(state, *id),
+        Level::Shift(id) => match state.shift() {
+            None => Err(Refused::NoShift),
+            Some(shift) if shift.id != *id => over(),
+            Some(_) => Ok(()),
+        },
+        Level::Day(day) | Level::Agent { day, .. } if *day < state.desk.today => over(),
+        Level::Day(_) => Ok(()),
+        Level::Agent { agent, .. } => {
+            let known = state
+                .config
+                .as_ref()
+                .is_some_and(|c| c.agents.contains_key(agent));
+            if known {
+                Ok(())
+            } else {
+                Err(Refused::NoSuchAgent(agent.clone()))
+            }
+        }
     }
 }
 

@@ -7,11 +7,14 @@ use serde::{Deserialize, Serialize};
 use crate::brief::Brief;
 use crate::check::Check;
 use crate::decision::{Question, Reply};
+use crate::following::FollowHow;
+use crate::foresight::Rival;
 use crate::guard::Survey;
 use crate::ids::{
     AgentName, AttemptId, CheckName, CommitId, IssueId, PersonaName, RepoName, SessionId, ShiftId, SlotId,
     TaskId,
 };
+use crate::ledger::{Tariff, Warning};
 use crate::persona::Access;
 use crate::shift::ShiftEnd;
 use crate::task::{Approved, StopWhy};
@@ -36,6 +39,19 @@ pub struct Limits {
     pub wall_clock: Span,
     /// Time without any output.
     pub silence: Span,
+    /// How its account is paid for: under a flat plan the money is a bound that nothing is stopped for.
+    #[serde(default)]
+    pub tariff: Tariff,
+}
+
+impl Limits {
+    /// The money that the agent itself is held to; zero for one whose dollars count against nothing.
+    pub fn money(&self) -> MicroUsd {
+        match self.tariff {
+            Tariff::Metered => self.cap,
+            Tariff::Flat => MicroUsd::ZERO,
+        }
+    }
 }
 
 /// Start an agent. Answered by exactly one `AgentEnded` or `AttemptFailed`.
@@ -179,6 +195,39 @@ pub struct Passenger {
     pub cost: MicroUsd,
 }
 
+/// Bring an issue's integration branch along with the user's branch. Answered by exactly one `FollowEnded` or
+/// `AttemptFailed`. The user's branch is never moved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FollowStart {
+    /// Its id.
+    pub attempt: AttemptId,
+    /// Whose branch.
+    pub issue: IssueId,
+    /// In which repository.
+    #[serde(default)]
+    pub repo: RepoName,
+    /// The name of the user's branch, for people.
+    pub branch: String,
+    /// Where that is: the commit the integration branch is to have.
+    pub onto: CommitId,
+    /// The commit that the issue's own work comes on top of.
+    pub base: CommitId,
+    /// The commit of the user's branch that the issue began on or has followed to; absent where it stands on other
+    /// issues' branches.
+    pub since: Option<CommitId>,
+    /// Where the core believes the integration branch is.
+    pub head: CommitId,
+    /// How.
+    pub how: FollowHow,
+    /// What to run on both together.
+    pub checks: Vec<Check>,
+    /// Checks that are known to be red on the integration branch: they do not hold it back.
+    #[serde(default)]
+    pub known_red: BTreeSet<CheckName>,
+    /// How often a red one is run again at the same tree.
+    pub reruns: u8,
+}
+
 /// A question that an attempt has asked while an earlier coordinator listened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AskedBefore {
@@ -211,6 +260,8 @@ pub enum Command {
     RunChecks(Box<CheckStart>),
     /// Land a change.
     Land(Box<LandStart>),
+    /// Bring an issue's branch along with the user's.
+    Follow(Box<FollowStart>),
     /// Stop an attempt. It hastens the attempt's one ending, it has no answer of its own.
     StopAttempt {
         /// Which.
@@ -245,6 +296,23 @@ pub enum Command {
         /// What it has asked until now, oldest first.
         asked: Vec<AskedBefore>,
     },
+    /// See whether a change would merge with others, without a worktree, a ref or an index. Answered by one `Foreseen`
+    /// with a sight of each. It has no attempt and no slot, and is harmless when done twice.
+    Foresee {
+        /// Whose change.
+        of: TaskId,
+        /// In which repository.
+        repo: RepoName,
+        /// The change.
+        commit: CommitId,
+        /// The others.
+        with: Vec<Rival>,
+    },
+    /// Tell people that a budget is nearly used up. Told once; nothing else is to be done.
+    WarnOfBudget {
+        /// Whose, and how far.
+        warning: Warning,
+    },
     /// The shift is over. For those who wait for it.
     EndShift {
         /// Which.
@@ -261,10 +329,13 @@ impl Command {
             Self::StartAgent(start) => Some(start.attempt),
             Self::RunChecks(start) => Some(start.attempt),
             Self::Land(start) => Some(start.attempt),
+            Self::Follow(start) => Some(start.attempt),
             Self::StopAttempt { .. }
             | Self::OpenIssue { .. }
             | Self::Reply { .. }
+            | Self::Foresee { .. }
             | Self::Adopt { .. }
+            | Self::WarnOfBudget { .. }
             | Self::EndShift { .. } => None,
         }
     }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::check::Check;
 use crate::ids::{AgentName, PersonaName, RepoName};
+use crate::ledger::{Allowance, Tariff};
 use crate::persona::Persona;
 use crate::policy::Policy;
 
@@ -14,6 +15,29 @@ use crate::policy::Policy;
 pub struct AgentLimits {
     /// How many of its attempts may run at once.
     pub at_once: u16,
+    /// How its account is paid for.
+    #[serde(default)]
+    pub tariff: Tariff,
+    /// What its account may use in a day.
+    #[serde(default)]
+    pub allowance: Allowance,
+}
+
+/// What each level may use, unless a person sets another limit for one of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Budgets {
+    /// Each task, over all its attempts.
+    #[serde(default)]
+    pub task: Allowance,
+    /// Each issue.
+    #[serde(default)]
+    pub issue: Allowance,
+    /// Each shift. Its money is named when it is started.
+    #[serde(default)]
+    pub shift: Allowance,
+    /// Each day, over all shifts.
+    #[serde(default)]
+    pub day: Allowance,
 }
 
 /// Everything a shift is decided by.
@@ -38,6 +62,9 @@ pub struct Config {
     /// What holds attempts and checks to what they may do.
     #[serde(default)]
     pub confinement: Confinement,
+    /// What each level of the ledger may use.
+    #[serde(default)]
+    pub budgets: Budgets,
 }
 
 /// What holds attempts and checks to what they may do.

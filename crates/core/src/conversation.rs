@@ -90,10 +90,13 @@ pub fn conversation<'a>(records: impl IntoIterator<Item = &'a Record>, task: Tas
                 Command::StartAgent(_)
                 | Command::RunChecks(_)
                 | Command::Land(_)
+                | Command::Follow(_)
                 | Command::StopAttempt { .. }
                 | Command::OpenIssue { .. }
                 | Command::Reply { .. }
+                | Command::Foresee { .. }
                 | Command::Adopt { .. }
+                | Command::WarnOfBudget { .. }
                 | Command::EndShift { .. } => {}
             }
         }
@@ -158,17 +161,22 @@ fn spoken(event: &Event, ask: Option<&Ask>) -> Option<(String, Vec<String>)> {
         | Event::ShiftStarted { .. }
         | Event::IssueOpened { .. }
         | Event::IssueNotOpened { .. }
+        | Event::TargetMoved { .. }
+        | Event::FollowEnded { .. }
         | Event::DecisionAnswered { .. }
         | Event::LessonAdded { .. }
         | Event::LessonEdited { .. }
+        | Event::BudgetSet { .. }
         | Event::StopAsked { .. }
         | Event::Discarded { .. }
+        | Event::PromotionBegun { .. }
         | Event::Promoted { .. }
         | Event::Reverted { .. }
         | Event::SessionOpened { .. }
         | Event::Metered { .. }
         | Event::Contacted { .. }
         | Event::Tampered { .. }
+        | Event::Foreseen { .. }
         | Event::TimePassed
         | Event::Restarted { .. } => None,
     }

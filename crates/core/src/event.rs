@@ -9,14 +9,17 @@ use crate::config::Config;
 use crate::contact::Contact;
 use crate::decision::Question;
 use crate::failure::Failure;
+use crate::following::Target;
+use crate::foresight::Sight;
 use crate::guard::Guarded;
 use crate::ids::{
     AttemptId, CommitId, DecisionId, IssueId, LessonId, PolicyName, RepoName, SessionId, TaskId, TreeId,
 };
 use crate::issue::IssueDraft;
+use crate::ledger::{Allowance, Level};
 use crate::lesson::LessonEdit;
 use crate::outcome::{LessonDraft, Outcome, Proposed};
-use crate::promotion::Put;
+use crate::promotion::{Begun, Put};
 use crate::shift::{IssueAtStart, Scope};
 use crate::tampering::Tampering;
 use crate::task::{ConflictHunk, Said};
@@ -155,6 +158,43 @@ pub enum OthersEnd {
     },
 }
 
+/// How the bringing along of an integration branch ended. Only the first way moves it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FollowEnd {
+    /// It has all of the user's branch; ancestry was proven after the ref had moved.
+    Followed {
+        /// Where it is.
+        head: CommitId,
+    },
+    /// Both changed the same lines.
+    Conflict {
+        /// Of these files.
+        files: Vec<String>,
+        /// Where the integration branch is.
+        head: CommitId,
+    },
+    /// Both together are not green.
+    NotGreen {
+        /// What the checks showed.
+        report: CheckReport,
+        /// Where the integration branch is.
+        head: CommitId,
+    },
+    /// The user's branch does not have any more what the issue began on.
+    Rewritten {
+        /// That.
+        lost: CommitId,
+        /// Where the integration branch is.
+        head: CommitId,
+    },
+    /// The integration branch moved meanwhile.
+    Raced {
+        /// Where it is.
+        head: CommitId,
+    },
+}
+
 /// An attempt that was found dead at a restart.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LostAttempt {
@@ -212,6 +252,16 @@ pub enum Event {
         issue: IssueId,
         /// Where.
         base: CommitId,
+        /// The branch that was checked out.
+        #[serde(default)]
+        target: Target,
+    },
+    /// The branch that an issue began on is at a commit that its integration branch does not have.
+    TargetMoved {
+        /// Which issue.
+        issue: IssueId,
+        /// Where it is.
+        tip: CommitId,
     },
     /// An issue's integration branch could not be begun.
     IssueNotOpened {
@@ -241,6 +291,13 @@ pub enum Event {
         /// What is done to it.
         edit: LessonEdit,
     },
+    /// A person set what a level of the ledger may use.
+    BudgetSet {
+        /// Which.
+        level: Level,
+        /// What; a measure that is not set stays as it was.
+        allowance: Allowance,
+    },
     /// A person asked the running shift to stop.
     StopAsked {
         /// How.
@@ -250,6 +307,14 @@ pub enum Event {
     Discarded {
         /// What.
         what: Discard,
+    },
+    /// A person is about to put an issue's integration branch on a branch of their own. Whether it was done can be seen
+    /// on that branch, if nobody lives to say so.
+    PromotionBegun {
+        /// Which issue.
+        issue: IssueId,
+        /// Onto which branch, and what is to be put there.
+        begun: Begun,
     },
     /// A person put an issue's integration branch on a branch of their own.
     Promoted {
@@ -358,6 +423,22 @@ pub enum Event {
         /// How.
         end: LandingEnd,
     },
+    /// An integration branch was brought along, or could not be.
+    FollowEnded {
+        /// By which attempt.
+        attempt: AttemptId,
+        /// How.
+        end: FollowEnd,
+    },
+    /// It was looked whether a change would merge with others.
+    Foreseen {
+        /// Whose change.
+        of: TaskId,
+        /// The change.
+        commit: CommitId,
+        /// What was seen of each.
+        sights: Vec<Sight>,
+    },
     /// A command could not be carried out.
     AttemptFailed {
         /// Which.
@@ -386,6 +467,7 @@ impl Event {
             | Self::AgentEnded { attempt, .. }
             | Self::ChecksEnded { attempt, .. }
             | Self::LandingEnded { attempt, .. }
+            | Self::FollowEnded { attempt, .. }
             | Self::DecisionAsked { attempt, .. }
             | Self::TaskProposed { attempt, .. }
             | Self::Noted { attempt, .. }
@@ -399,13 +481,17 @@ impl Event {
             | Self::ShiftStarted { .. }
             | Self::IssueOpened { .. }
             | Self::IssueNotOpened { .. }
+            | Self::TargetMoved { .. }
             | Self::DecisionAnswered { .. }
             | Self::LessonAdded { .. }
             | Self::LessonEdited { .. }
+            | Self::BudgetSet { .. }
             | Self::StopAsked { .. }
             | Self::Discarded { .. }
+            | Self::PromotionBegun { .. }
             | Self::Promoted { .. }
             | Self::Reverted { .. }
+            | Self::Foreseen { .. }
             | Self::TimePassed
             | Self::Restarted { .. } => None,
         }

@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 use crate::check::{CheckReport, CheckVerdict, ReportVerdict, Source};
 use crate::command::Command;
 use crate::contact::Answer;
-use crate::event::{AgentEnd, Event, LandingEnd, LeftBehind, OthersEnd, StopHow, TogetherEnd};
+use crate::event::{AgentEnd, Event, FollowEnd, LandingEnd, LeftBehind, OthersEnd, StopHow, TogetherEnd};
+use crate::following::CannotFollow;
+use crate::foresight::{sights_phrase, warns};
 use crate::ids::{AttemptId, Seq, TaskId};
 use crate::lesson::LessonEdit;
 use crate::outcome::{Finding, Outcome, ProposalVerdict, Verdict};
@@ -17,7 +19,7 @@ use crate::shift::Scope;
 use crate::state::Entity;
 use crate::task::{Because, Handoff, PlanBecause, Said, Stage, Stopping, Task, Work};
 use crate::train::Stands;
-use crate::units::Timestamp;
+use crate::units::{CostBasis, Spend, Timestamp};
 use crate::view::{failure_phrase, task_phrase};
 
 /// One thing that happened to a task.
@@ -31,7 +33,9 @@ pub struct Line {
     pub what: String,
     /// What followed for the task.
     pub so: String,
-    /// The evidence: check output, findings, conflicting hunks.
+    /// What else is told of it: what it asked of the network, what changed in the repository, what was counted.
+    pub notes: Vec<String>,
+    /// The evidence that work goes back with: check output, findings, conflicting hunks.
     pub evidence: Vec<String>,
 }
 
@@ -56,9 +60,12 @@ pub fn explain<'a>(records: impl IntoIterator<Item = &'a Record>, task: TaskId) 
             | Entity::Shift(_)
             | Entity::Decision(_)
             | Entity::Lesson(_)
+            | Entity::Outlook(_)
+            | Entity::Account(_)
             | Entity::Desk(_) => None,
         });
-        if !about && became.is_none() {
+        let warned = matches!(&record.event, Event::Foreseen { of, sights, .. } if warns(*of, sights, task));
+        if !about && !warned && became.is_none() {
             continue;
         }
         // A meter reading alone is no news; one that stops the attempt is.
@@ -80,10 +87,17 @@ pub fn explain<'a>(records: impl IntoIterator<Item = &'a Record>, task: TaskId) 
                 format!("for another task, {}", event_phrase(&record.event))
             },
             so,
-            evidence: if let Event::Tampered { what, .. } = &record.event {
+            notes: if let Event::AgentEnded { spend, .. } = &record.event {
+                difference(*spend).into_iter().collect()
+            } else if let Event::Tampered { what, .. } = &record.event {
                 what.iter().map(ToString::to_string).collect()
             } else if let Event::Contacted { contacts, .. } = &record.event {
                 contacts.iter().map(ToString::to_string).collect()
+            } else {
+                Vec::new()
+            },
+            evidence: if matches!(record.event, Event::Tampered { .. } | Event::Contacted { .. }) {
+                Vec::new()
             } else {
                 // Who is to blame for a red batch may follow from how others of it landed.
                 let tells = about || matches!(record.event, Event::LandingEnded { .. });
@@ -101,10 +115,14 @@ fn is_for(command: &Command, task: TaskId) -> bool {
         Command::StartAgent(start) => start.task == task,
         Command::RunChecks(start) => start.task == task,
         Command::Land(start) => start.lands(task),
+        // An issue's branch is every task's.
+        Command::Follow(start) => start.issue == task.issue,
         Command::StopAttempt { .. }
         | Command::OpenIssue { .. }
         | Command::Reply { .. }
+        | Command::Foresee { .. }
         | Command::Adopt { .. }
+        | Command::WarnOfBudget { .. }
         | Command::EndShift { .. } => false,
     }
 }
@@ -140,7 +158,10 @@ pub fn event_phrase(event: &Event) -> String {
             };
             format!("shift started in mode {mode} on {what} with a budget of {budget}")
         }
-        Event::IssueOpened { issue, base } => format!("issue {issue} begins at {}", base.short()),
+        Event::IssueOpened { issue, base, .. } => format!("issue {issue} begins at {}", base.short()),
+        Event::TargetMoved { issue, tip } => {
+            format!("the branch that issue {issue} began on is at {} now", tip.short())
+        }
         Event::IssueNotOpened { issue, why } => format!("issue {issue} could not be begun: {why}"),
         Event::DecisionAsked {
             attempt, question, ..
@@ -161,11 +182,19 @@ pub fn event_phrase(event: &Event) -> String {
             LessonEdit::Reword(draft) => format!("lesson {lesson} is kept as: {}", first_line(&draft.text)),
             LessonEdit::Remove => format!("lesson {lesson} was removed"),
         },
+        Event::BudgetSet { level, allowance } => {
+            format!("a person set the budget of {}: {allowance}", level.phrase())
+        }
         Event::StopAsked { how: StopHow::Drain } => {
             "a person asked to drain: nothing new is started".to_owned()
         }
         Event::StopAsked { how: StopHow::Now } => "a person asked to stop now".to_owned(),
         Event::Discarded { .. } => "a person discarded it".to_owned(),
+        Event::PromotionBegun { issue, begun } => format!(
+            "issue {issue} is about to be promoted onto {} at {}",
+            begun.onto,
+            begun.commit.short()
+        ),
         Event::Promoted {
             issue,
             onto,
@@ -252,6 +281,10 @@ pub fn event_phrase(event: &Event) -> String {
             format!("{attempt}: {}{without}{on_base}", report_phrase(report))
         }
         Event::LandingEnded { attempt, end } => format!("{attempt}: {}", landing_phrase(end)),
+        Event::FollowEnded { attempt, end } => format!("{attempt}: {}", follow_phrase(end)),
+        Event::Foreseen { of, sights, .. } => {
+            sights_phrase(*of, sights).unwrap_or_else(|| format!("{of} merges with what it was held against"))
+        }
         Event::AttemptFailed { attempt, failure } => format!("{attempt} failed: {}", failure_phrase(failure)),
         Event::TimePassed => "time passed".to_owned(),
         Event::Restarted { lost, adopted } => format!(
@@ -361,6 +394,29 @@ fn landing_phrase(end: &LandingEnd) -> String {
         }
         LandingEnd::Raced { .. } => "the integration branch moved meanwhile".to_owned(),
         LandingEnd::Together(end) => together_phrase(end),
+    }
+}
+
+fn follow_phrase(end: &FollowEnd) -> String {
+    let cannot = |why: CannotFollow| {
+        format!(
+            "ALARM: the issue's branch cannot follow yours: {}; it did not move",
+            why.phrase()
+        )
+    };
+    match end {
+        FollowEnd::Followed { head } => {
+            format!(
+                "the issue's branch has followed yours, it is at {} now",
+                head.short()
+            )
+        }
+        FollowEnd::Conflict { files, .. } => cannot(CannotFollow::Conflict { files: files.clone() }),
+        FollowEnd::NotGreen { report, .. } => cannot(CannotFollow::NotGreen {
+            report: report.clone(),
+        }),
+        FollowEnd::Rewritten { lost, .. } => cannot(CannotFollow::Rewritten { lost: lost.clone() }),
+        FollowEnd::Raced { .. } => "the integration branch moved meanwhile".to_owned(),
     }
 }
 
@@ -505,6 +561,34 @@ pub fn attempts_of<'a>(records: impl IntoIterator<Item = &'a Record>, task: Task
         .collect()
 }
 
+/// The budgets that a record warned of, in words.
+pub fn warnings(record: &Record) -> impl Iterator<Item = String> {
+    record.commands.iter().filter_map(|command| match command {
+        Command::WarnOfBudget { warning } => Some(format!("warning: {warning}")),
+        Command::StartAgent(_)
+        | Command::RunChecks(_)
+        | Command::Land(_)
+        | Command::Follow(_)
+        | Command::Foresee { .. }
+        | Command::StopAttempt { .. }
+        | Command::OpenIssue { .. }
+        | Command::Reply { .. }
+        | Command::Adopt { .. }
+        | Command::EndShift { .. } => None,
+    })
+}
+
+/// What an agent says that it cost, beside what was counted by the price list.
+fn difference(spend: Spend) -> Option<String> {
+    let counted = spend.counted.filter(|counted| *counted != spend.cost)?;
+    (spend.basis == CostBasis::Reported).then(|| {
+        format!(
+            "it reported {}, Turno counted {counted} by its price list",
+            spend.cost
+        )
+    })
+}
+
 /// What a record is worth telling those who watch a shift; `None` for meter readings and the like.
 pub fn headline(record: &Record) -> Option<String> {
     let stops = record
@@ -515,6 +599,8 @@ pub fn headline(record: &Record) -> Option<String> {
         record.event,
         Event::Metered { .. } | Event::SessionOpened { .. } | Event::ConfigLoaded { .. } | Event::TimePassed
     );
+    let silent =
+        matches!(&record.event, Event::Foreseen { of, sights, .. } if sights_phrase(*of, sights).is_none());
     let became: Vec<String> = record
         .changes
         .iter()
@@ -528,16 +614,28 @@ pub fn headline(record: &Record) -> Option<String> {
             | Entity::Shift(_)
             | Entity::Decision(_)
             | Entity::Lesson(_)
+            | Entity::Outlook(_)
+            | Entity::Account(_)
             | Entity::Desk(_) => None,
         })
         .collect();
-    if quiet && (became.is_empty() || !stops && !matches!(record.event, Event::TimePassed)) {
+    let warnings: Vec<String> = warnings(record).collect();
+    if silent && became.is_empty() && warnings.is_empty() {
         return None;
     }
+    if quiet && (became.is_empty() || !stops && !matches!(record.event, Event::TimePassed)) {
+        return (!warnings.is_empty()).then(|| warnings.join("; "));
+    }
     let what = event_phrase(&record.event);
-    Some(if became.is_empty() {
+    let told = if became.is_empty() {
         what
     } else {
         format!("{what} \u{2192} {}", became.join("; "))
-    })
+    };
+    Some(
+        std::iter::once(told)
+            .chain(warnings)
+            .collect::<Vec<_>>()
+            .join("; "),
+    )
 }

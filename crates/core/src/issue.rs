@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use crate::following::Following;
 use crate::ids::{CheckName, CommitId, IssueId, ProposalId, RepoName, TaskId};
 use crate::outcome::Proposed;
-use crate::promotion::{Fork, TakeBack};
+use crate::promotion::{Begun, Fork, TakeBack};
 use crate::task::Actor;
 use crate::train::Train;
 use crate::units::Timestamp;
@@ -107,14 +108,15 @@ pub enum IssueStage {
     },
     /// Its tasks are being worked on.
     Working {
-        /// Where the integration branch began.
+        /// The commit that its own work comes on top of: where the integration branch began, or the commit of the
+        /// user's branch that it has followed to.
         base: CommitId,
         /// Where it is: `base` until something has landed.
         head: CommitId,
     },
     /// All that was asked for has landed; ready to promote.
     Review {
-        /// Where the integration branch began.
+        /// The commit that its own work comes on top of.
         base: CommitId,
         /// Where it is.
         head: CommitId,
@@ -160,6 +162,12 @@ pub struct Issue {
     /// What is known of the changes that wait to land on its branch.
     #[serde(default)]
     pub train: Train,
+    /// The promotion that was begun last and is not known to have been done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promotion: Option<Begun>,
+    /// How its branch keeps up with the user's branch that it began on.
+    #[serde(default)]
+    pub following: Following,
 }
 
 /// What planning an issue has led to so far.

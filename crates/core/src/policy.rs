@@ -104,16 +104,55 @@ pub enum RedBaseRule {
     Task,
 }
 
+/// What is made of conflicts that are seen coming between the changes of an issue and its branch.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClashRule {
+    /// Nobody looks.
+    #[default]
+    Ignore,
+    /// They are shown, and nothing follows.
+    Tell,
+    /// Of changes that are otherwise equal those that conflict with nothing land first, and two that conflict are not
+    /// landed together.
+    Order,
+    /// The same, and a change that conflicts with what has landed goes back before it is tried or reviewed.
+    Return,
+}
+
 /// How changes land.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LandingRule {
     /// So many changes of one issue that wait at the same time are tried together; 1 for one by one.
     pub batch: u8,
+    /// How the integration branch keeps up with the branch that its issue began on.
+    #[serde(default)]
+    pub follow: FollowRule,
+    /// What is made of conflicts that are seen coming.
+    #[serde(default)]
+    pub clashes: ClashRule,
+}
+
+/// How an integration branch keeps up with the branch of the user's that its issue began on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FollowRule {
+    /// That is merged into it: what has landed stays the commit that was proven.
+    #[default]
+    Merge,
+    /// Its own commits are made again on top.
+    Rebase,
+    /// It does not.
+    Off,
 }
 
 impl Default for LandingRule {
     fn default() -> Self {
-        Self { batch: 1 }
+        Self {
+            batch: 1,
+            follow: FollowRule::default(),
+            clashes: ClashRule::Ignore,
+        }
     }
 }
 

@@ -89,6 +89,17 @@ pub enum Put {
     },
 }
 
+/// A promotion that was begun.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Begun {
+    /// Onto which branch.
+    pub onto: String,
+    /// What that branch is to point at.
+    pub commit: CommitId,
+    /// What is to be put there.
+    pub put: Put,
+}
+
 /// What it takes to take a promotion back.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

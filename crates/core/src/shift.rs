@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::following::Target;
 use crate::ids::{CommitId, IssueId, PolicyName, ShiftId};
 use crate::units::{MicroUsd, Timestamp};
 
@@ -61,6 +62,9 @@ pub struct IssueAtStart {
     pub issue: IssueId,
     /// The commit a new integration branch begins at: the user's branch at that moment.
     pub base: CommitId,
+    /// The branch that was checked out there.
+    #[serde(default)]
+    pub target: Target,
 }
 
 /// What a shift works on.

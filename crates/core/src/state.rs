@@ -10,11 +10,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
 use crate::decision::Decision;
+use crate::foresight::Outlook;
 use crate::ids::{AgentName, AttemptId, DecisionId, IssueId, LessonId, PersonaName, ShiftId, SlotId, TaskId};
 use crate::issue::Issue;
+use crate::ledger::{Account, Day, Level};
 use crate::lesson::Lesson;
 use crate::shift::{Shift, ShiftStage};
-use crate::task::{Stage, Task};
+use crate::task::{AgentRun, Stage, Task};
 use crate::units::MicroUsd;
 
 /// What belongs to no single issue: whose turn it is, and the next free numbers.
@@ -34,6 +36,9 @@ pub struct Desk {
     /// Number of the next lesson.
     #[serde(default = "first_lesson")]
     pub next_lesson: LessonId,
+    /// The day of the last event, by UTC: the one whose budget a start is held against.
+    #[serde(default)]
+    pub today: Day,
 }
 
 fn first_decision() -> DecisionId {
@@ -53,6 +58,7 @@ impl Default for Desk {
             next_shift: ShiftId(1),
             next_decision: first_decision(),
             next_lesson: first_lesson(),
+            today: Day::default(),
         }
     }
 }
@@ -73,6 +79,10 @@ pub enum Entity {
     Decision(Arc<Decision>),
     /// A lesson.
     Lesson(Arc<Lesson>),
+    /// What was seen of coming conflicts in an issue.
+    Outlook(Arc<Outlook>),
+    /// A page of the ledger.
+    Account(Arc<Account>),
     /// The rest.
     Desk(Desk),
 }
@@ -87,6 +97,8 @@ impl Entity {
             Self::Shift(shift) => format!("shift/{}", shift.id),
             Self::Decision(decision) => format!("decision/{}", decision.id),
             Self::Lesson(lesson) => format!("lesson/{}", lesson.id),
+            Self::Outlook(outlook) => format!("outlook/{}", outlook.issue),
+            Self::Account(account) => format!("account/{}", account.level),
             Self::Desk(_) => "desk".to_owned(),
         }
     }
@@ -109,6 +121,12 @@ pub struct State {
     /// All lessons.
     #[serde(default)]
     pub lessons: BTreeMap<LessonId, Arc<Lesson>>,
+    /// What was seen of coming conflicts, by issue.
+    #[serde(default)]
+    pub outlooks: BTreeMap<IssueId, Arc<Outlook>>,
+    /// The pages of the ledger: of each level at which anything was used, set or warned of.
+    #[serde(default)]
+    pub accounts: BTreeMap<Level, Arc<Account>>,
     /// The rest.
     pub desk: Desk,
 }
@@ -139,6 +157,8 @@ impl State {
         changed(&self.shifts, &before.shifts, Entity::Shift, &mut out);
         changed(&self.decisions, &before.decisions, Entity::Decision, &mut out);
         changed(&self.lessons, &before.lessons, Entity::Lesson, &mut out);
+        changed(&self.outlooks, &before.outlooks, Entity::Outlook, &mut out);
+        changed(&self.accounts, &before.accounts, Entity::Account, &mut out);
         if self.desk != before.desk {
             out.push(Entity::Desk(self.desk.clone()));
         }
@@ -166,6 +186,8 @@ impl State {
             Entity::Shift(shift) => drop(self.shifts.insert(shift.id, shift)),
             Entity::Decision(decision) => drop(self.decisions.insert(decision.id, decision)),
             Entity::Lesson(lesson) => drop(self.lessons.insert(lesson.id, lesson)),
+            Entity::Outlook(outlook) => drop(self.outlooks.insert(outlook.issue, outlook)),
+            Entity::Account(account) => drop(self.accounts.insert(account.level.clone(), account)),
             Entity::Desk(desk) => self.desk = desk,
         }
     }
@@ -238,6 +260,18 @@ impl State {
             .find(|t| matches!(t.stage, Stage::Landing { .. }))
     }
 
+    /// The issue whose integration branch is being brought along, if one is. There is at most one.
+    pub fn following(&self) -> Option<&Arc<Issue>> {
+        self.issues.values().find(|i| i.following.run().is_some())
+    }
+
+    /// Every attempt that runs: of tasks, and of the issue whose branch is being brought along.
+    pub fn attempts(&self) -> BTreeSet<AttemptId> {
+        let following = self.following().and_then(|i| i.following.run());
+        let of_tasks = self.running().filter_map(|t| t.run());
+        of_tasks.chain(following).map(|r| r.attempt).collect()
+    }
+
     /// How many attempts of an agent run.
     pub fn running_of(&self, agent: &AgentName) -> usize {
         self.running()
@@ -248,15 +282,15 @@ impl State {
 
     /// What a shift has spent so far, running attempts included.
     pub fn spent(&self, shift: &Shift) -> MicroUsd {
-        shift.spent + self.runs_in(shift).map(|r| r.spend.cost).sum()
+        shift.spent + self.runs_in(shift).map(AgentRun::cost).sum()
     }
 
     /// What a shift has spent or has promised to running attempts.
     pub fn committed(&self, shift: &Shift) -> MicroUsd {
-        shift.spent + self.runs_in(shift).map(|r| r.cap.max(r.spend.cost)).sum()
+        shift.spent + self.runs_in(shift).map(AgentRun::held).sum()
     }
 
-    fn runs_in(&self, shift: &Shift) -> impl Iterator<Item = &crate::task::AgentRun> {
+    fn runs_in(&self, shift: &Shift) -> impl Iterator<Item = &AgentRun> {
         // What runs on the issues of a shift that is over belongs to the one after it.
         let over = matches!(shift.stage, ShiftStage::Ended { .. });
         self.running()

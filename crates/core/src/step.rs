@@ -10,6 +10,9 @@ mod contest;
 mod deciding;
 mod expire;
 mod fill;
+mod following;
+mod foreseeing;
+mod funding;
 mod guarding;
 mod intake;
 mod joining;
@@ -29,13 +32,16 @@ mod writing;
 
 pub use brief::current_brief;
 pub use fill::{Waiting, waiting};
+pub use following::{Watched, watched};
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::command::Command;
 use crate::event::Event;
 use crate::ids::{AttemptId, TaskId};
 use crate::issue::Issue;
+use crate::ledger::{Day, Level};
 use crate::shift::Shift;
 use crate::state::State;
 use crate::task::{Run, Stage, StopWhy, Stopping, Task};
@@ -47,15 +53,23 @@ pub fn step(state: &mut State, now: Timestamp, event: &Event) -> Vec<Command> {
         state,
         now,
         commands: Vec::new(),
+        booked: BTreeSet::new(),
     };
+    turn.state.desk.today = Day::of(now);
     turn.handle(event);
+    turn.watch_booked();
     turn.expire();
     turn.advance();
     // What is done makes room for what waits for it, so both are found in the same step.
     turn.settle_issues();
     turn.join();
     turn.advance();
+    // What is parked may be what others waited for.
+    while turn.park_unfunded() {
+        turn.advance();
+    }
     turn.fill();
+    turn.foresee();
     turn.settle();
     turn.commands
 }
@@ -64,7 +78,10 @@ pub fn step(state: &mut State, now: Timestamp, event: &Event) -> Vec<Command> {
 pub fn next_deadline(state: &State) -> Option<Timestamp> {
     let tasks = state.tasks.values().filter_map(|task| expire::deadline(task));
     let decisions = state.decisions.values().filter_map(|d| deciding::deadline(d));
-    tasks.chain(decisions).chain(joining::deadline(state)).min()
+    let others = joining::deadline(state)
+        .into_iter()
+        .chain(following::deadline(state));
+    tasks.chain(decisions).chain(others).min()
 }
 
 /// One call of [`step`].
@@ -72,6 +89,8 @@ struct Turn<'a> {
     state: &'a mut State,
     now: Timestamp,
     commands: Vec<Command>,
+    /// Levels at which something was booked in this step.
+    booked: BTreeSet<Level>,
 }
 
 impl Turn<'_> {
@@ -86,8 +105,12 @@ impl Turn<'_> {
                 issues,
                 budget,
                 scope,
-            } => self.shift_started(mode, issues, *budget, *scope),
-            Event::IssueOpened { issue, base } => self.issue_opened(*issue, base),
+            } => {
+                self.ask_again();
+                self.shift_started(mode, issues, *budget, *scope);
+            }
+            Event::IssueOpened { issue, base, target } => self.issue_opened(*issue, base, target),
+            Event::TargetMoved { issue, tip } => self.target_moved(*issue, tip),
             Event::IssueNotOpened { issue, why } => self.issue_not_opened(*issue, why),
             Event::DecisionAnswered { decision, answer } => self.decision_answered(*decision, answer),
             Event::LessonAdded { repo, draft } => self.lesson_added(repo, draft),
@@ -99,8 +122,10 @@ impl Turn<'_> {
             } => self.decision_asked(*attempt, question, key),
             Event::TaskProposed { attempt, proposed } => self.task_proposed(*attempt, proposed),
             Event::Noted { attempt, said } => self.noted(*attempt, said),
+            Event::BudgetSet { level, allowance } => self.budget_set(level, *allowance),
             Event::StopAsked { how } => self.stop_asked(*how),
             Event::Discarded { what } => self.discarded(*what),
+            Event::PromotionBegun { issue, begun } => self.promotion_begun(*issue, begun),
             Event::Promoted {
                 issue,
                 onto,
@@ -124,10 +149,15 @@ impl Turn<'_> {
                 on_base,
             } => self.checks_ended(*attempt, report, without.as_ref(), on_base.as_ref()),
             Event::LandingEnded { attempt, end } => self.landing_ended(*attempt, end),
+            Event::FollowEnded { attempt, end } => self.follow_ended(*attempt, end),
             Event::AttemptFailed { attempt, failure } => self.attempt_failed(*attempt, failure),
             // For people: what could be put back was, and what follows for the task its own end says.
             Event::Contacted { .. } | Event::Tampered { .. } | Event::TimePassed => {}
-            Event::Restarted { lost, adopted } => self.restarted(lost, adopted),
+            Event::Foreseen { of, commit, sights } => self.foreseen(*of, commit, sights),
+            Event::Restarted { lost, adopted } => {
+                self.ask_again();
+                self.restarted(lost, adopted);
+            }
         }
     }
 
@@ -139,6 +169,7 @@ impl Turn<'_> {
         self.contests();
         self.guard_landings();
         self.unblock();
+        self.return_clashing();
         self.lead();
     }
 

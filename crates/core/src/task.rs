@@ -10,6 +10,7 @@ use crate::failure::{Cause, Failure};
 use crate::ids::{
     AgentName, AttemptId, CheckName, CommitId, DecisionId, PersonaName, SessionId, SlotId, TaskId, TreeId,
 };
+use crate::ledger::{Allowance, Level, Tariff};
 use crate::outcome::{Finding, Size};
 use crate::persona::Role;
 use crate::units::{MicroUsd, Span, Spend, Timestamp};
@@ -73,10 +74,18 @@ pub enum Stopping {
 pub enum StopWhy {
     /// It ran longer than its wall-clock limit.
     WallClock,
-    /// It reached its own money cap.
+    /// It reached its own cap, in money, tokens or turns.
     AttemptBudget,
+    /// The budget of its task is spent.
+    TaskBudget,
+    /// The budget of its issue is spent.
+    IssueBudget,
+    /// Its agent's account has used what it may in a day.
+    AgentBudget,
     /// The shift's budget is spent.
     ShiftBudget,
+    /// The budget of the day is spent.
+    DayBudget,
     /// A person stopped the shift.
     Asked,
     /// A person discarded the task.
@@ -86,15 +95,27 @@ pub enum StopWhy {
 impl StopWhy {
     /// Whether it is stopped because of what it costs.
     pub fn is_about_money(self) -> bool {
-        matches!(self, Self::AttemptBudget | Self::ShiftBudget)
+        match self {
+            Self::AttemptBudget
+            | Self::TaskBudget
+            | Self::IssueBudget
+            | Self::AgentBudget
+            | Self::ShiftBudget
+            | Self::DayBudget => true,
+            Self::WallClock | Self::Asked | Self::Discarded => false,
+        }
     }
 
     /// A short phrase for people.
     pub fn phrase(self) -> &'static str {
         match self {
             Self::WallClock => "its time limit was reached",
-            Self::AttemptBudget => "its money cap was reached",
+            Self::AttemptBudget => "its cap was reached",
+            Self::TaskBudget => "the budget of its task was spent",
+            Self::IssueBudget => "the budget of its issue was spent",
+            Self::AgentBudget => "its agent has used what it may in a day",
             Self::ShiftBudget => "the budget of the shift was spent",
+            Self::DayBudget => "the budget of the day was spent",
             Self::Asked => "a person asked for it",
             Self::Discarded => "its task was discarded",
         }
@@ -136,6 +157,12 @@ pub struct AgentRun {
     /// Its conversation, once it has named one.
     #[serde(default)]
     pub session: Option<SessionId>,
+    /// How its agent's account is paid for.
+    #[serde(default)]
+    pub tariff: Tariff,
+    /// Reserved for it besides money. Its time is in its deadline.
+    #[serde(default)]
+    pub within: Allowance,
 }
 
 impl AgentRun {
@@ -183,6 +210,11 @@ pub enum Park {
         checks: BTreeSet<CheckName>,
         /// At this commit.
         base: CommitId,
+    },
+    /// A budget is spent.
+    Budget {
+        /// Whose.
+        level: Level,
     },
     /// No candidate was good enough.
     NoCandidate {
@@ -587,7 +619,7 @@ impl Task {
 
     /// Spent so far, with what the running attempt has spent.
     pub fn cost(&self) -> MicroUsd {
-        self.spent + self.agent_run().map_or(MicroUsd::ZERO, |r| r.spend.cost)
+        self.spent + self.agent_run().map_or(MicroUsd::ZERO, AgentRun::cost)
     }
 }
 

@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::check::CheckReport;
+use crate::foresight::Apart;
 use crate::ids::{CommitId, TaskId};
 
 /// A change that waits to land.
@@ -123,8 +124,15 @@ pub struct Culprit {
 }
 
 impl Train {
-    /// What to try next of those that wait, given in order. `None` only if none waits.
-    pub fn next(&self, waiting: &[Candidate], head: &CommitId, at_most: usize) -> Option<Trial> {
+    /// What to try next of those that wait, given in order; two that are to be apart are not tried together, unless
+    /// they are known to be red together. `None` only if none waits.
+    pub fn next(
+        &self,
+        waiting: &[Candidate],
+        head: &CommitId,
+        at_most: usize,
+        apart: &Apart,
+    ) -> Option<Trial> {
         let waits = |task: &TaskId| waiting.iter().find(|c| c.task == *task);
         let trial = |members: Vec<Candidate>, again| Some(Trial { members, again });
         match self {
@@ -139,12 +147,7 @@ impl Train {
                 );
             }
             Self::Behind { left } => {
-                let next: Vec<_> = left
-                    .iter()
-                    .filter_map(waits)
-                    .take(at_most.max(1))
-                    .cloned()
-                    .collect();
+                let next = together(left.iter().filter_map(waits), at_most, apart);
                 if !next.is_empty() {
                     return trial(next, Again::AsPolicy);
                 }
@@ -156,7 +159,7 @@ impl Train {
             }
             Self::Open | Self::Narrowing { .. } => {}
         }
-        let next: Vec<_> = waiting.iter().take(at_most.max(1)).cloned().collect();
+        let next = together(waiting, at_most, apart);
         match next.len() {
             0 => None,
             1 => trial(next, Again::AsPolicy),
@@ -273,6 +276,22 @@ impl Train {
             Self::Behind { left }
         }
     }
+}
+
+/// The first, and of those behind it as many as fit in and may be tried with all that were chosen.
+fn together<'c>(
+    waiting: impl IntoIterator<Item = &'c Candidate>,
+    at_most: usize,
+    apart: &Apart,
+) -> Vec<Candidate> {
+    let mut chosen: Vec<Candidate> = Vec::new();
+    for next in waiting {
+        let fits = chosen.len() < at_most.max(1);
+        if fits && chosen.iter().all(|c| apart.lets(c.task, next.task)) {
+            chosen.push(next.clone());
+        }
+    }
+    chosen
 }
 
 fn culprit(change: &Candidate, red: Red) -> Option<Culprit> {

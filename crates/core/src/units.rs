@@ -195,6 +195,16 @@ impl AddAssign for Tokens {
     }
 }
 
+impl Tokens {
+    /// All of them.
+    pub fn sum(self) -> u64 {
+        let prompt = self.input.saturating_add(self.cache_read);
+        prompt
+            .saturating_add(self.cache_write)
+            .saturating_add(self.output)
+    }
+}
+
 /// What one attempt has spent so far, in all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Spend {
@@ -204,6 +214,13 @@ pub struct Spend {
     pub basis: CostBasis,
     /// The tokens behind it.
     pub tokens: Tokens,
+    /// Answers of a model, as far as the agent tells them apart.
+    #[serde(default)]
+    pub turns: u32,
+    /// What Turno counted by the price list, whatever the agent says; none where something has no price, or the agent
+    /// did not tell its tokens.
+    #[serde(default)]
+    pub counted: Option<MicroUsd>,
 }
 
 impl Spend {
@@ -217,6 +234,8 @@ impl Spend {
             cache_read: 0,
             cache_write: 0,
         },
+        turns: 0,
+        counted: None,
     };
 }
 

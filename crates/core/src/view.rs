@@ -5,9 +5,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Confinement;
 use crate::decision::Decision;
+use crate::following::Following;
+use crate::foresight::{self, Clash};
 use crate::guard::GuardedBy;
 use crate::ids::{AgentName, AttemptId, IssueId, PersonaName, PolicyName, RepoName, ShiftId, SlotId, TaskId};
-use crate::issue::{IssueStage, Priority, Proposal};
+use crate::issue::{Issue, IssueStage, Priority, Proposal};
+use crate::ledger::Shortage;
 use crate::shift::ShiftStage;
 use crate::state::State;
 use crate::step::{Waiting, waiting};
@@ -37,6 +40,8 @@ pub enum StageName {
     Accepted,
     Landed,
     Dropped,
+    /// No stage of a task's: its issue's branch is brought along with the user's.
+    Following,
 }
 
 impl StageName {
@@ -85,6 +90,7 @@ impl StageName {
             Self::Parked => "parked",
             Self::Landed => "landed",
             Self::Dropped => "dropped",
+            Self::Following => "following",
         }
     }
 }
@@ -130,7 +136,7 @@ pub struct ShiftView {
 pub struct RunView {
     /// Its id.
     pub attempt: AttemptId,
-    /// For which task.
+    /// For which task; for an issue's branch that is brought along, the issue's own.
     pub task: TaskId,
     /// What it does.
     pub stage: StageName,
@@ -194,6 +200,9 @@ pub struct IssueView {
     pub needs: Vec<IssueId>,
     /// Tasks that were proposed, and what became of them.
     pub proposals: Vec<Proposal>,
+    /// How its branch keeps up with the user's branch that it began on.
+    #[serde(default)]
+    pub following: Following,
     /// Its tasks.
     pub tasks: Vec<TaskView>,
 }
@@ -211,6 +220,9 @@ pub struct TaskView {
     pub detail: String,
     /// Why it does not run, if it does not and is not over.
     pub waiting: Option<Waiting>,
+    /// Conflicts of its change that are seen coming.
+    #[serde(default)]
+    pub clashes: Vec<Clash>,
     /// Attempts of agents so far.
     pub attempts: u32,
     /// What it has cost.
@@ -230,7 +242,11 @@ pub fn status(state: &State) -> StatusView {
             committed: state.committed(shift),
             confinement: state.config.as_ref().map_or(Confinement::Off, |c| c.confinement),
         }),
-        running: state.running().filter_map(|task| run(task)).collect(),
+        running: state
+            .running()
+            .filter_map(|task| run(task))
+            .chain(state.following().and_then(|issue| following(issue)))
+            .collect(),
         free_slots: state.free_slots().into_iter().collect(),
         decisions: state
             .decisions
@@ -255,6 +271,7 @@ pub fn issue(state: &State, id: IssueId) -> Option<IssueView> {
         repo: issue.draft.repo.clone(),
         needs: issue.draft.needs.iter().copied().collect(),
         proposals: issue.plan.proposals.clone(),
+        following: issue.following.clone(),
         tasks: state.tasks_of(id).map(|task| task_view(state, task)).collect(),
     })
 }
@@ -267,6 +284,7 @@ fn task_view(state: &State, task: &Task) -> TaskView {
         stage: StageName::of(&task.stage),
         detail: task_phrase(task),
         waiting,
+        clashes: foresight::clashes(state, task),
         attempts: task.attempts.values().sum(),
         cost: task.cost(),
     }
@@ -288,6 +306,21 @@ fn run(task: &Task) -> Option<RunView> {
         deadline: run.deadline,
         stopping: run.stopping.clone(),
         cost: task.agent_run().map_or(MicroUsd::ZERO, |r| r.spend.cost),
+    })
+}
+
+fn following(issue: &Issue) -> Option<RunView> {
+    let run = issue.following.run()?;
+    Some(RunView {
+        attempt: run.attempt,
+        task: issue.lead(),
+        stage: StageName::Following,
+        by: RunBy::Turno,
+        place: RunPlace::Landing,
+        started: run.started,
+        deadline: run.deadline,
+        stopping: run.stopping.clone(),
+        cost: MicroUsd::ZERO,
     })
 }
 
@@ -478,6 +511,10 @@ pub fn park_phrase(park: &Park) -> String {
         Park::Decision(id) => format!("parked with a question; `turno answer {id}` shows and answers it"),
         Park::NoPlan { errors } => format!("parked, no valid plan: {}", errors.join("; ")),
         Park::NotAccepted { missing } => format!("parked, still missing: {}", missing.join("; ")),
+        Park::Budget { level } => format!(
+            "parked, the budget of {} is spent; `turno budget set` raises it, and it goes on",
+            level.phrase()
+        ),
         Park::NoCandidate { why } => format!("parked, no candidate is good enough: {why}"),
     }
 }
@@ -503,11 +540,15 @@ pub fn waiting_phrase(waiting: &Waiting) -> String {
         Waiting::Until { cause, .. } => format!("is tried again after a wait: {}", cause.phrase()),
         Waiting::Person(park) => park_phrase(park),
         Waiting::NoFreeSlot => "every slot is held".to_owned(),
+        Waiting::Following(issue) => format!("the branch of issue {issue} is brought along with yours"),
         Waiting::LandingBusy(task) => format!("task {task} is being landed"),
         Waiting::NobodyFor(role) => format!("no persona has the role {role}"),
         Waiting::AgentsBusy(role) => format!("every agent that may play {role} is at its limit"),
-        Waiting::Budget { least, left } => {
-            format!("the budget has {left} left, an attempt starts with at least {least}")
+        Waiting::Budget(Shortage { level, left, least }) => {
+            format!(
+                "the budget of {} has {left} left, an attempt starts with at least {least}",
+                level.phrase()
+            )
         }
     }
 }

@@ -5,6 +5,7 @@ mod adopt;
 mod agent;
 mod checks;
 mod contained;
+mod following;
 mod landing;
 mod leaving;
 mod lodger;
@@ -15,6 +16,7 @@ mod understudy;
 pub(crate) use adopt::{adopted, can_be_adopted};
 pub(crate) use agent::{agent, begun, branch_of, message_of};
 pub(crate) use checks::checks;
+pub(crate) use following::following;
 pub(crate) use landing::landing;
 pub(crate) use standing::{dialect_of, token_of};
 pub use understudy::understudy;
@@ -67,10 +69,7 @@ pub(crate) async fn to_its_end(mut run: Supervised, ear: &mut Ear) -> Option<End
                 }
             }
             why = told_to_stop(ear) => {
-                run.stop(match why {
-                    StopWhy::ShiftBudget | StopWhy::AttemptBudget => StopForce::Kill,
-                    StopWhy::WallClock | StopWhy::Asked | StopWhy::Discarded => StopForce::Ladder,
-                });
+                run.stop(if why.is_about_money() { StopForce::Kill } else { StopForce::Ladder });
                 break;
             }
         }

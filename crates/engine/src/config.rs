@@ -4,6 +4,7 @@
 
 mod agent_env;
 mod agents;
+mod budget;
 pub mod env;
 mod error;
 mod file;
@@ -181,7 +182,12 @@ pub fn build(inputs: &Inputs) -> Result<Loaded, Error> {
             agents::setup(name, file, &layers, &inputs.places, &inputs.env)?,
         );
         let at_once = file.at_once.map_or(2, |n| n.0);
-        limits.insert(name.clone(), AgentLimits { at_once });
+        let agent = AgentLimits {
+            at_once,
+            tariff: file.plan,
+            allowance: file.budget.allowance(),
+        };
+        limits.insert(name.clone(), agent);
     }
     validate::patch(&mut personas, &settings, &layers, forced)?;
     let policy = validate::policy(&settings.policy, &policies, &layers)?;
@@ -194,6 +200,7 @@ pub fn build(inputs: &Inputs) -> Result<Loaded, Error> {
         slots: settings.slots.0,
         urgent_slots: settings.urgent_slots.0,
         confinement: Confinement::Off,
+        budgets: settings.budget.levels(),
     };
     let repos = repos::setups(&settings, &layers, inputs)?;
     let loaded = Loaded {

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use turno_core::ids::{AttemptId, RepoName};
 use turno_core::retention::{Elsewhere, Found, FoundWhat, HomeName, Seen, Thing};
 
+use crate::crash_point::{self, Deed, Moment};
 use crate::git::{self, Extent};
 use crate::process::supervised;
 use crate::process::supervisor::files;
@@ -182,7 +183,7 @@ impl Survey {
                 let (stem, rest) = name.split_once('.').unwrap_or((name, ""));
                 let place =
                     stem == "landing" || stem.strip_prefix('s').unwrap_or(stem).parse::<u16>().is_ok();
-                let ours = ["", "gitdir", "index", "index.lock", "dirty", "setup"].contains(&rest)
+                let ours = ["", "gitdir", "index", "index.lock", "staged", "dirty", "setup"].contains(&rest)
                     || rest.ends_with(".turno-new");
                 (place && ours) || name == "aside" || name.starts_with("repo-")
             });
@@ -258,9 +259,11 @@ fn has_file(dir: &Path) -> bool {
 /// # Errors
 /// When it cannot be removed whole.
 pub async fn remove(repos: &Repos, dirs: &StateDir, what: &Thing, bytes: u64) -> Result<(), Error> {
+    crash_point::reached(Moment::BeforeCommit, Deed::Collect);
     notes::note(dirs, what, bytes)?;
+    crash_point::reached(Moment::AfterCommit, Deed::Collect);
     let repo_of = |name: &RepoName| repos.get(name).ok_or_else(|| Error::NoSuchRepo(name.clone()));
-    match what {
+    let removed = match what {
         Thing::Attempt { attempt } => remove_tree(&dirs.attempt(*attempt)),
         Thing::Home(home) => remove_tree(&dirs.homes().join(HomeName::dir(home))),
         Thing::Aside { repo, name } => remove_tree(&dirs.slots(repo).join("aside").join(name)),
@@ -278,7 +281,9 @@ pub async fn remove(repos: &Repos, dirs: &StateDir, what: &Thing, bytes: u64) ->
                 None => Ok(()),
             }
         }
-    }
+    };
+    crash_point::reached(Moment::AfterEffect, Deed::Collect);
+    removed
 }
 
 /// Removes a file, a link or a directory with all that is in it; no link is followed. What is not there is no error.

@@ -8,6 +8,7 @@
 mod claim;
 mod conflict;
 mod create;
+mod follow;
 mod forward;
 mod guard;
 mod guarded;
@@ -18,6 +19,7 @@ mod look;
 mod merge;
 mod message;
 mod names;
+mod preflight;
 mod promote;
 mod read;
 mod replay;
@@ -26,6 +28,7 @@ mod revert;
 mod salvaged;
 mod status;
 mod survey;
+mod words;
 mod write;
 
 use std::collections::BTreeMap;
@@ -40,6 +43,7 @@ use turno_core::ids::CommitId;
 pub use claim::{Claim, Claimed};
 pub(crate) use conflict::hunks;
 pub use create::create;
+pub(crate) use follow::{Brought, Own};
 pub use forward::{Onto, Target};
 pub use guard::{Guard, Watch};
 pub(crate) use import::{Foreign, Imported};
@@ -58,6 +62,7 @@ pub(crate) use write::Identity;
 pub use write::{Expected, Found};
 
 use crate::process::{self, Call, End, Finished, Input};
+use crate::room;
 
 /// The longest that one git call may take. A first checkout of a very large repository is the slowest of them.
 const LIMIT: Duration = Duration::from_secs(1800);
@@ -129,6 +134,16 @@ pub enum Error {
         /// Which.
         path: PathBuf,
     },
+    /// It is kept in a way that cannot be worked with.
+    #[error("the repository at {} has {what}, which Turno cannot work with yet. {todo}", path.display())]
+    Unsupported {
+        /// Which.
+        path: PathBuf,
+        /// What it has.
+        what: &'static str,
+        /// What to do.
+        todo: &'static str,
+    },
     /// It uses something that libgit2 cannot read.
     #[error("the repository at {} cannot be read: {source}", path.display())]
     Unreadable {
@@ -177,13 +192,34 @@ pub enum Error {
         /// In git's words.
         detail: String,
     },
-    /// git answered with an error.
-    #[error("`git {what}` failed ({code}): {stderr}")]
+    /// git answered with an error. Its cause comes first: a screen may have room for no more.
+    #[error(
+        "`git {}` failed ({code}): {}{}",
+        words::verb(what),
+        words::cause(stderr),
+        words::rest(what, stderr)
+    )]
     Git {
         /// The subcommand with its arguments, shortened.
         what: String,
         /// How it ended.
         code: String,
+        /// The end of its messages.
+        stderr: String,
+    },
+    /// There is no room for what git writes.
+    #[error(
+        "{}. `git {}` failed: {}{}",
+        room::words(at),
+        words::verb(what),
+        words::cause(stderr),
+        words::rest(what, stderr)
+    )]
+    Full {
+        /// The directories on the disks that have no room left, or where git wrote if that is not known.
+        at: Vec<PathBuf>,
+        /// The subcommand with its arguments, shortened.
+        what: String,
         /// The end of its messages.
         stderr: String,
     },
@@ -267,9 +303,22 @@ impl Repo {
     /// The same, with an environment for git other than this process's own.
     pub fn open_in(path: &Path, surroundings: Surroundings) -> Result<Self, Error> {
         let at = || path.to_owned();
-        let repo = git2::Repository::discover(path).map_err(|source| match source.code() {
+        // Not by where the git directory is found to be: it may be far from the checkout that names it in a file.
+        let anywhere = git2::RepositoryOpenFlags::empty();
+        let opened = git2::Repository::open_ext(path, anywhere, std::iter::empty::<&OsStr>());
+        let repo = opened.map_err(|source| match source.code() {
             git2::ErrorCode::NotFound => Error::NotARepository { path: at() },
             git2::ErrorCode::Owner => Error::NotOwned { path: at() },
+            _ if source.message().contains("object format") => Error::Unsupported {
+                path: at(),
+                what: "SHA-256 object names",
+                todo: "Work in a repository with SHA-1 names: `git init --object-format=sha1`",
+            },
+            _ if source.message().to_lowercase().contains("refstorage") => Error::Unsupported {
+                path: at(),
+                what: "its refs in a reftable",
+                todo: "`git refs migrate --ref-format=files` there makes it one that it can",
+            },
             _ => Error::Unreadable { path: at(), source },
         })?;
         let Some(root) = repo.workdir() else {
@@ -343,6 +392,13 @@ pub(crate) struct Worktree {
     pub(crate) git_dir: PathBuf,
     /// Turno's index of it, out of reach of what runs in it.
     pub(crate) index: PathBuf,
+}
+
+impl Worktree {
+    /// The index that a program left which worked on a private one, until its slot is collected or reset.
+    pub(crate) fn staged(&self) -> PathBuf {
+        self.index.with_extension("staged")
+    }
 }
 
 /// Where a call works.
@@ -437,15 +493,38 @@ impl GitCall<'_> {
                 detail: line.trim().to_owned(),
             };
         }
+        let (what, stderr) = (self.what(), words::tail(stderr.trim(), 2000));
+        if let Some(at) = self.full(&stderr) {
+            return Error::Full { at, what, stderr };
+        }
         let code = match finished.end {
             End::Exited(code) => format!("exit code {code}"),
             End::Signalled(signal) => format!("signal {signal}"),
         };
-        Error::Git {
-            what: self.what(),
-            code,
-            stderr: tail(stderr.trim(), 2000),
+        Error::Git { what, code, stderr }
+    }
+
+    /// Where there is no room left, if that is why a call failed. git does not always say so.
+    fn full(&self, stderr: &str) -> Option<Vec<PathBuf>> {
+        let common = self.repo.common_dir().to_owned();
+        let mut places = match self.place {
+            Place::Shared | Place::Checkout(_) => vec![common],
+            Place::Own(tree) | Place::OwnOtherIndex(tree, _) => vec![tree.path.clone(), common],
+        };
+        let said = ["No space left on device", "Disk quota exceeded"];
+        let refused = ["Permission denied", "Read-only file system"];
+        let full = if stderr.contains("unable to write") && !refused.iter().any(|w| stderr.contains(w)) {
+            room::is_scarce
+        } else {
+            room::is_none
+        };
+        let is_full: Vec<PathBuf> = places.iter().filter(|p| full(p)).cloned().collect();
+        if !is_full.is_empty() {
+            places = is_full;
+        } else if !said.iter().any(|words| stderr.contains(words)) {
+            return None;
         }
+        Some(places)
     }
 
     /// The subcommand for people.
@@ -521,13 +600,4 @@ impl GitCall<'_> {
             output_cap: OUTPUT_CAP,
         }
     }
-}
-
-/// The last `max` bytes of a text, from a character boundary.
-fn tail(text: &str, max: usize) -> String {
-    let from = text.len().saturating_sub(max);
-    let from = (from..=text.len())
-        .find(|&i| text.is_char_boundary(i))
-        .unwrap_or(text.len());
-    text[from..].to_owned()
 }

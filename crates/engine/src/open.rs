@@ -1,15 +1,21 @@
 //! Owns opening: where an issue's integration branch begins. It must not decide when an issue is begun, nor on
 //! which others. Done twice, it gives the same answer: what it answers with is kept before it answers.
 
+use turno_core::following::Target;
 use turno_core::ids::{CommitId, IssueId};
 
-use crate::git::{self, Expected, Found, MergedHeads, Repo, TurnoRef};
+use crate::git::{self, Expected, Found, HeadAt, MergedHeads, Repo, TurnoRef, UserHead};
 
 /// What became of an opening.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Opened {
     /// The issue begins here.
-    At(CommitId),
+    At {
+        /// At this commit.
+        base: CommitId,
+        /// The branch of the user's that was checked out.
+        target: Target,
+    },
     /// What it needs does not fit together.
     Conflict {
         /// The head that does not merge with those before it.
@@ -41,15 +47,19 @@ pub enum Error {
 /// # Errors
 /// When git cannot, or a checkout is in the way.
 pub async fn open(repo: &Repo, issue: IssueId, on: &[CommitId]) -> Result<Opened, Error> {
+    let user = repo.user_head()?;
+    let target = target_of(&user);
     let Some((first, others)) = on.split_first() else {
-        return Ok(Opened::At(repo.user_head()?.commit));
+        let base = user.commit;
+        return Ok(Opened::At { base, target });
     };
     let branch = TurnoRef::base(issue);
     let found = repo.read_ref(&branch)?;
     if let Found::At(at) = &found
         && contains_all(repo, at, on)?
     {
-        return Ok(Opened::At(at.clone()));
+        let base = at.clone();
+        return Ok(Opened::At { base, target });
     }
     let base = match repo.merge_heads(issue, first, others).await? {
         MergedHeads::Commit(commit) => commit,
@@ -71,7 +81,15 @@ pub async fn open(repo: &Repo, issue: IssueId, on: &[CommitId]) -> Result<Opened
         }
     };
     repo.move_ref(&branch, &base, &expected).await?;
-    Ok(Opened::At(base))
+    Ok(Opened::At { base, target })
+}
+
+/// The branch that an issue begins on, where a person is on one of their own.
+pub fn target_of(user: &UserHead) -> Target {
+    match &user.at {
+        HeadAt::Branch(name) if !name.starts_with("turno/") => Target::Branch(name.clone()),
+        HeadAt::Branch(_) | HeadAt::Detached => Target::Unknown,
+    }
 }
 
 fn contains_all(repo: &Repo, commit: &CommitId, heads: &[CommitId]) -> Result<bool, git::Error> {

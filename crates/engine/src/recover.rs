@@ -26,11 +26,7 @@ pub enum Orphans {
 
 /// Accounts for what an earlier coordinator left. `None` when it left nothing.
 pub async fn recover(site: &Site, state: &State, orphans: Orphans) -> Option<Event> {
-    let attempts: Vec<_> = state
-        .running()
-        .filter_map(|t| t.run())
-        .map(|r| r.attempt)
-        .collect();
+    let attempts = state.attempts();
     if attempts.is_empty() {
         return None;
     }

@@ -94,7 +94,7 @@ fn job(config: &Loaded, start: &AgentStart, dir: &Path) -> Job {
         access: start.access,
         tools: Tools::ByAccess,
         outcome: start.brief.ask.outcome(),
-        cap: start.limits.cap,
+        cap: start.limits.money(),
         prices: config.prices.list(),
         tool_servers: Vec::new(),
         protected: Protected::default(),

@@ -7,13 +7,14 @@ use tokio::sync::{mpsc, oneshot, watch};
 use turno_core::admit::{Refused, admit};
 use turno_core::command::Command;
 use turno_core::event::{Event, StopHow};
-use turno_core::ids::Seq;
+use turno_core::ids::{Seq, ShiftId};
 use turno_core::record::Record;
 use turno_core::shift::ShiftEnd;
 use turno_core::units::Timestamp;
 use turno_core::{State, next_deadline};
 
-use crate::runner::{Opening, Runner, Submission, Told};
+use crate::crash_point::{self, Deed, Moment};
+use crate::runner::{Looking, Opening, Runner, Submission, Told};
 use crate::store::{self, Reader, Store};
 
 /// How many events are committed together at most.
@@ -108,7 +109,9 @@ impl Desk {
     pub fn take(&mut self, event: Event) -> Result<Vec<Command>, store::Error> {
         let seq = Seq(self.store.head().0 + 1);
         let record = Record::of(&mut self.state, seq, now(), event);
+        crash_point::committing(std::slice::from_ref(&record));
         self.store.commit(std::slice::from_ref(&record))?;
+        crash_point::committed(std::slice::from_ref(&record));
         Ok(record.commands)
     }
 
@@ -118,6 +121,10 @@ impl Desk {
     /// When it makes no sense now, or cannot be committed.
     pub fn request(&mut self, event: Event) -> Result<Vec<Command>, DeskError> {
         admit(&self.state, &event)?;
+        if let (Event::BudgetSet { .. }, Some(shift)) = (&event, self.state.shift()) {
+            // What goes on with more money is started, and nobody is here to do that.
+            return Err(DeskError::NobodyCoordinates(shift.id));
+        }
         if self.state.shift().is_some() {
             // Its coordinator is dead. Nobody is here to start anything, so nothing may be decided to start.
             self.take(Event::StopAsked { how: StopHow::Now })?;
@@ -137,6 +144,11 @@ pub enum DeskError {
     /// It makes no sense now.
     #[error(transparent)]
     Refused(#[from] Refused),
+    /// It would start work of a shift whose coordinator is gone.
+    #[error(
+        "nobody coordinates shift {0} any more; `turno resume` goes on with it, then set the budget again"
+    )]
+    NobodyCoordinates(ShiftId),
     /// It could not be committed.
     #[error(transparent)]
     Store(#[from] store::Error),
@@ -194,8 +206,7 @@ impl<R: Runner> Engine<R> {
             Ok(()) => self.work(vec![first]).await,
             Err(refused) => Err(refused.into()),
         };
-        self.runner.shutdown().await;
-        ended
+        self.over(ended).await
     }
 
     /// The same for a shift that an earlier coordinator began: these facts come first.
@@ -204,13 +215,23 @@ impl<R: Runner> Engine<R> {
     /// When a record cannot be committed. What was not committed was not done.
     pub async fn go_on(mut self, facts: Vec<Event>) -> Result<ShiftEnd, DeskError> {
         let ended = self.work(facts).await;
+        self.over(ended).await
+    }
+
+    /// Nothing runs any more when it is over, however it ended.
+    async fn over(&self, ended: Result<ShiftEnd, DeskError>) -> Result<ShiftEnd, DeskError> {
         self.runner.shutdown().await;
+        if ended.is_ok() {
+            crash_point::reached(Moment::AfterEffect, Deed::EndShift);
+        }
         ended
     }
 
     async fn work(&mut self, first: Vec<Event>) -> Result<ShiftEnd, DeskError> {
         let taken = |event| Taken { event, answer: None };
-        let mut group: Vec<Taken> = first.into_iter().map(taken).collect();
+        // What an issue is taken up on is known first.
+        let mut group = self.look();
+        group.extend(first.into_iter().map(taken));
         loop {
             let commands = self.commit(group)?;
             if let Some(end) = self.act(commands) {
@@ -238,7 +259,9 @@ impl<R: Runner> Engine<R> {
         }
         if !records.is_empty() {
             let store = &mut self.desk.store;
+            crash_point::committing(&records);
             tokio::task::block_in_place(|| store.commit(&records))?;
+            crash_point::committed(&records);
             self.snapshot.send_replace(Arc::new(self.desk.state.clone()));
             self.head.send_replace(seq);
         }
@@ -253,6 +276,7 @@ impl<R: Runner> Engine<R> {
     fn act(&self, commands: Vec<Command>) -> Option<ShiftEnd> {
         let mut ended = None;
         for command in commands {
+            crash_point::acting(&command);
             match command {
                 Command::StartAgent(start) => drop(self.runner.submit(Submission::Agent(start))),
                 Command::Adopt { attempt, asked } => {
@@ -260,9 +284,27 @@ impl<R: Runner> Engine<R> {
                 }
                 Command::RunChecks(start) => drop(self.runner.submit(Submission::Checks(start))),
                 Command::Land(start) => drop(self.runner.submit(Submission::Landing(start))),
+                Command::Follow(start) => drop(self.runner.submit(Submission::Following(start))),
                 Command::StopAttempt { attempt, why } => self.runner.cancel(attempt, why),
                 Command::Reply { attempt, key, reply } => self.runner.reply(attempt, &key, &reply),
                 Command::OpenIssue { issue, repo, on } => self.runner.open(Opening { issue, repo, on }),
+                Command::Foresee {
+                    of,
+                    repo,
+                    commit,
+                    with,
+                } => {
+                    self.runner.foresee(Looking {
+                        of,
+                        repo,
+                        commit,
+                        with,
+                    });
+                }
+                Command::WarnOfBudget { warning } => {
+                    tracing::warn!("{warning}");
+                    crash_point::reached(Moment::AfterEffect, Deed::WarnOfBudget);
+                }
                 Command::EndShift { end, .. } => ended = Some(end),
             }
         }
@@ -293,10 +335,21 @@ impl<R: Runner> Engine<R> {
             {
                 group.push(request.into());
             }
+            // What ends may be all that an issue waited for: what it is to follow is known before that.
+            if group.is_empty() || group.iter().any(|t| ends_something(&t.event)) {
+                group.splice(0..0, self.look());
+            }
             if !group.is_empty() {
                 return group;
             }
         }
+    }
+
+    /// Where the branches are that issues began on, as far as that is news.
+    fn look(&self) -> Vec<Taken> {
+        let seen = tokio::task::block_in_place(|| self.runner.look(&self.desk.state));
+        let taken = |event| Taken { event, answer: None };
+        seen.into_iter().map(taken).collect()
     }
 
     fn hear(&mut self, told: Vec<Told>, group: &mut Vec<Taken>) {
@@ -304,6 +357,44 @@ impl<R: Runner> Engine<R> {
             self.heard = number;
             group.push(Taken { event, answer: None });
         }
+    }
+}
+
+/// Whether an event is the end of an attempt or of a wait: much may follow from it.
+fn ends_something(event: &Event) -> bool {
+    match event {
+        Event::AgentEnded { .. }
+        | Event::ChecksEnded { .. }
+        | Event::LandingEnded { .. }
+        | Event::FollowEnded { .. }
+        | Event::AttemptFailed { .. }
+        | Event::IssueOpened { .. }
+        | Event::DecisionAnswered { .. }
+        | Event::BudgetSet { .. }
+        | Event::Discarded { .. }
+        | Event::TimePassed => true,
+        Event::ConfigLoaded { .. }
+        | Event::IssueAdded { .. }
+        | Event::IssueEdited { .. }
+        | Event::IssueClosed { .. }
+        | Event::ShiftStarted { .. }
+        | Event::IssueNotOpened { .. }
+        | Event::TargetMoved { .. }
+        | Event::LessonAdded { .. }
+        | Event::LessonEdited { .. }
+        | Event::StopAsked { .. }
+        | Event::PromotionBegun { .. }
+        | Event::Promoted { .. }
+        | Event::Reverted { .. }
+        | Event::Foreseen { .. }
+        | Event::SessionOpened { .. }
+        | Event::DecisionAsked { .. }
+        | Event::TaskProposed { .. }
+        | Event::Noted { .. }
+        | Event::Metered { .. }
+        | Event::Contacted { .. }
+        | Event::Tampered { .. }
+        | Event::Restarted { .. } => false,
     }
 }
 

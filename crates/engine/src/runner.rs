@@ -7,10 +7,12 @@ pub(crate) mod mouth;
 use std::collections::BTreeSet;
 use std::future::Future;
 
-use turno_core::command::{AgentStart, AskedBefore, CheckStart, LandStart};
+use turno_core::State;
+use turno_core::command::{AgentStart, AskedBefore, CheckStart, FollowStart, LandStart};
 use turno_core::decision::Reply;
 use turno_core::event::Event;
-use turno_core::ids::{AttemptId, CommitId, IssueId, RepoName};
+use turno_core::foresight::Rival;
+use turno_core::ids::{AttemptId, CommitId, IssueId, RepoName, TaskId};
 use turno_core::task::StopWhy;
 
 /// A piece of work for a runner. Its attempt id is the key.
@@ -24,6 +26,8 @@ pub enum Submission {
     Checks(Box<CheckStart>),
     /// Land a change.
     Landing(Box<LandStart>),
+    /// Bring an issue's branch along.
+    Following(Box<FollowStart>),
 }
 
 impl Submission {
@@ -34,6 +38,7 @@ impl Submission {
             Self::Adopted(attempt, _) => *attempt,
             Self::Checks(start) => start.attempt,
             Self::Landing(start) => start.attempt,
+            Self::Following(start) => start.attempt,
         }
     }
 }
@@ -48,6 +53,19 @@ pub struct Opening {
     pub repo: RepoName,
     /// On which heads; none for the user's branch.
     pub on: Vec<CommitId>,
+}
+
+/// A change that is to be held against others, to see whether they would merge. It is no attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Looking {
+    /// Whose change.
+    pub of: TaskId,
+    /// In which repository.
+    pub repo: RepoName,
+    /// The change.
+    pub commit: CommitId,
+    /// The others.
+    pub with: Vec<Rival>,
 }
 
 /// What a submission came to.
@@ -87,6 +105,13 @@ pub trait Runner: Send + Sync {
 
     /// Begins an issue's integration branch. Answered by exactly one `IssueOpened` or `IssueNotOpened`.
     fn open(&self, opening: Opening);
+
+    /// Looks where the branches are that issues began on: the facts that the state does not know yet. Quick: it reads
+    /// refs and history, and starts no process.
+    fn look(&self, state: &State) -> Vec<Event>;
+    /// Looks whether changes would merge. Answered by exactly one `Foreseen` with a sight of each, unless the runner is
+    /// shut down before.
+    fn foresee(&self, looking: Looking);
 
     /// Waits for facts after a number. Safe to be dropped and asked again. To ask is to say that every fact up to
     /// the number is committed.

@@ -116,6 +116,8 @@ pub enum ItemKind {
     Link,
     /// The commit has removed it.
     Removed,
+    /// A directory that cannot be looked into: it is not the user's, or too far down.
+    Closed,
     /// Nothing that can be copied: a socket, a pipe, a commit of another repository.
     Other,
 }
@@ -230,17 +232,48 @@ fn item(file: &git::KeptFile) -> Item {
     }
 }
 
+fn is_closed(error: &std::io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::PermissionDenied | ErrorKind::InvalidFilename
+    )
+}
+
+fn closed(path: PathBuf) -> Item {
+    Item {
+        path,
+        kind: ItemKind::Closed,
+        bytes: 0,
+    }
+}
+
 fn walk(top: &Path, below: &Path, items: &mut Vec<Item>) -> Result<(), Error> {
     let dir = top.join(below);
     let mut names = Vec::new();
-    for entry in fs::read_dir(&dir).map_err(io("list", &dir))? {
+    let listed = match fs::read_dir(&dir) {
+        Ok(listed) => listed,
+        // One that nobody may look into must not hide all the others.
+        Err(error) if is_closed(&error) && below != Path::new("") => {
+            items.push(closed(below.to_owned()));
+            return Ok(());
+        }
+        Err(error) => return Err(io("list", &dir)(error)),
+    };
+    for entry in listed {
         names.push(entry.map_err(io("list", &dir))?.file_name());
     }
     names.sort();
     for name in names {
         let path = below.join(name);
         let whole = top.join(&path);
-        let meta = fs::symlink_metadata(&whole).map_err(io("look at", &whole))?;
+        let meta = match fs::symlink_metadata(&whole) {
+            Ok(meta) => meta,
+            Err(error) if is_closed(&error) => {
+                items.push(closed(path));
+                continue;
+            }
+            Err(error) => return Err(io("look at", &whole)(error)),
+        };
         let kind = match meta.file_type() {
             kind if kind.is_dir() => {
                 walk(top, &path, items)?;

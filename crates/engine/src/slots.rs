@@ -6,6 +6,7 @@
 //! its own for each slot, out of reach of what runs there, so that no flag or forged entry in the slot's index
 //! can hide a change.
 
+mod access;
 mod collect;
 mod files;
 mod lend;
@@ -79,7 +80,13 @@ pub enum Error {
         source: std::io::Error,
     },
     /// There is nothing to collect from.
-    #[error("slot {place} has no worktree; it must be prepared first")]
+    #[error(
+        "the worktree of {} is gone: its directory was deleted, moved or replaced. It is made anew when it is used again",
+        match place {
+            SlotPlace::Slot(id) => format!("slot {id}"),
+            SlotPlace::Landing => "landings".to_owned(),
+        }
+    )]
     NotPrepared {
         /// Which.
         place: SlotPlace,
@@ -158,11 +165,25 @@ impl SlotPool {
     /// # Errors
     /// When the repository cannot be read.
     pub async fn guard(&self) -> Result<git::Guard, Error> {
-        let watch = git::Watch {
+        Ok(git::Guard::take(self.repo(), self.watch()).await?)
+    }
+
+    /// The guard that an earlier coordinator kept in an attempt's directory, else one from now on.
+    ///
+    /// # Errors
+    /// When the repository cannot be read.
+    pub(crate) async fn guard_kept_in(&self, dir: &Path) -> Result<git::Guard, Error> {
+        match git::Guard::kept_in(self.repo(), self.watch(), dir) {
+            Some(guard) => Ok(guard),
+            None => self.guard().await,
+        }
+    }
+
+    fn watch(&self) -> git::Watch {
+        git::Watch {
             slots: self.inner.dir.clone(),
             aside: self.inner.dir.join("aside"),
-        };
-        Ok(git::Guard::take(self.repo(), watch).await?)
+        }
     }
 
     /// Where a place's files are, or will be.

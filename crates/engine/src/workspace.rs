@@ -162,6 +162,11 @@ impl StateDir {
         self.root.join("homes")
     }
 
+    /// Where merges are tried that are never made.
+    pub fn preflight(&self) -> PathBuf {
+        self.root.join("preflight")
+    }
+
     /// What was removed to free space, and when: one line for each thing.
     pub fn removals(&self) -> PathBuf {
         self.root.join("removed.ndjson")

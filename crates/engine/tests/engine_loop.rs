@@ -8,11 +8,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::Notify;
+use turno_core::State;
 use turno_core::check::{CheckReport, CheckResult, CheckVerdict, LogRef};
 use turno_core::command::Command;
 use turno_core::decision::Reply;
 use turno_core::event::{AgentEnd, Event, LandingEnd, LeftBehind, StopHow};
 use turno_core::failure::{Cause, Failure};
+use turno_core::following::Target;
+use turno_core::foresight::{Found, Sight};
 use turno_core::ids::{AttemptId, IssueId, Seq};
 use turno_core::issue::{IssueDraft, Priority};
 use turno_core::outcome::{Outcome, Verdict};
@@ -21,7 +24,7 @@ use turno_core::task::StopWhy;
 use turno_core::units::{MicroUsd, Span, Spend};
 use turno_engine::config::{self, EnvMap, Overrides, Places};
 use turno_engine::run::{Desk, Engine, RequestError};
-use turno_engine::runner::{Observed, Opening, Runner, Submission, Submitted, Told};
+use turno_engine::runner::{Looking, Observed, Opening, Runner, Submission, Submitted, Told};
 use turno_engine::store::{Reader, Store};
 
 /// Answers each submission at once, as if all went well, or hangs until it is cancelled.
@@ -128,6 +131,7 @@ impl Runner for Hands {
                     transcript: log(),
                 }
             }
+            Submission::Following(start) => panic!("issue {} follows nothing", start.issue),
             Submission::Checks(start) => {
                 let results = start
                     .checks
@@ -169,6 +173,23 @@ impl Runner for Hands {
         self.tell(Event::IssueOpened {
             issue: opening.issue,
             base: "9".repeat(40).parse().unwrap(),
+            target: Target::Branch("main".to_owned()),
+        });
+    }
+
+    fn look(&self, _: &State) -> Vec<Event> {
+        Vec::new()
+    }
+
+    fn foresee(&self, looking: Looking) {
+        let merges = |rival| Sight {
+            rival,
+            found: Found::Merges,
+        };
+        self.tell(Event::Foreseen {
+            of: looking.of,
+            commit: looking.commit,
+            sights: looking.with.into_iter().map(merges).collect(),
         });
     }
 
@@ -242,6 +263,7 @@ fn shift() -> Event {
         issues: vec![IssueAtStart {
             issue: IssueId(1),
             base: "9".repeat(40).parse().unwrap(),
+            target: Target::Branch("main".to_owned()),
         }],
         budget: MicroUsd(5_000_000),
         scope: turno_core::shift::Scope::Listed,
@@ -330,11 +352,11 @@ fn old_journals_still_load() {
         }
         let (store, state) = Store::open(dir.path()).unwrap();
         let records = store.reader().all().unwrap();
-        let mut folded = turno_core::State::default();
+        let mut folded = State::default();
         for record in &records {
             turno_core::step(&mut folded, record.at, &record.event);
         }
-        let landed = |s: &turno_core::State| {
+        let landed = |s: &State| {
             s.tasks
                 .values()
                 .filter(|t| matches!(t.stage, turno_core::task::Stage::Landed { .. }))

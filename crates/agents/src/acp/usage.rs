@@ -51,6 +51,7 @@ impl Usage {
 
     /// What one turn used, by the answer to its prompt.
     pub(super) fn turn(&mut self, result: &Value) -> Option<Spend> {
+        self.meter.turn();
         let quota = list(result, "/_meta/quota/model_usage");
         if quota.is_empty() {
             let tokens = turn_tokens(&result["usage"]);

@@ -107,6 +107,9 @@ impl Usage {
     }
 
     fn message(&mut self, id: &str, model: &str, tokens: Tokens) {
+        if !self.messages.contains_key(id) {
+            self.meter.turn();
+        }
         let before = self.messages.get(id).copied().unwrap_or_default();
         let now = most(before, tokens);
         self.messages.insert(id.to_owned(), now);

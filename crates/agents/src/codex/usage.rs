@@ -54,7 +54,11 @@ impl Usage {
             (None, Told::Working) => more(total, last),
         };
         self.used.insert(thread.to_owned(), total);
-        self.meter.count(&self.model, more(total, before));
+        let new = more(total, before);
+        if new != Tokens::default() {
+            self.meter.turn();
+        }
+        self.meter.count(&self.model, new);
         let spend = self.meter.spend();
         (spend != self.shown).then(|| {
             self.shown = spend;

@@ -34,9 +34,11 @@ impl Usage {
             return None;
         }
         let tokens = tokens(&part["tokens"]);
+        self.meter.turn();
         match part["cost"].as_f64() {
             Some(cost) if cost > 0.0 => {
                 self.meter.charge(dollars(cost));
+                self.meter.note(model, tokens);
                 self.reported += tokens;
             }
             // No price is known to it; a model without one and a model that costs nothing look the same.

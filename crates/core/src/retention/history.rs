@@ -47,11 +47,7 @@ impl History {
                 }
             }
         }
-        history.running = state
-            .running()
-            .filter_map(|t| t.run())
-            .map(|r| r.attempt)
-            .collect();
+        history.running = state.attempts();
         history
     }
 
@@ -68,10 +64,13 @@ impl History {
             }
             Command::RunChecks(start) => (start.attempt, start.task, Some((start.repo.clone(), start.slot))),
             Command::Land(start) => (start.attempt, start.task, None),
+            Command::Follow(start) => (start.attempt, TaskId::lead(start.issue), None),
             Command::StopAttempt { .. }
             | Command::OpenIssue { .. }
             | Command::Reply { .. }
+            | Command::Foresee { .. }
             | Command::Adopt { .. }
+            | Command::WarnOfBudget { .. }
             | Command::EndShift { .. } => return,
         };
         self.attempts.insert(attempt, Told { task, slot });

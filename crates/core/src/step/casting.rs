@@ -16,10 +16,11 @@ pub(super) fn pick_agent(
     persona: &Persona,
     task: &Task,
     work: &Work,
+    wanted: impl Fn(&AgentName) -> bool,
 ) -> Option<AgentName> {
     let has_room = |agent: &&AgentName| {
         let limit = config.agents.get(*agent).map_or(0, |a| usize::from(a.at_once));
-        state.running_of(agent) < limit
+        state.running_of(agent) < limit && wanted(agent)
     };
     let holds = |holder: &PersonaName, agent: &AgentName| {
         config

@@ -1,6 +1,6 @@
 //! Owns what happens by time alone: wall-clock limits and the end of waits.
 
-use super::Turn;
+use super::{Turn, following};
 use crate::ids::TaskId;
 use crate::task::{Stage, StopWhy, Stopping, Task};
 use crate::units::Timestamp;
@@ -33,8 +33,13 @@ impl Turn<'_> {
                     since: now,
                 };
             } else {
-                self.stop(id, StopWhy::WallClock);
+                self.out_of_time(id);
             }
+        }
+        if following::deadline(self.state).is_some_and(|d| d <= now)
+            && let Some(id) = self.state.following().map(|i| i.id)
+        {
+            self.stop_following(id, StopWhy::WallClock);
         }
         self.expire_decisions();
     }

@@ -10,19 +10,23 @@ use serde::{Deserialize, Serialize};
 use super::Turn;
 use super::brief::{brief, role_of};
 use super::casting::{pick_agent, session};
+use super::following::holds_back;
+use super::funding::{Grant, grant, is_short};
 use crate::State;
 use crate::command::{AgentStart, Command, Limits};
 use crate::config::Config;
 use crate::failure::Cause;
+use crate::foresight::{self, Weather};
 use crate::globs;
 use crate::guard::{History, Survey};
 use crate::ids::{AgentName, IssueId, PersonaName, SlotId, TaskId};
 use crate::issue::{IssueStage, Priority};
+use crate::ledger::{Level, Shortage};
 use crate::persona::{Access, AtOnce, Persona, Role};
-use crate::policy::OverlapRule;
-use crate::shift::{Shift, ShiftStage, Winding};
+use crate::policy::{ClashRule, OverlapRule};
+use crate::shift::{ShiftStage, Winding};
 use crate::task::{AgentRun, Because, Park, Stage, StartFrom, Task, Work, WriteJob};
-use crate::units::{MicroUsd, Spend, Timestamp};
+use crate::units::{Spend, Timestamp};
 
 /// Why a task does not run at this moment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,19 +61,16 @@ pub enum Waiting {
     Person(Park),
     /// Every slot is held.
     NoFreeSlot,
+    /// Its issue's branch, or in the case of a landing any, is being brought along with the user's.
+    Following(IssueId),
     /// Another task is being landed.
     LandingBusy(TaskId),
     /// No persona has this role.
     NobodyFor(Role),
     /// All agents that may play the role are at their limit.
     AgentsBusy(Role),
-    /// What is left of the budget starts nothing.
-    Budget {
-        /// The least an attempt is started with.
-        least: MicroUsd,
-        /// What is neither spent nor promised.
-        left: MicroUsd,
-    },
+    /// What is left of a budget starts nothing.
+    Budget(Shortage),
 }
 
 /// Why a task does not run. `None` when it runs or is over.
@@ -103,10 +104,10 @@ pub fn waiting(state: &State, task: &Task) -> Option<Waiting> {
         Stage::Parked { park, .. } => Some(Waiting::Person(park.clone())),
         Stage::Ready { work, .. } => match shift_for(state, task.id.issue) {
             Err(why) => Some(why),
-            Ok((shift, config)) => match role_of(work, task) {
-                Some(role) => refusal(state, shift, config, role, task, work),
+            Ok(config) => match role_of(work, task) {
+                Some(role) => refusal(state, config, role, task, work),
                 None => match work {
-                    Work::Land(_) => state.landing().map(|t| Waiting::LandingBusy(t.id)),
+                    Work::Land(_) => landing_busy(state),
                     Work::Check(_)
                     | Work::Survey
                     | Work::Write(_)
@@ -120,6 +121,12 @@ pub fn waiting(state: &State, task: &Task) -> Option<Waiting> {
             },
         },
     }
+}
+
+/// Why nothing can be landed at this moment, if nothing can.
+fn landing_busy(state: &State) -> Option<Waiting> {
+    let landing = state.landing().map(|t| Waiting::LandingBusy(t.id));
+    landing.or_else(|| state.following().map(|i| Waiting::Following(i.id)))
 }
 
 fn blocked(state: &State, task: &Task) -> Waiting {
@@ -136,21 +143,14 @@ fn blocked(state: &State, task: &Task) -> Waiting {
 }
 
 /// Why no persona of a role takes a task, if none does.
-fn refusal(
-    state: &State,
-    shift: &Shift,
-    config: &Config,
-    role: Role,
-    task: &Task,
-    work: &Work,
-) -> Option<Waiting> {
+fn refusal(state: &State, config: &Config, role: Role, task: &Task, work: &Work) -> Option<Waiting> {
     let mut why = Waiting::NobodyFor(role);
     for persona in config.personas.iter().filter(|p| p.role == role) {
-        match offer(state, shift, config, persona, task, work) {
+        match offer(state, config, persona, task, work) {
             Ok(_) => return None,
             // Money is looked at last: this one would have taken it. Another one's reason, e.g. that the conversation
             // is not its own, is not why the task waits.
-            Err(refused) if !matches!(why, Waiting::Budget { .. }) => why = refused,
+            Err(refused) if !matches!(why, Waiting::Budget(_)) => why = refused,
             Err(_) => {}
         }
     }
@@ -161,11 +161,11 @@ fn refusal(
 struct Offer {
     slot: SlotId,
     agent: AgentName,
-    cap: MicroUsd,
+    grant: Grant,
 }
 
-/// The shift that may start work on an issue.
-fn shift_for(state: &State, issue: IssueId) -> Result<(&Shift, &Config), Waiting> {
+/// Whether the shift may start work on an issue, and by which configuration.
+fn shift_for(state: &State, issue: IssueId) -> Result<&Config, Waiting> {
     let shift = state
         .shift()
         .filter(|s| s.issues.contains(&issue))
@@ -178,7 +178,7 @@ fn shift_for(state: &State, issue: IssueId) -> Result<(&Shift, &Config), Waiting
     // A closed issue has no branch that anything could land on.
     issue.integration().ok_or(Waiting::NoShift)?;
     match shift.stage {
-        ShiftStage::Running => Ok((shift, config)),
+        ShiftStage::Running => Ok(config),
         ShiftStage::Winding(winding) => Err(Waiting::WindingDown(winding)),
         ShiftStage::Ended { .. } => Err(Waiting::NoShift),
     }
@@ -186,6 +186,9 @@ fn shift_for(state: &State, issue: IssueId) -> Result<(&Shift, &Config), Waiting
 
 /// A free slot, best the one with the task's build caches, else one that is nobody else's.
 pub(super) fn pick_slot(state: &State, task: &Task) -> Result<SlotId, Waiting> {
+    if let Some(issue) = holds_back(state, task) {
+        return Err(Waiting::Following(issue));
+    }
     let free = state.free_slots();
     let is_urgent = |id: IssueId| {
         let issue = state.issues.get(&id);
@@ -221,7 +224,6 @@ pub(super) fn pick_slot(state: &State, task: &Task) -> Result<SlotId, Waiting> {
 /// Whether a persona may do a piece of work now, and with what.
 fn offer(
     state: &State,
-    shift: &Shift,
     config: &Config,
     persona: &Persona,
     task: &Task,
@@ -241,17 +243,14 @@ fn offer(
         return Err(Waiting::PersonaBusy(persona.name.clone()));
     }
     let slot = pick_slot(state, task)?;
-    let agent = pick_agent(state, config, persona, task, work).ok_or(Waiting::AgentsBusy(persona.role))?;
-    let left = shift.budget.less(state.committed(shift));
-    let least = config.policy.least_start.min(persona.budget);
-    if left < least || left == MicroUsd::ZERO {
-        return Err(Waiting::Budget { least, left });
-    }
-    Ok(Offer {
-        slot,
-        agent,
-        cap: share(state, left).max(least).min(persona.budget),
-    })
+    let starters = starters(state);
+    let fund = |agent: &AgentName| grant(state, config, persona, agent, task.id, starters);
+    // Another agent may do it where the account of the first has used what it may in a day.
+    let agent = pick_agent(state, config, persona, task, work, |a| fund(a).is_ok())
+        .or_else(|| pick_agent(state, config, persona, task, work, |_| true))
+        .ok_or(Waiting::AgentsBusy(persona.role))?;
+    let grant = fund(&agent).map_err(Waiting::Budget)?;
+    Ok(Offer { slot, agent, grant })
 }
 
 /// A task of the same issue in flight that may write the same paths, where a task is about to be begun.
@@ -274,16 +273,16 @@ fn overlapping(state: &State, config: &Config, task: &Task, work: &Work) -> Opti
         .map(|t| t.id)
 }
 
-/// What one attempt may reserve of what is left: as much as leaves the same for the others that could start now,
-/// so that the first does not take a small budget whole.
-fn share(state: &State, left: MicroUsd) -> MicroUsd {
+/// How many could start now. Each reserves as much as leaves the same for the others, so that the first does not take a
+/// small budget whole.
+fn starters(state: &State) -> u64 {
     let waiting = ready(state, |w, t| role_of(w, t).is_some()).len();
     let starters = waiting.min(state.free_slots().len()).max(1);
-    MicroUsd(left.0 / u64::try_from(starters).unwrap_or(1))
+    u64::try_from(starters).unwrap_or(1)
 }
 
-/// Ready tasks of the running shift, most wanted first: urgent, then with the longest chain of dependants,
-/// then the oldest.
+/// Ready tasks of the running shift, most wanted first: urgent, then with the longest chain of dependants, then those
+/// to be landed that conflict with nothing, then the oldest.
 fn ready(state: &State, wanted: impl Fn(&Work, &Task) -> bool) -> Vec<(TaskId, Work)> {
     let mut chains: BTreeMap<IssueId, BTreeMap<TaskId, usize>> = BTreeMap::new();
     let mut found: Vec<_> = state
@@ -303,11 +302,21 @@ fn ready(state: &State, wanted: impl Fn(&Work, &Task) -> bool) -> Vec<(TaskId, W
             let issue = task.id.issue;
             let chains = chains.entry(issue).or_insert_with(|| dependants(state, issue));
             let chain = chains.get(&task.id).copied().unwrap_or(0);
-            Some(((priority, Reverse(chain), *since, task.id), work.clone()))
+            let weather = landing_weather(state, task, work);
+            Some(((priority, Reverse(chain), weather, *since, task.id), work.clone()))
         })
         .collect();
     found.sort_by_key(|(key, _)| *key);
-    found.into_iter().map(|(key, work)| (key.3, work)).collect()
+    found.into_iter().map(|(key, work)| (key.4, work)).collect()
+}
+
+/// What is coming for a change that waits to be landed, where the policy lets that order landings.
+fn landing_weather(state: &State, task: &Task, work: &Work) -> Weather {
+    let rule = state.config.as_ref().map(|c| c.policy.landing.clashes);
+    match (rule, work) {
+        (Some(ClashRule::Order | ClashRule::Return), Work::Land(_)) => foresight::weather(state, task),
+        (Some(_) | None, _) => Weather::Clear,
+    }
 }
 
 /// For each task of an issue the length of the longest chain of tasks that wait for it. Every round makes at least
@@ -336,7 +345,7 @@ fn dependants(state: &State, issue: IssueId) -> BTreeMap<TaskId, usize> {
 impl Turn<'_> {
     /// Starts whatever can be started. Each start changes what else can be, so it looks again after each.
     pub(super) fn fill(&mut self) {
-        while self.start_landing() || self.start_check() || self.start_persona() {}
+        while self.start_landing() || self.start_following() || self.start_check() || self.start_persona() {}
     }
 
     /// Holds back what waits to be landed and may not yet.
@@ -349,7 +358,7 @@ impl Turn<'_> {
     }
 
     fn start_landing(&mut self) -> bool {
-        if self.state.landing().is_some() {
+        if landing_busy(self.state).is_some() {
             return false;
         }
         let waiting: Vec<_> = ready(self.state, |w, _| matches!(w, Work::Land(_)))
@@ -375,6 +384,35 @@ impl Turn<'_> {
             waiting.into_iter().filter(|(id, _)| id.issue == issue).collect(),
         );
         self.state.landing().is_some()
+    }
+
+    /// Parks what its own budget, or that of its issue, starts no more. A wider budget ends the shift, and what an
+    /// agent's account may use in a day comes back by itself.
+    /// True when anything was.
+    pub(super) fn park_unfunded(&mut self) -> bool {
+        let limited = self
+            .state
+            .config
+            .as_ref()
+            .is_some_and(|c| !c.budgets.task.is_none() || !c.budgets.issue.is_none())
+            || self.state.accounts.values().any(|a| !a.set.is_none());
+        if !limited {
+            return false;
+        }
+        let short: Vec<(TaskId, Work, Level)> = ready(self.state, |w, t| role_of(w, t).is_some())
+            .into_iter()
+            .filter_map(|(id, work)| {
+                let levels = [Level::Issue(id.issue), Level::Task(id)];
+                let level = levels.into_iter().find(|level| is_short(self.state, level))?;
+                Some((id, work, level))
+            })
+            .collect();
+        let any = !short.is_empty();
+        for (id, work, level) in short {
+            let park = Park::Budget { level };
+            self.set_stage(id, Stage::Parked { work, park });
+        }
+        any
     }
 
     fn start_check(&mut self) -> bool {
@@ -419,10 +457,10 @@ impl Turn<'_> {
                 let Some(task) = self.state.tasks.get(&id) else {
                     continue;
                 };
-                let Ok((shift, _)) = shift_for(self.state, id.issue) else {
+                if shift_for(self.state, id.issue).is_err() {
                     continue;
-                };
-                if let Ok(offer) = offer(self.state, shift, &config, persona, task, &work) {
+                }
+                if let Ok(offer) = offer(self.state, &config, persona, task, &work) {
                     if self.start_agent(id, work, persona, offer, &config).is_none() {
                         continue;
                     }
@@ -449,7 +487,7 @@ impl Turn<'_> {
         let task = self.state.tasks.get(&id)?;
         let round = task.attempts.get(&persona.name).copied().unwrap_or(0) + 1;
         let brief = brief(self.state, config, &issue, task, &work, round)?;
-        let run = self.new_run(persona.wall_clock);
+        let run = self.new_run(offer.grant.wall);
         let task = self.task(id)?;
         task.attempts.insert(persona.name.clone(), round);
         task.last_slot = Some(offer.slot);
@@ -491,9 +529,11 @@ impl Turn<'_> {
             slot: offer.slot,
             from: from.clone(),
             base,
-            cap: offer.cap,
+            cap: offer.grant.cap,
             spend: Spend::NOTHING,
             session: None,
+            tariff: offer.grant.tariff,
+            within: offer.grant.within,
         };
         let stage = running(work, agent_run)?;
         self.set_stage(id, stage);
@@ -511,9 +551,10 @@ impl Turn<'_> {
             session,
             brief,
             limits: Limits {
-                cap: offer.cap,
-                wall_clock: persona.wall_clock,
+                cap: offer.grant.cap,
+                wall_clock: offer.grant.wall,
                 silence: config.policy.silence,
+                tariff: offer.grant.tariff,
             },
         })));
         Some(())

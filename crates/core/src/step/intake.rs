@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{Turn, joining};
 use crate::config::Config;
 use crate::event::{Discard, StopHow};
+use crate::following::Following;
 use crate::ids::{IssueId, PolicyName, ShiftId, TaskId};
 use crate::issue::{Issue, IssueDraft, IssueStage, PlanLog, Split};
 use crate::persona::Role;
@@ -27,6 +28,7 @@ impl Turn<'_> {
             }
         }
         self.state.config = Some(Arc::new(config.clone()));
+        self.limits_changed();
     }
 
     pub(super) fn issue_added(&mut self, draft: &IssueDraft) {
@@ -41,6 +43,8 @@ impl Turn<'_> {
             plan: PlanLog::default(),
             fork: Fork::default(),
             train: Train::Open,
+            promotion: None,
+            following: Following::Nothing,
         };
         self.state.issues.insert(id, Arc::new(issue));
     }
@@ -59,7 +63,9 @@ impl Turn<'_> {
         let Some(issue) = self.issue(id) else { return };
         if !matches!(issue.stage, IssueStage::Done { .. }) {
             issue.stage = IssueStage::Closed { why: why.to_owned() };
+            self.forget_alarm(id);
             self.drop_tasks(id, why);
+            self.stop_following(id, StopWhy::Discarded);
         }
     }
 
@@ -110,8 +116,10 @@ impl Turn<'_> {
                 base: at_start.base.clone(),
                 head: at_start.base.clone(),
             };
+            issue.following = Following::of(&at_start.target, &at_start.base);
             self.split(id);
         }
+        self.follow_again(id);
         if let Some(issue) = self.issue(id) {
             issue.plan.rounds = 0;
             issue.plan.repairs = 0;
@@ -267,6 +275,10 @@ impl Turn<'_> {
             .collect();
         for id in ids {
             self.stop(id, why);
+        }
+        // It costs nothing, so only a person makes it break off.
+        if let (StopWhy::Asked, Some(id)) = (why, self.state.following().map(|i| i.id)) {
+            self.stop_following(id, why);
         }
     }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::Turn;
 use crate::State;
 use crate::command::Command;
+use crate::following::Target;
 use crate::ids::{CommitId, IssueId};
 use crate::issue::{Issue, IssueStage, Priority};
 use crate::shift::{IssueAtStart, Scope, Shift, ShiftStage, Winding};
@@ -150,6 +151,7 @@ impl Turn<'_> {
             return self.take_up(&IssueAtStart {
                 issue: id,
                 base: base.clone(),
+                target: Target::Unknown,
             });
         }
         let on = heads_needed(self.state, &issue);
@@ -190,7 +192,7 @@ impl Turn<'_> {
             .is_some_and(|i| matches!(i.stage, IssueStage::Opening { .. }))
     }
 
-    pub(super) fn issue_opened(&mut self, id: IssueId, base: &CommitId) {
+    pub(super) fn issue_opened(&mut self, id: IssueId, base: &CommitId, target: &Target) {
         if !self.is_opening(id) {
             return;
         }
@@ -199,6 +201,7 @@ impl Turn<'_> {
             self.take_up(&IssueAtStart {
                 issue: id,
                 base: base.clone(),
+                target: target.clone(),
             });
         } else {
             self.back_to_backlog(id);

@@ -9,10 +9,12 @@ use crate::check::ReportVerdict;
 use crate::command::{Command, LandStart, Passenger};
 use crate::event::{LandingEnd, OthersEnd, TogetherEnd};
 use crate::failure::{Cause, Failure};
+use crate::foresight::{self, Apart};
 use crate::ids::{AttemptId, CheckName, CommitId, IssueId, TaskId};
 use crate::issue::IssueStage;
+use crate::policy::ClashRule;
 use crate::task::{
-    Approved, Because, ConflictHunk, Consent, Handoff, Neighbour, Note, Progress, Run, Said, Stage,
+    Approved, Because, Change, ConflictHunk, Consent, Handoff, Neighbour, Note, Progress, Run, Said, Stage,
     StartFrom, StopWhy, Stopping, Task, Work, WriteJob, WriterSession, checks_deadline,
 };
 use crate::train::{Again, Candidate, Culprit, Red, Stands, Tried};
@@ -38,7 +40,11 @@ impl Turn<'_> {
         };
         let candidates: Vec<Candidate> = waiting.iter().map(|(id, a)| candidate(*id, a)).collect();
         let at_most = usize::from(config.policy.landing.batch);
-        let Some(trial) = of.train.next(&candidates, &head, at_most) else {
+        let apart = match config.policy.landing.clashes {
+            ClashRule::Ignore | ClashRule::Tell => Apart::default(),
+            ClashRule::Order | ClashRule::Return => foresight::apart(self.state, waiting.iter().map(|w| w.0)),
+        };
+        let Some(trial) = of.train.next(&candidates, &head, at_most, &apart) else {
             return;
         };
         let reruns = match trial.again {
@@ -150,7 +156,7 @@ impl Turn<'_> {
             }
             LandingEnd::Conflict { hunks, head } => {
                 self.head_is(id.issue, head);
-                self.conflict(id, approved, hunks, head);
+                self.conflict(id, &approved.proven.change, hunks, head);
                 self.train_goes_on(id.issue, &tried, Tried::Nothing);
             }
             LandingEnd::NotGreen {
@@ -217,7 +223,12 @@ impl Turn<'_> {
                     continue;
                 };
                 if !is_discarded(&member.run) {
-                    self.conflict(member.id, &member.approved, &refused.hunks, refusing);
+                    self.conflict(
+                        member.id,
+                        &member.approved.proven.change,
+                        &refused.hunks,
+                        refusing,
+                    );
                 }
             }
         }
@@ -362,11 +373,11 @@ impl Turn<'_> {
         self.retry(id, Work::Land(approved.clone()), &failure);
     }
 
-    fn conflict(&mut self, id: TaskId, approved: &Approved, hunks: &[ConflictHunk], head: &CommitId) {
+    /// Gives a change that does not apply to what has landed back to its writer.
+    pub(super) fn conflict(&mut self, id: TaskId, change: &Change, hunks: &[ConflictHunk], head: &CommitId) {
         let files: BTreeSet<&str> = hunks.iter().map(|h| h.file.as_str()).collect();
         let names: Vec<&str> = hunks.iter().map(|h| h.file.as_str()).collect();
         let failure = Failure::new(Cause::Conflict, format!("in {}", names.join(", ")));
-        let change = &approved.proven.change;
         let progress = Progress {
             tree: change.tree.clone(),
             failing: BTreeSet::new(),
@@ -407,7 +418,7 @@ impl Turn<'_> {
         self.set_stage(id, Stage::Landed { commit, at, handoff });
     }
 
-    fn head_is(&mut self, issue: IssueId, at: &CommitId) {
+    pub(super) fn head_is(&mut self, issue: IssueId, at: &CommitId) {
         let Some(issue) = self.issue(issue) else { return };
         if let IssueStage::Working { head, .. } | IssueStage::Review { head, .. } = &mut issue.stage {
             *head = at.clone();

@@ -225,6 +225,7 @@ fn is_stuck(task: &Task) -> bool {
             Park::NoChecks
             | Park::RedBase { .. }
             | Park::Decision(_)
+            | Park::Budget { .. }
             | Park::NoPlan { .. }
             | Park::NotAccepted { .. } => false,
         },

@@ -4,9 +4,16 @@
 use super::Turn;
 use crate::ids::{CommitId, IssueId};
 use crate::issue::IssueStage;
-use crate::promotion::{Fork, Put, TakeBack};
+use crate::promotion::{Begun, Fork, Put, TakeBack};
+use crate::task::StopWhy;
 
 impl Turn<'_> {
+    pub(super) fn promotion_begun(&mut self, id: IssueId, begun: &Begun) {
+        if let Some(issue) = self.issue(id) {
+            issue.promotion = Some(begun.clone());
+        }
+    }
+
     pub(super) fn promoted(&mut self, id: IssueId, onto: &str, commit: &CommitId, put: &Put) {
         let at = self.now;
         let Some(issue) = self.issue(id) else { return };
@@ -22,6 +29,7 @@ impl Turn<'_> {
                 head: head.clone(),
             },
         };
+        issue.promotion = None;
         issue.stage = IssueStage::Done {
             onto: onto.to_owned(),
             commit: commit.clone(),
@@ -29,6 +37,8 @@ impl Turn<'_> {
             back,
         };
         self.drop_tasks(id, "its issue was promoted without it");
+        self.stop_following(id, StopWhy::Asked);
+        self.forget_alarm(id);
     }
 
     /// What was given up when it was promoted stays given up: a person saw it and let it go.

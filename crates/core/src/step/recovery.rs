@@ -57,6 +57,7 @@ impl Turn<'_> {
                 None => self.failed(attempt, &failure, Spend::NOTHING, &LeftBehind::Nothing, blame),
             }
         }
+        self.follow_lost();
         self.begin_again();
     }
 
@@ -96,7 +97,9 @@ impl Turn<'_> {
         left: &LeftBehind,
         blame: Blame,
     ) {
-        let Some(task) = self.task_of(attempt) else { return };
+        let Some(task) = self.task_of(attempt) else {
+            return self.follow_failed(attempt, failure);
+        };
         if let Stage::Landing { .. } = &task.stage {
             return match blame {
                 Blame::Cause => self.landing_failed(attempt, failure),

@@ -3,6 +3,7 @@
 use super::Turn;
 use crate::failure::{Cause, Failure, RetryAfter};
 use crate::ids::TaskId;
+use crate::ledger::Level;
 use crate::policy::TryRow;
 use crate::task::{
     Because, Change, Park, Progress, Stage, StartFrom, StopWhy, Work, WriteJob, WriterSession,
@@ -81,7 +82,16 @@ impl Turn<'_> {
         let cause = match why {
             StopWhy::WallClock => Cause::WallClock,
             StopWhy::AttemptBudget => Cause::AttemptBudget,
-            StopWhy::ShiftBudget | StopWhy::Asked => {
+            StopWhy::TaskBudget | StopWhy::IssueBudget => {
+                let level = if why == StopWhy::TaskBudget {
+                    Level::Task(id)
+                } else {
+                    Level::Issue(id.issue)
+                };
+                let park = Park::Budget { level };
+                return self.set_stage(id, Stage::Parked { work, park });
+            }
+            StopWhy::AgentBudget | StopWhy::ShiftBudget | StopWhy::DayBudget | StopWhy::Asked => {
                 return self.set_stage(id, Stage::Ready { work, since });
             }
             StopWhy::Discarded => {

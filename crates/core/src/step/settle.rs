@@ -2,6 +2,7 @@
 
 use super::Turn;
 use super::fill::{Waiting, waiting};
+use super::following::is_due;
 use crate::command::Command;
 use crate::decision::{Decision, DecisionStage};
 use crate::ids::{IssueId, TaskId};
@@ -15,6 +16,9 @@ impl Turn<'_> {
         self.settle_issues();
         let Some(shift) = self.state.shift() else { return };
         if self.state.running().any(|t| shift.issues.contains(&t.id.issue)) {
+            return;
+        }
+        if self.state.following().is_some() {
             return;
         }
         let Some(end) = self.end_of(shift) else { return };
@@ -51,6 +55,11 @@ impl Turn<'_> {
                 .state
                 .tasks_of(id)
                 .any(|t| matches!(t.stage, Stage::Landed { .. }));
+            // At the latest now its branch is brought along: in review it is the person's to look at.
+            let follows = self.state.issues.get(&id);
+            if follows.is_some_and(|i| i.following.run().is_some() || landed && is_due(self.state, i)) {
+                continue;
+            }
             let Some(issue) = self.issue(id) else { continue };
             let IssueStage::Working { base, head } = &issue.stage else {
                 continue;
@@ -132,7 +141,7 @@ impl Turn<'_> {
             match &task.stage {
                 Stage::Backoff { .. } => return None,
                 Stage::Ready { .. } => {
-                    if let Some(Waiting::Budget { .. }) = waiting(self.state, task) {
+                    if let Some(Waiting::Budget(_)) = waiting(self.state, task) {
                         end = ShiftEnd::Budget;
                     }
                 }

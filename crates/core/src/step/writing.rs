@@ -32,7 +32,7 @@ impl Turn<'_> {
             if let Some(run) = task.agent_run() {
                 self.charge(task.id, run, spend);
             }
-            return self.hold_budget();
+            return;
         }
         match task.stage {
             Stage::Writing { job, run } => {
@@ -73,9 +73,8 @@ impl Turn<'_> {
             | Stage::Parked { .. }
             | Stage::Accepted { .. }
             | Stage::Landed { .. }
-            | Stage::Dropped { .. } => return,
+            | Stage::Dropped { .. } => {}
         }
-        self.hold_budget();
     }
 
     /// What an agent's end means for its questions: a finished one needs no answer, any other waits for it.

@@ -45,6 +45,7 @@ fn opening(commands: &[Command]) -> Vec<u32> {
 
 fn opened(world: &mut World, issue: u32) -> Vec<Command> {
     world.take(Event::IssueOpened {
+        target: turno_core::following::Target::Unknown,
         issue: IssueId(issue),
         base: sha(u64::from(issue)),
     })
@@ -81,7 +82,7 @@ fn a_late_urgent_one_joins_at_once_before_those_that_wait() {
     assert_eq!(opening(&commands), [3]);
     opened(&mut world, 3);
     let commands = world.completes(id("1.1"));
-    assert_eq!(opening(&commands), [], "the slot is the urgent one's");
+    assert!(opening(&commands).is_empty(), "the slot is the urgent one's");
 }
 
 /// A need that is in review is not on the user's branch: what needs it begins on its head, also in a later shift.
@@ -101,7 +102,11 @@ fn an_issue_begins_on_the_head_of_what_it_needs_in_a_later_shift_too() {
         .unwrap();
     let commands = world.take(Event::ShiftStarted {
         mode: "feature-dev".parse().unwrap(),
-        issues: vec![turno_core::shift::IssueAtStart { issue, base }],
+        issues: vec![turno_core::shift::IssueAtStart {
+            issue,
+            base,
+            target: turno_core::following::Target::Unknown,
+        }],
         budget: world.budget,
         scope: Scope::Listed,
     });

@@ -7,14 +7,18 @@
 )]
 
 mod batches;
+mod budgets;
+mod clashes;
 mod contests;
 mod draining;
+mod following;
 mod guards;
 mod planning;
 mod promoting;
 mod questions;
 mod red_base;
 mod repairs;
+mod report;
 mod soundness;
 mod task;
 mod team;

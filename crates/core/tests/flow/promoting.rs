@@ -5,7 +5,7 @@ use turno_core::admit::{Refused, admit};
 use turno_core::event::{Discard, Event, LandingEnd};
 use turno_core::ids::{IssueId, TaskId};
 use turno_core::issue::IssueStage;
-use turno_core::promotion::{Assurance, Fork, Manner, Put, Sameness, assurance};
+use turno_core::promotion::{Assurance, Begun, Fork, Manner, Put, Sameness, assurance};
 
 use crate::world::{World, commit};
 
@@ -131,4 +131,27 @@ fn an_issue_that_is_given_up_leaves_no_trace_on_another() {
         what: Discard::Issue(other.issue),
     });
     assert_eq!(of_first(&world), before);
+}
+
+#[test]
+fn a_promotion_that_was_begun_is_known_until_it_is_done() {
+    let mut world = landed();
+    let begun = Begun {
+        onto: "main".to_owned(),
+        commit: commit("d"),
+        put: put(),
+    };
+    let review = stage(&world);
+    let event = Event::PromotionBegun {
+        issue: ISSUE,
+        begun: begun.clone(),
+    };
+    assert_eq!(admit(&world.state, &event), Ok(()));
+    let commands = world.take(event.clone());
+    assert!(commands.is_empty(), "{commands:?}");
+    assert_eq!(stage(&world), review, "nothing is promoted yet");
+    assert_eq!(world.state.issues[&ISSUE].promotion, Some(begun));
+    world.take(promoted(put()));
+    assert_eq!(world.state.issues[&ISSUE].promotion, None);
+    assert!(admit(&world.state, &event).is_err(), "it is over");
 }

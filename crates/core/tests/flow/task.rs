@@ -280,10 +280,13 @@ fn at_the_budget_everything_is_stopped_and_the_shift_ends_as_budget() {
     assert!(
         matches!(
             commands[..],
-            [Command::StopAttempt {
-                why: StopWhy::ShiftBudget,
-                ..
-            }]
+            [
+                Command::StopAttempt {
+                    why: StopWhy::ShiftBudget,
+                    ..
+                },
+                Command::WarnOfBudget { .. }
+            ]
         ),
         "{commands:?}"
     );
@@ -488,10 +491,13 @@ fn money_makes_a_polite_stop_a_quick_one() {
     assert!(
         matches!(
             commands[..],
-            [Command::StopAttempt {
-                why: StopWhy::ShiftBudget,
-                ..
-            }]
+            [
+                Command::StopAttempt {
+                    why: StopWhy::ShiftBudget,
+                    ..
+                },
+                Command::WarnOfBudget { .. }
+            ]
         ),
         "{commands:?}"
     );

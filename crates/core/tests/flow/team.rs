@@ -158,7 +158,11 @@ impl World {
     pub(crate) fn run_again(&mut self) -> Vec<Command> {
         let budget = self.budget;
         let ids: Vec<IssueId> = self.state.issues.keys().copied().collect();
-        let issues = ids.into_iter().map(|issue| IssueAtStart { issue, base: sha(1) });
+        let issues = ids.into_iter().map(|issue| IssueAtStart {
+            issue,
+            base: sha(1),
+            target: turno_core::following::Target::Unknown,
+        });
         let issues = issues.collect();
         self.take(Event::ShiftStarted {
             mode: "again".parse().unwrap(),

@@ -48,6 +48,7 @@ fn waiting() -> World {
         issues: vec![IssueAtStart {
             issue: turno_core::ids::IssueId(1),
             base: commit("9"),
+            target: turno_core::following::Target::Unknown,
         }],
         budget: world.budget,
         scope: Scope::Listed,

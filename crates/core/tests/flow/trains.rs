@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use turno_core::check::CheckReport;
+use turno_core::foresight::Apart;
 use turno_core::ids::{CommitId, TaskId};
 use turno_core::train::{Again, Candidate, Red, Stands, Train, Tried};
 
@@ -16,6 +17,8 @@ struct Repo {
     changes: u16,
     culprits: BTreeSet<u16>,
     pairs: BTreeSet<(u16, u16)>,
+    /// Which two are not to be tried together.
+    apart: BTreeSet<(u16, u16)>,
     /// So many of a batch at most.
     batch: usize,
     /// Per cent of the runs of a batch that are red once for no reason.
@@ -58,6 +61,9 @@ fn land_all(repo: &Repo) -> Result<Seen, TestCaseError> {
             commit: sha(u64::from(n) + 1),
         })
         .collect();
+    let apart = repo.apart.iter().fold(Apart::default(), |apart, (a, b)| {
+        apart.with_pair(task(*a), task(*b))
+    });
     let mut head = sha(0x9000);
     let mut known: BTreeMap<BTreeSet<u16>, bool> = BTreeMap::new();
     let mut random = repo.seed;
@@ -66,12 +72,19 @@ fn land_all(repo: &Repo) -> Result<Seen, TestCaseError> {
         (random >> 33) % 100 < percent
     };
     for turn in 0.. {
-        let Some(trial) = train.next(&waiting, &head, repo.batch) else {
+        let Some(trial) = train.next(&waiting, &head, repo.batch, &apart) else {
             break;
         };
         prop_assert!(turn < 2000, "it does not come to an end: {train:?}");
         let tried = trial.members;
         prop_assert!(!tried.is_empty() && tried.iter().all(|t| waiting.contains(t)));
+        for (n, one) in tried.iter().enumerate() {
+            let behind = tried.iter().skip(n + 1);
+            prop_assert!(
+                behind.clone().all(|other| apart.lets(one.task, other.task)),
+                "{tried:?}"
+            );
+        }
         let end = if chance(repo.moved) {
             head = sha(0xA000 + turn);
             Tried::Moved
@@ -156,6 +169,7 @@ fn repos() -> impl Strategy<Value = Repo> {
             changes,
             culprits,
             pairs: pairs.into_iter().filter(|(a, b)| a < b).collect(),
+            apart: BTreeSet::new(),
             batch: usize::from(changes),
             flaky,
             moved: 0,
@@ -185,9 +199,11 @@ proptest! {
 
     #[test]
     fn small_batches_and_a_world_that_interferes_change_no_verdict(
-        repo in repos(), batch in 1usize..6, moved in 0u64..30, nothing in 0u64..30
+        repo in repos(), batch in 1usize..6, moved in 0u64..30, nothing in 0u64..30,
+        apart in prop::collection::btree_set((0u16..32, 0u16..32), 0..=40)
     ) {
-        let repo = Repo { batch, moved, nothing, ..repo };
+        let apart = apart.into_iter().filter(|(a, b)| a != b).collect();
+        let repo = Repo { batch, moved, nothing, apart, ..repo };
         let seen = land_all(&repo)?;
         hold(&repo, &seen)?;
     }
@@ -199,6 +215,7 @@ fn one_culprit_of_eight_is_found_in_three_halvings() {
         changes: 8,
         culprits: [4].into(),
         pairs: BTreeSet::new(),
+        apart: BTreeSet::new(),
         batch: 8,
         flaky: 0,
         moved: 0,
@@ -226,9 +243,30 @@ fn a_change_that_is_another_by_now_is_not_taken_for_the_suspect() {
         red: evidence(&waiting, &head),
     };
     let (train, _) = Train::Open.after(&waiting, red);
-    assert_eq!(train.next(&waiting, &head, 4).unwrap().members.len(), 2);
+    assert_eq!(
+        train
+            .next(&waiting, &head, 4, &Apart::default())
+            .unwrap()
+            .members
+            .len(),
+        2
+    );
     let mut other = waiting.clone();
     other[3].commit = sha(77);
-    assert_eq!(train.next(&other, &head, 4).unwrap().members.len(), 4);
-    assert_eq!(train.next(&waiting, &sha(10), 4).unwrap().members.len(), 4);
+    assert_eq!(
+        train
+            .next(&other, &head, 4, &Apart::default())
+            .unwrap()
+            .members
+            .len(),
+        4
+    );
+    assert_eq!(
+        train
+            .next(&waiting, &sha(10), 4, &Apart::default())
+            .unwrap()
+            .members
+            .len(),
+        4
+    );
 }

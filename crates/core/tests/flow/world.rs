@@ -1,25 +1,29 @@
 //! A small world for flow tests: two slots, an engineer, a reviewer, one check, and short words for events.
 
+use turno_core::State;
 use turno_core::check::{Check, CheckReport, CheckResult, CheckVerdict, LogRef};
 use turno_core::command::Command;
-use turno_core::config::{AgentLimits, Config, Confinement};
+use turno_core::config::{AgentLimits, Budgets, Config, Confinement};
 use turno_core::event::{AgentEnd, Event, LandingEnd, LeftBehind};
 use turno_core::failure::Cause;
-use turno_core::ids::{AttemptId, CommitId, TaskId, TreeId};
+use turno_core::ids::{AttemptId, CommitId, Seq, TaskId, TreeId};
 use turno_core::issue::{IssueDraft, Priority};
+use turno_core::ledger::{Allowance, Tariff};
 use turno_core::outcome::{Finding, Outcome, Severity, Verdict};
 use turno_core::persona::{Access, Effort, Model, Persona, Role, Tools};
 use turno_core::policy::{Policy, ReviewRule, TryRow, UncheckedRule};
+use turno_core::record::Record;
 use turno_core::shift::{IssueAtStart, ShiftEnd, ShiftStage};
 use turno_core::task::{Stage, Task};
 use turno_core::units::{CostBasis, MicroUsd, Span, Spend, Timestamp, Tokens};
 use turno_core::view::StageName;
-use turno_core::{State, step};
 
 pub(crate) struct World {
     pub(crate) state: State,
     pub(crate) now: Timestamp,
     pub(crate) budget: MicroUsd,
+    /// Everything that was taken in.
+    pub(crate) journal: Vec<Record>,
 }
 
 /// A commit named by one hex digit.
@@ -117,6 +121,8 @@ pub(crate) fn spend(micros: u64) -> Spend {
         cost: MicroUsd(micros),
         basis: CostBasis::Estimated,
         tokens: Tokens::default(),
+        turns: 0,
+        counted: None,
     }
 }
 
@@ -168,7 +174,16 @@ fn config() -> Config {
         ],
         agents: ["claude", "codex"]
             .into_iter()
-            .map(|n| (n.parse().unwrap(), AgentLimits { at_once: 2 }))
+            .map(|n| {
+                (
+                    n.parse().unwrap(),
+                    AgentLimits {
+                        at_once: 2,
+                        tariff: Tariff::Metered,
+                        allowance: Allowance::NONE,
+                    },
+                )
+            })
             .collect(),
         checks: vec![Check {
             name: "test".parse().unwrap(),
@@ -181,6 +196,7 @@ fn config() -> Config {
         repos: std::collections::BTreeMap::new(),
         urgent_slots: 0,
         confinement: Confinement::Off,
+        budgets: Budgets::default(),
     }
 }
 
@@ -196,6 +212,7 @@ impl World {
             state: State::default(),
             now: Timestamp(1000),
             budget: MicroUsd(10_000_000),
+            journal: Vec::new(),
         };
         world.take(Event::ConfigLoaded {
             config: Box::new(config),
@@ -205,7 +222,11 @@ impl World {
 
     pub(crate) fn take(&mut self, event: Event) -> Vec<Command> {
         self.now = self.now + Span(1);
-        step(&mut self.state, self.now, &event)
+        let seq = Seq(self.journal.len() as u64 + 1);
+        let record = Record::of(&mut self.state, seq, self.now, event);
+        let commands = record.commands.clone();
+        self.journal.push(record);
+        commands
     }
 
     /// Files so many issues and starts a shift on them.
@@ -228,6 +249,7 @@ impl World {
             .map(|i| IssueAtStart {
                 issue: *i,
                 base: commit("9"),
+                target: turno_core::following::Target::Unknown,
             })
             .collect();
         let budget = self.budget;
@@ -339,6 +361,12 @@ impl World {
         let running = |world: &Self| world.task(id).run().unwrap().attempt;
         let (end, left) = wrote(digit);
         self.end_attempt(running(self), end, left);
+        self.bring_on(id, digit);
+    }
+
+    /// Checks and reviews what was written.
+    pub(crate) fn bring_on(&mut self, id: TaskId, digit: &str) {
+        let running = |world: &Self| world.task(id).run().unwrap().attempt;
         let attempt = running(self);
         let mut report = checks_green();
         report.tree = tree(digit);

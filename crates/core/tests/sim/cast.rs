@@ -1,15 +1,16 @@
 //! Owns the fixed parts of every world: personas, policy, checks, and short words for values.
 
 use turno_core::check::{Check, LogRef};
-use turno_core::config::{AgentLimits, Config, Confinement, Repo};
+use turno_core::config::{AgentLimits, Budgets, Config, Confinement, Repo};
 use turno_core::failure::Cause;
 use turno_core::guard::{GuardKind, GuardRule};
 use turno_core::ids::IssueId;
 use turno_core::issue::{IssueDraft, Item, Items, Priority, Split};
+use turno_core::ledger::{Allowance, Tariff};
 use turno_core::persona::{AtOnce, Effort, Model, Persona, Role, Tools};
 use turno_core::policy::{
-    AcceptRule, DecisionRule, NewTestsRule, Nobody, OverlapRule, PlanCaps, PlanRule, Policy, RedBaseRule,
-    ReviewRule, TestRule, TrialRule, TryRow, UncheckedRule,
+    AcceptRule, ClashRule, DecisionRule, FollowRule, NewTestsRule, Nobody, OverlapRule, PlanCaps, PlanRule,
+    Policy, RedBaseRule, ReviewRule, TestRule, TrialRule, TryRow, UncheckedRule,
 };
 use turno_core::units::{CostBasis, MicroUsd, Span, Spend, Tokens};
 
@@ -20,7 +21,12 @@ pub(crate) fn spend(micros: u64) -> Spend {
     Spend {
         cost: MicroUsd(micros),
         basis: CostBasis::Estimated,
-        tokens: Tokens::default(),
+        tokens: Tokens {
+            input: micros / 10,
+            ..Tokens::default()
+        },
+        turns: u32::try_from(micros / 10_000).unwrap_or(u32::MAX),
+        counted: None,
     }
 }
 
@@ -99,6 +105,17 @@ pub(crate) fn config(plan: &Plan, rng: &mut Rng) -> Config {
     let deadline = Span(rng.between(500, 3000));
     policy.decisions = DecisionRule { nobody, deadline };
     policy.landing.batch = u8::try_from(plan.seed % 4 + 1).unwrap();
+    policy.landing.follow = match plan.seed % 7 {
+        0 => FollowRule::Off,
+        1..=3 => FollowRule::Rebase,
+        _ => FollowRule::Merge,
+    };
+    policy.landing.clashes = [
+        ClashRule::Ignore,
+        ClashRule::Tell,
+        ClashRule::Order,
+        ClashRule::Return,
+    ][usize::try_from(plan.seed / 4 % 4).unwrap()];
     policy.red_base = rng.pick(&[
         RedBaseRule::Writer,
         RedBaseRule::Writer,
@@ -147,10 +164,52 @@ pub(crate) fn config(plan: &Plan, rng: &mut Rng) -> Config {
             policy.accept = rng.pick(&[AcceptRule::Off, AcceptRule::Author]);
         }
     }
+    if plan.faults.contains(&Fault::Budgets) {
+        budgets(&mut config, plan, rng);
+    }
     if rng.chance(30) {
         config.personas[1].at_once = AtOnce::Limit(1);
     }
     config
+}
+
+/// Limits at some of the levels, in some of the measures.
+fn budgets(config: &mut Config, plan: &Plan, rng: &mut Rng) {
+    // Where agents spend little, limits are small too.
+    let scale = if plan.faults.contains(&Fault::Spends) {
+        1
+    } else {
+        10
+    };
+    let mut allowance = |least: u64| Allowance {
+        usd: rng
+            .chance(50)
+            .then(|| MicroUsd(rng.between(least, least * 10) * 10_000 / scale)),
+        tokens: rng
+            .chance(30)
+            .then(|| rng.between(least, least * 10) * 1000 / scale),
+        wall: rng
+            .chance(20)
+            .then(|| Span(rng.between(least, least * 10) * 3000)),
+        turns: rng
+            .chance(20)
+            .then(|| u32::try_from(rng.between(least, least * 10)).unwrap()),
+    };
+    config.budgets = Budgets {
+        task: allowance(3),
+        issue: allowance(6),
+        shift: allowance(10),
+        day: allowance(12),
+    };
+    config.policy.least_start = MicroUsd(20_000 / scale);
+    for limits in config.agents.values_mut() {
+        limits.allowance = allowance(8);
+    }
+    if plan.seed.is_multiple_of(3) {
+        for limits in config.agents.values_mut().take(1) {
+            limits.tariff = Tariff::Flat;
+        }
+    }
 }
 
 fn base(slots: u16) -> Config {
@@ -190,7 +249,16 @@ fn base(slots: u16) -> Config {
         ],
         agents: [("claude", 2), ("codex", 3)]
             .into_iter()
-            .map(|(n, at_once)| (n.parse().unwrap(), AgentLimits { at_once }))
+            .map(|(n, at_once)| {
+                (
+                    n.parse().unwrap(),
+                    AgentLimits {
+                        at_once,
+                        tariff: Tariff::Metered,
+                        allowance: Allowance::NONE,
+                    },
+                )
+            })
             .collect(),
         checks: vec![check("test"), check("lint")],
         slots,
@@ -203,6 +271,7 @@ fn base(slots: u16) -> Config {
         .into(),
         urgent_slots: 0,
         confinement: Confinement::Off,
+        budgets: Budgets::default(),
     }
 }
 

@@ -5,11 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use turno_core::State;
 use turno_core::command::Command;
 use turno_core::decision::{Asker, DecisionStage};
+use turno_core::event::Event;
+use turno_core::following::{Following, Keeping};
 use turno_core::ids::{AttemptId, SlotId, TaskId};
 use turno_core::issue::IssueStage;
-use turno_core::policy::PlanRule;
+use turno_core::policy::{FollowRule, PlanRule};
 use turno_core::record::Record;
 use turno_core::shift::{Scope, ShiftEnd, ShiftStage};
+use turno_core::state::Entity;
 use turno_core::step::{Waiting, waiting};
 use turno_core::task::{Park, Stage, Work};
 use turno_core::units::MicroUsd;
@@ -21,6 +24,8 @@ pub(crate) struct Hands {
     pub(crate) live: BTreeMap<AttemptId, (TaskId, Option<SlotId>)>,
     /// Every attempt ever started.
     pub(crate) started: BTreeSet<AttemptId>,
+    /// Those that bring a branch along.
+    pub(crate) followers: BTreeSet<AttemptId>,
 }
 
 impl Hands {
@@ -30,7 +35,12 @@ impl Hands {
             Command::StartAgent(s) => (s.attempt, s.task, Some(s.slot)),
             Command::RunChecks(s) => (s.attempt, s.task, Some(s.slot)),
             Command::Land(s) => (s.attempt, s.task, None),
-            Command::OpenIssue { .. } | Command::Reply { .. } => return Ok(()),
+            // Its task is the issue's own, which may be at work on an older head.
+            Command::Follow(s) => (s.attempt, TaskId::lead(s.issue), None),
+            Command::OpenIssue { .. }
+            | Command::Reply { .. }
+            | Command::Foresee { .. }
+            | Command::WarnOfBudget { .. } => return Ok(()),
             Command::Adopt { attempt, .. } => {
                 return if self.live.contains_key(attempt) {
                     Ok(())
@@ -60,8 +70,9 @@ impl Hands {
         if let Command::Land(start) = command {
             tasks.extend(start.with.iter().map(|p| p.task));
         }
+        let follows = matches!(command, Command::Follow(_));
         for (other, (other_task, other_slot)) in &self.live {
-            if tasks.contains(other_task) {
+            if tasks.contains(other_task) && !follows && !self.followers.contains(other) {
                 return Err(format!(
                     "{attempt} starts for task {task} while {other} runs for it"
                 ));
@@ -69,6 +80,9 @@ impl Hands {
             if *other_slot == slot {
                 return Err(format!("{attempt} starts in {slot:?} while {other} is there"));
             }
+        }
+        if follows {
+            self.followers.insert(attempt);
         }
         self.live.insert(attempt, (task, slot));
         Ok(())
@@ -128,11 +142,56 @@ pub(crate) fn check(state: &State, record: &Record, slots: u16, largest_message:
     if landings.len() > 1 {
         return Err("two landings at once".to_owned());
     }
+    followings(state, record)?;
     questions(state)?;
     // What is left lying stays so until something happens; to look at every third step is enough, and cheaper.
     if record.seq.0.is_multiple_of(3) {
         nothing_is_left_lying(state)?;
         issues(state)?;
+    }
+    Ok(())
+}
+
+/// One branch at most is brought along, in the place of landings and in a shift; no issue comes to its review while its
+/// branch has still to follow; and a branch that is watched is one that may move.
+fn followings(state: &State, record: &Record) -> Result<(), String> {
+    let running: Vec<_> = state
+        .issues
+        .values()
+        .filter(|i| i.following.run().is_some())
+        .collect();
+    match running.as_slice() {
+        [] => {}
+        [issue] => {
+            if state.landing().is_some() {
+                return Err(format!("issue {} follows while something lands", issue.id));
+            }
+            if !state.shift().is_some_and(|s| s.issues.contains(&issue.id)) {
+                return Err(format!("issue {} follows outside a shift", issue.id));
+            }
+        }
+        [_, _, ..] => return Err("two branches are brought along at once".to_owned()),
+    }
+    let off = state
+        .config
+        .as_ref()
+        .is_none_or(|c| c.policy.landing.follow == FollowRule::Off);
+    if off && !running.is_empty() {
+        return Err("a branch follows though none is to".to_owned());
+    }
+    for entity in &record.changes {
+        let Entity::Issue(issue) = entity else { continue };
+        let Following::Branch { keeping, .. } = &issue.following else {
+            continue;
+        };
+        let in_shift = state
+            .shift()
+            .is_some_and(|s| s.stage == ShiftStage::Running && s.issues.contains(&issue.id));
+        let moved = matches!(record.event, Event::TargetMoved { .. });
+        let review = matches!(issue.stage, IssueStage::Review { .. });
+        if review && in_shift && !off && !moved && *keeping == Keeping::Behind {
+            return Err(format!("issue {} is in review and has not followed", issue.id));
+        }
     }
     Ok(())
 }

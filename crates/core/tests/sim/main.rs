@@ -12,7 +12,9 @@
 
 mod cast;
 mod invariants;
+mod ledger;
 mod plan;
+mod reports;
 mod rng;
 mod witness;
 mod world;
@@ -70,7 +72,7 @@ fn shrink(mut plan: Plan) -> Plan {
 
 /// The smallest worlds of each kind of event that a run of a thousand worlds must see: one that never reaches a stage
 /// proves nothing about it.
-const SEEN: [(&str, u64); 56] = [
+const SEEN: [(&str, u64); 67] = [
     ("landed", 250),
     ("parked", 30),
     ("returns", 250),
@@ -127,6 +129,17 @@ const SEEN: [(&str, u64); 56] = [
     ("joined at once", 3),
     ("questions: trial", 3),
     ("second shifts", 20),
+    ("targets moved", 50),
+    ("followings", 50),
+    ("followed", 20),
+    ("alarms", 10),
+    ("looks ahead", 200),
+    ("conflicts foreseen with the branch", 50),
+    ("conflicts foreseen with others", 20),
+    ("warnings of a budget", 100),
+    ("budgets raised", 20),
+    ("parked for a budget", 10),
+    ("went on with a raised budget", 1),
 ];
 
 /// The worlds of these seeds, until one fails.

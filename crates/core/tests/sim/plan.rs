@@ -36,10 +36,12 @@ pub(crate) enum Fault {
     Protected,
     Guarded,
     StillRed,
+    TargetMoves,
+    Budgets,
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 30] = [
+    pub(crate) const ALL: [Self; 32] = [
         Self::AgentFails,
         Self::AgentHangs,
         Self::NoOutcome,
@@ -70,6 +72,8 @@ impl Fault {
         Self::Protected,
         Self::Guarded,
         Self::StillRed,
+        Self::TargetMoves,
+        Self::Budgets,
     ];
 }
 

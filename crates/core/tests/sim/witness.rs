@@ -6,17 +6,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use turno_core::State;
 use turno_core::brief::Ask;
 use turno_core::check::{CheckReport, CheckVerdict};
-use turno_core::command::{AgentStart, Command, LandStart, Session};
+use turno_core::command::{AgentStart, Command, FollowStart, LandStart, Session};
 use turno_core::decision::Asker;
-use turno_core::event::{AgentEnd, Event, LandingEnd, LeftBehind, OthersEnd};
+use turno_core::event::{AgentEnd, Event, FollowEnd, LandingEnd, LeftBehind, OthersEnd};
+use turno_core::following::FollowHow;
+use turno_core::foresight::{AT_MOST, Rival, clashes, under_way};
 use turno_core::globs;
 use turno_core::guard::{self, GuardRule, Guarded};
 use turno_core::ids::{AttemptId, CheckName, CommitId, IssueId, SessionId, TaskId, TreeId};
 use turno_core::issue::IssueStage;
 use turno_core::outcome::{Outcome, Severity, Verdict};
-use turno_core::policy::{OverlapRule, Policy, RedBaseRule, ReviewRule};
+use turno_core::policy::{ClashRule, FollowRule, OverlapRule, Policy, RedBaseRule, ReviewRule};
+use turno_core::promotion::Fork;
 use turno_core::shift::Scope;
 use turno_core::task::{Approved, Because, Change, Consent, Proof, Stage, StartFrom, Task, Work, WriteJob};
+use turno_core::train::Train;
 use turno_core::units::Timestamp;
 
 #[derive(Debug, Default)]
@@ -34,6 +38,9 @@ pub(crate) struct Witness {
     let_land: BTreeSet<CommitId>,
     writers: BTreeSet<SessionId>,
     findings: BTreeSet<IssueId>,
+    /// Where a branch could not follow: neither side may be as it was when it is tried again.
+    refused: BTreeSet<(IssueId, CommitId, CommitId)>,
+    following: BTreeMap<AttemptId, (IssueId, CommitId)>,
     /// Plans given for an issue since its shift began.
     pub(crate) plans: BTreeMap<IssueId, usize>,
 }
@@ -52,6 +59,7 @@ impl Witness {
         {
             self.let_land.insert(commit.clone());
         }
+        self.saw_following(event);
         let Some(task) = event
             .attempt()
             .and_then(|a| state.task_of(a))
@@ -96,6 +104,60 @@ impl Witness {
             }
             _ => {}
         }
+    }
+
+    fn saw_following(&mut self, event: &Event) {
+        let Event::FollowEnded { attempt, end } = event else {
+            return;
+        };
+        let Some((issue, onto)) = self.following.remove(attempt) else {
+            return;
+        };
+        match end {
+            FollowEnd::Conflict { head, .. }
+            | FollowEnd::NotGreen { head, .. }
+            | FollowEnd::Rewritten { head, .. } => {
+                self.refused.insert((issue, onto, head.clone()));
+            }
+            FollowEnd::Followed { .. } | FollowEnd::Raced { .. } => {}
+        }
+    }
+
+    /// A branch is brought along only where nobody works on its head, and not in vain.
+    fn allows_following(&mut self, state: &State, start: &FollowStart) -> Result<(), String> {
+        let issue = &state.issues[&start.issue];
+        let config = state.config.as_ref().unwrap();
+        let IssueStage::Working { base, head } = &issue.stage else {
+            return Err(format!("issue {} follows in {:?}", issue.id, issue.stage));
+        };
+        if (base, head) != (&start.base, &start.head) || issue.fork != Fork::ByHistory {
+            return Err(format!("issue {} follows from another head", issue.id));
+        }
+        if start.checks != config.checks_of(&issue.draft.repo) || start.known_red != issue.plan.red {
+            return Err(format!("issue {} follows on other checks", issue.id));
+        }
+        let alone = issue.draft.needs.is_empty();
+        let how = match config.policy.landing.follow {
+            FollowRule::Rebase if alone => FollowHow::Rebase,
+            _ => FollowHow::Merge,
+        };
+        if start.how != how || start.since.is_some() != alone {
+            return Err(format!("issue {} follows by a {:?}", issue.id, start.how));
+        }
+        let at_head = |t: &Task| t.agent_run().is_some_and(|r| r.from == *head);
+        if let Some(task) = state.tasks_of(issue.id).find(|t| at_head(t)) {
+            return Err(format!(
+                "issue {} follows while {} is at its head",
+                issue.id, task.id
+            ));
+        }
+        let key = (issue.id, start.onto.clone(), head.clone());
+        if self.refused.contains(&key) {
+            return Err(format!("issue {} follows in vain again", issue.id));
+        }
+        self.following
+            .insert(start.attempt, (issue.id, start.onto.clone()));
+        Ok(())
     }
 
     fn saw_end(&mut self, state: &State, task: &Task, attempt: AttemptId, end: &AgentEnd, left: &LeftBehind) {
@@ -180,6 +242,7 @@ impl Witness {
                 Ok(())
             }
             Command::Land(start) => self.allows_landing(state, start),
+            Command::Follow(start) => self.allows_following(state, start),
             Command::OpenIssue { issue, .. } => {
                 let issue = &state.issues[issue];
                 let done = |id: &IssueId| {
@@ -193,9 +256,11 @@ impl Witness {
                     Err(format!("issue {} is begun before what it needs", issue.id))
                 }
             }
+            Command::Foresee { of, commit, with, .. } => self.allows_look(state, *of, commit, with),
             Command::StopAttempt { .. }
             | Command::Reply { .. }
             | Command::Adopt { .. }
+            | Command::WarnOfBudget { .. }
             | Command::EndShift { .. } => Ok(()),
         }
     }
@@ -203,6 +268,16 @@ impl Witness {
     fn allows_agent(&mut self, state: &State, now: Timestamp, start: &AgentStart) -> Result<(), String> {
         let task = &state.tasks[&start.task];
         let shift = state.shift().ok_or("an agent starts without a shift")?;
+        let issue = &state.issues[&start.task.issue];
+        let moves = issue.following.run().is_some();
+        if let (true, Some((_, head))) = (moves, issue.integration())
+            && start.from == *head
+        {
+            return Err(format!(
+                "{} starts on a head that is about to move",
+                start.attempt
+            ));
+        }
         if let Scope::Backlog {
             until: Some(until), ..
         } = shift.scope
@@ -272,6 +347,54 @@ impl Witness {
         }
     }
 
+    /// What is asked for is a change under way, held against what is there now, and only of one of two.
+    fn allows_look(
+        &self,
+        state: &State,
+        of: TaskId,
+        commit: &CommitId,
+        with: &[Rival],
+    ) -> Result<(), String> {
+        let at = |task: TaskId| under_way(&state.tasks[&task]).map(|c| &c.commit);
+        if at(of) != Some(commit) || with.is_empty() || with.len() > AT_MOST {
+            return Err(format!("{of} at {commit} is no change to be looked at"));
+        }
+        for rival in with {
+            let there = match rival {
+                Rival::Branch { head } => state.issues[&of.issue].integration().map(|(_, h)| h) == Some(head),
+                Rival::Task { task, commit } => *task != of && at(*task) == Some(commit),
+            };
+            if !there {
+                return Err(format!("{of} is held against {rival:?}, which is not there"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Two that are known to conflict are not tried together, unless they are known to be red together.
+    fn allows_company(&self, state: &State, start: &LandStart) -> Result<(), String> {
+        let rule = state.config.as_ref().unwrap().policy.landing.clashes;
+        let narrowing = matches!(state.issues[&start.task.issue].train, Train::Narrowing { .. });
+        if narrowing || matches!(rule, ClashRule::Ignore | ClashRule::Tell) {
+            return Ok(());
+        }
+        let aboard: Vec<TaskId> = std::iter::once(start.task)
+            .chain(start.with.iter().map(|p| p.task))
+            .collect();
+        for task in &aboard {
+            for clash in clashes(state, &state.tasks[task]) {
+                let together = match clash.with {
+                    Rival::Branch { .. } => aboard.len() > 1,
+                    Rival::Task { task: other, .. } => aboard.contains(&other),
+                };
+                if together {
+                    return Err(format!("{task} lands with others in spite of {clash:?}"));
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn allows_landing(&self, state: &State, start: &LandStart) -> Result<(), String> {
         let most = usize::from(state.config.as_ref().unwrap().policy.landing.batch);
         if start.with.len() >= most {
@@ -284,6 +407,7 @@ impl Witness {
         if let Some(other) = start.with.iter().find(|p| p.task.issue != start.task.issue) {
             return Err(format!("{} lands with {}", start.task, other.task));
         }
+        self.allows_company(state, start)?;
         self.allows_member(state, start, start.task, &start.approved)?;
         for passenger in &start.with {
             self.allows_member(state, start, passenger.task, &passenger.approved)?;

@@ -2,6 +2,7 @@
 
 mod agents;
 mod checks;
+mod following;
 mod noise;
 mod performing;
 mod planner;
@@ -14,17 +15,32 @@ use turno_core::ids::{AttemptId, CheckName, CommitId, DecisionId, IssueId, Seq, 
 use turno_core::issue::{Issue, IssueStage};
 use turno_core::record::Record;
 use turno_core::shift::{IssueAtStart, Scope, ShiftStage};
-use turno_core::task::{Stage, Task, TaskSpec};
-use turno_core::units::{MicroUsd, Span, Timestamp};
+use turno_core::state::Entity;
+use turno_core::task::{Park, Stage, Task, TaskSpec};
+use turno_core::units::{MicroUsd, Span, Spend, Timestamp, Tokens};
 use turno_core::{State, next_deadline, step};
 
 use super::cast::{config, draft, issue_of, spend};
 use super::invariants::{self, Hands};
+use super::ledger::Ledger;
 use super::plan::{Fault, Mode, Plan, Tally};
+use super::reports;
 use super::rng::Rng;
 use super::witness::Witness;
 
 const LARGEST_MESSAGE: u64 = 60_000;
+/// The same in every measure, and one turn for the rounding.
+fn largest_message() -> Spend {
+    let message = spend(LARGEST_MESSAGE);
+    Spend {
+        turns: message.turns + 1,
+        tokens: Tokens {
+            input: message.tokens.input + 1,
+            ..message.tokens
+        },
+        ..message
+    }
+}
 /// Fates that are no attempt's.
 const NOBODY: AttemptId = AttemptId(0);
 
@@ -52,6 +68,9 @@ pub(crate) struct World {
     journal: Vec<Record>,
     hands: Hands,
     witness: Witness,
+    ledger: Ledger,
+    /// Tasks that are parked because a budget is spent.
+    poor: BTreeSet<TaskId>,
     agents: BTreeSet<AttemptId>,
     /// Agents that wait in a call: how they end once they are told.
     asleep: BTreeMap<AttemptId, Event>,
@@ -72,12 +91,19 @@ impl World {
         let mut world = Self {
             plan: plan.clone(),
             rng: Rng::new(plan.seed ^ 0xABCD),
-            now: Timestamp(1_000_000),
+            // Some worlds see a midnight.
+            now: Timestamp(if plan.seed.is_multiple_of(4) {
+                86_399_000
+            } else {
+                1_000_000
+            }),
             first: State::default(),
             state: State::default(),
             journal: Vec::new(),
             hands: Hands::default(),
             witness: Witness::default(),
+            ledger: Ledger::default(),
+            poor: BTreeSet::new(),
             agents: BTreeSet::new(),
             asleep: BTreeMap::new(),
             fates: BTreeMap::new(),
@@ -140,6 +166,8 @@ impl World {
                 plan: turno_core::issue::PlanLog::default(),
                 fork: turno_core::promotion::Fork::default(),
                 train: turno_core::train::Train::Open,
+                promotion: None,
+                following: turno_core::following::Following::of(&self.target(), &base),
             }),
         );
         self.heads.insert(id, base);
@@ -175,6 +203,7 @@ impl World {
                 Event::AgentEnded { .. }
                     | Event::ChecksEnded { .. }
                     | Event::LandingEnded { .. }
+                    | Event::FollowEnded { .. }
                     | Event::AttemptFailed { .. }
             )
         {
@@ -189,6 +218,10 @@ impl World {
         let record = Record::of(&mut self.state, seq, self.now, event.clone());
         let commands = record.commands.clone();
         invariants::check(&self.state, &record, self.plan.slots, LARGEST_MESSAGE)?;
+        self.ledger.take(&self.state, &record)?;
+        self.ledger.agrees(&self.state)?;
+        Ledger::within_limits(&self.state, &record, self.plan.slots, largest_message())?;
+        self.count_budgets(&record);
         self.journal.push(record);
         self.old.push(event);
         for command in commands {
@@ -196,9 +229,29 @@ impl World {
             self.witness.allows(&self.state, self.now, &command)?;
             self.perform(&command);
         }
+        let waits_for = self.state.attempts();
+        if let Some(gone) = waits_for.iter().find(|a| !self.hands.live.contains_key(a)) {
+            return Err(format!("{gone} is waited for and nobody is at work on it"));
+        }
         self.plans_are_bounded()?;
         self.consider_questions();
         Ok(())
+    }
+
+    fn count_budgets(&mut self, record: &Record) {
+        for entity in &record.changes {
+            let Entity::Task(task) = entity else { continue };
+            if let Stage::Parked {
+                park: Park::Budget { .. },
+                ..
+            } = &task.stage
+            {
+                self.tally.count("parked for a budget");
+                self.poor.insert(task.id);
+            } else if self.poor.remove(&task.id) && matches!(record.event, Event::BudgetSet { .. }) {
+                self.tally.count("went on with a raised budget");
+            }
+        }
     }
 
     /// Each plan is asked for by something that is finite: the issue, a round, proposals, parked tasks; and each may
@@ -240,6 +293,7 @@ impl World {
                 issues.push(IssueAtStart {
                     issue: issue.id,
                     base,
+                    target: self.target(),
                 });
             }
         }
@@ -414,6 +468,9 @@ impl World {
             }
         }
         self.audit()?;
+        if self.plan.seed.is_multiple_of(4) {
+            reports::reports_add_up(&self.journal, &self.state)?;
+        }
         Ok(self.tally)
     }
 

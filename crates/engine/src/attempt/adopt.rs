@@ -88,8 +88,7 @@ async fn find<'a>(
         .ok_or_else(|| lost("its supervisor died without a word"))?;
     let place = SlotPlace::Slot(start.slot);
     let lodged = Lodged::before(ground, place, &dir).map_err(workspace)?;
-    // What was changed before now cannot be told from the doings of the coordinator that died.
-    let guard = ground.pool.guard().await.map_err(workspace)?;
+    let guard = ground.pool.guard_kept_in(&dir).await.map_err(workspace)?;
     let mut said = supervised::said_in(&dir).unwrap_or_default();
     let before = Before {
         said: said

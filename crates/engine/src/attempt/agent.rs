@@ -28,6 +28,7 @@ use crate::live::Doing;
 use crate::process::supervised::Supervised;
 use crate::process::supervisor::files;
 use crate::prompt::{self, Extras, house_rules};
+use crate::room;
 use crate::runner::mouth::{Ear, Mouth, Pass};
 use crate::sandbox::{Lodged, Tenant};
 use crate::secret::Secret;
@@ -86,6 +87,9 @@ pub(crate) async fn agent(site: &Site, start: AgentStart, mouth: Mouth, mut ear:
         why = told_to_stop(&mut ear) => return mouth.fail(stopped(why)),
         () = site.pace() => {}
     }
+    if room::is_none(&site.dirs.attempts()) {
+        return mouth.fail(workspace(room::words(&[site.dirs.attempts()])));
+    }
     site.live.say(
         start.attempt,
         Doing::Step(format!("preparing {place} at {}", start.from.short())),
@@ -131,10 +135,11 @@ pub(crate) async fn agent(site: &Site, start: AgentStart, mouth: Mouth, mut ear:
         Ok(lodged) => lodged,
         Err(error) => return mouth.fail(Failure::new(Cause::Spawn, error.to_string())),
     };
-    let guard = match ground.pool.guard().await {
+    let mut guard = match ground.pool.guard().await {
         Ok(guard) => guard,
         Err(error) => return mouth.fail(workspace(error)),
     };
+    guard.keep_in(&dir);
     let (lodged, bounds) = lodged.unzip();
     if let Err(failure) = standing::write(site, &dir, setup.dialect.kind(), &job, pass.as_ref(), &launch) {
         return mouth.fail(failure);
@@ -202,6 +207,13 @@ impl Stay<'_> {
             Ok(end) => end,
             Err(unfit) => AgentEnd::Failed(workspace(unfit)),
         };
+        if let AgentEnd::Failed(failure) = &mut heard.end
+            && failure.cause == Cause::Lost
+            && room::is_none(&dir)
+        {
+            // What an agent says is written down before anything else; its supervisor ends when it cannot be.
+            failure.detail = format!("{}. {}", room::words(std::slice::from_ref(&dir)), failure.detail);
+        }
         let spend = settled(dialect, &heard);
         site.live
             .say(start.attempt, Doing::Step("keeping what it left".to_owned()));
@@ -228,6 +240,8 @@ impl Stay<'_> {
             left,
             transcript,
         });
+        drop(guard);
+        Guard::forget_in(&dir);
     }
 }
 
@@ -346,7 +360,7 @@ fn job(
         access: start.access,
         tools: persona.tools.clone(),
         outcome: start.brief.ask.outcome(),
-        cap: start.limits.cap,
+        cap: start.limits.money(),
         prices: site.config.prices.list(),
         tool_servers,
         protected: Protected {

@@ -65,7 +65,9 @@ impl Understudy for Reader {
                     ),
                 },
                 Signal::CloseInput => cues.push(Cue::CloseInput),
-                Signal::Spent(spend) if spend.cost >= self.cap => cues.push(Cue::Stop),
+                Signal::Spent(spend) if self.cap > MicroUsd::ZERO && spend.cost >= self.cap => {
+                    cues.push(Cue::Stop);
+                }
                 // A question waits for a coordinator, who puts it to a person.
                 Signal::Asked { .. }
                 | Signal::Spent(_)

@@ -79,6 +79,12 @@ pub const TOOL_TOKEN: EnvVar = EnvVar {
     doc: "what opens the tools of a running attempt",
 };
 
+/// Where a story has this process die. Only builds with debug assertions listen to it; set by stories, by nobody else.
+pub const CRASH_AT: EnvVar = EnvVar {
+    name: "TURNO_CRASH_AT",
+    doc: "the point at which a test build of turno dies, as MOMENT:DEED:NTH",
+};
+
 /// Every variable that people set, in the order they read them.
 pub const ALL: [EnvVar; 9] = [
     SLOTS,

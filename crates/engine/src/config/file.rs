@@ -9,6 +9,7 @@ use turno_agents::DialectKind;
 use turno_core::check::Reach;
 use turno_core::container::Container;
 use turno_core::ids::{AgentName, CheckName, PersonaName, PolicyName, RepoName};
+use turno_core::ledger::{Day, Tariff};
 use turno_core::persona::Effort;
 use turno_core::promotion::Manner;
 use turno_core::retention::Ages;
@@ -16,6 +17,7 @@ use turno_core::units::{MicroUsd, Price, Span};
 use turno_sandbox::limits::CpuWeight;
 
 use crate::config::agent_env::EnvFile;
+use crate::config::budget::{AllowanceFile, BudgetFile};
 
 /// US dollars, as a number or a text.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -101,12 +103,6 @@ pub(super) struct Settings {
 
 #[derive(Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct BudgetFile {
-    pub(super) shift_usd: Usd,
-}
-
-#[derive(Debug, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(super) struct CacheFile {
     pub(super) checks: Switch,
     pub(super) verify_percent: Whole,
@@ -147,6 +143,10 @@ pub(super) struct AgentFile {
     #[serde(default)]
     pub(super) pass_env: Vec<String>,
     pub(super) at_once: Option<Whole>,
+    #[serde(default)]
+    pub(super) plan: Tariff,
+    #[serde(default)]
+    pub(super) budget: AllowanceFile,
     pub(super) script: Option<String>,
 }
 
@@ -267,6 +267,21 @@ pub(super) struct PriceFile {
     output: Usd,
     cache_read: Option<Usd>,
     cache_write: Option<Usd>,
+    /// For people: read, so that a date that is none is seen, and not used.
+    #[serde(rename = "as_of")]
+    _as_of: Option<Day>,
+    #[serde(rename = "source")]
+    _source: Option<SourceNote>,
+}
+
+/// Where a price is from, in words. For people.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SourceNote;
+
+impl<'de> Deserialize<'de> for SourceNote {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|_| Self)
+    }
 }
 
 impl PriceFile {

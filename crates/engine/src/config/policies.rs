@@ -7,8 +7,8 @@ use turno_core::globs;
 use turno_core::guard::{GuardKind, GuardRule};
 use turno_core::ids::PolicyName;
 use turno_core::policy::{
-    AcceptRule, DecisionRule, LandingRule, NewTestsRule, Nobody, OverlapRule, PlanCaps, PlanRule, Policy,
-    RedBaseRule, ReviewRule, TestRule, TrialRule, TryRow, UncheckedRule,
+    AcceptRule, ClashRule, DecisionRule, FollowRule, LandingRule, NewTestsRule, Nobody, OverlapRule,
+    PlanCaps, PlanRule, Policy, RedBaseRule, ReviewRule, TestRule, TrialRule, TryRow, UncheckedRule,
 };
 use turno_core::units::Span;
 
@@ -52,6 +52,8 @@ struct PolicyFile {
 #[serde(deny_unknown_fields)]
 struct LandingFile {
     batch: Whole,
+    follow: FollowRule,
+    clashes: ClashRule,
 }
 
 #[derive(serde::Deserialize)]
@@ -189,6 +191,8 @@ fn policy(name: PolicyName, layers: &Layers) -> Result<Policy, Error> {
         red_base: file.red_base,
         landing: LandingRule {
             batch: small(&file.landing.batch, &["landing", "batch"])?,
+            follow: file.landing.follow,
+            clashes: file.landing.clashes,
         },
         rows,
         name,

@@ -46,6 +46,57 @@ pub const SETTINGS: Schema = Schema(&[
         "US dollars that one shift may spend; a hard stop",
     ),
     key(
+        "budget.shift.tokens",
+        "tokens of every kind that one shift may use, like 500000 or 2M",
+    ),
+    key(
+        "budget.shift.wall",
+        "working time of agents, added up, that one shift may use",
+    ),
+    key("budget.shift.turns", "answers of a model that one shift may use"),
+    key(
+        "budget.task.usd",
+        "US dollars that one task may use over all its attempts",
+    ),
+    key(
+        "budget.task.tokens",
+        "tokens of every kind that one task may use over all its attempts, like 500000 or 2M",
+    ),
+    key(
+        "budget.task.wall",
+        "working time of agents, added up, that one task may use over all its attempts",
+    ),
+    key(
+        "budget.task.turns",
+        "answers of a model that one task may use over all its attempts",
+    ),
+    key("budget.issue.usd", "US dollars that one issue may use"),
+    key(
+        "budget.issue.tokens",
+        "tokens of every kind that one issue may use, like 500000 or 2M",
+    ),
+    key(
+        "budget.issue.wall",
+        "working time of agents, added up, that one issue may use",
+    ),
+    key("budget.issue.turns", "answers of a model that one issue may use"),
+    key(
+        "budget.day.usd",
+        "US dollars that all shifts of one day may use; a day ends at midnight UTC",
+    ),
+    key(
+        "budget.day.tokens",
+        "tokens of every kind that all shifts of one day may use, like 500000 or 2M",
+    ),
+    key(
+        "budget.day.wall",
+        "working time of agents, added up, that all shifts of one day may use",
+    ),
+    key(
+        "budget.day.turns",
+        "answers of a model that all shifts of one day may use",
+    ),
+    key(
         "cache.checks",
         "whether a check that passed is not run again on the same files in the same environment: on or off",
     ),
@@ -88,6 +139,26 @@ pub const SETTINGS: Schema = Schema(&[
         "names of variables of your environment that the agent sees as they are",
     ),
     key("agents.*.at_once", "how many of its attempts may run at once"),
+    key(
+        "agents.*.plan",
+        "how its account is paid for: metered, or flat, where dollars count against no limit",
+    ),
+    key(
+        "agents.*.budget.usd",
+        "US dollars that the account may spend in a day",
+    ),
+    key(
+        "agents.*.budget.tokens",
+        "tokens of every kind that the account may use in a day",
+    ),
+    key(
+        "agents.*.budget.wall",
+        "working time that the account may use in a day",
+    ),
+    key(
+        "agents.*.budget.turns",
+        "answers of a model that the account may use in a day",
+    ),
     key(
         "agents.*.script",
         "the file of a script agent, from the directory of the turno.toml that names it",
@@ -216,6 +287,11 @@ pub const SETTINGS: Schema = Schema(&[
         "prices.*.cache_write",
         "US dollars for a million prompt tokens written to cache",
     ),
+    key(
+        "prices.*.as_of",
+        "the day on which the price was written down, like 2026-03-31; for people",
+    ),
+    key("prices.*.source", "where the price is from; for people"),
 ]);
 
 /// The keys of a policy file.
@@ -244,6 +320,14 @@ pub const POLICY: Schema = Schema(&[
     key(
         "landing.batch",
         "so many changes of one issue that wait at the same time are landed together; 1 for one by one",
+    ),
+    key(
+        "landing.follow",
+        "how an issue's branch keeps up with the branch it began on: merge, rebase or off",
+    ),
+    key(
+        "landing.clashes",
+        "what is made of conflicts that are seen coming: ignore, tell, order or return",
     ),
     key("caps.tasks", "how many tasks one issue may get in all"),
     key(
@@ -369,6 +453,8 @@ pub const PRICES: Schema = Schema(&[
         "*.cache_write",
         "US dollars for a million prompt tokens written to cache",
     ),
+    key("*.as_of", "the day on which the price was written down"),
+    key("*.source", "where the price is from"),
 ]);
 
 impl Schema {

@@ -11,6 +11,7 @@ use turno_core::persona::{Access, AtOnce, Model, Persona, Role};
 use turno_core::policy::{AcceptRule, PlanRule, Policy, ReviewRule, TestRule};
 use turno_core::units::{MicroUsd, Span};
 
+use crate::config::budget;
 use crate::config::error::{Error, Meant, Place};
 use crate::config::file::Settings;
 use crate::config::layer::Layers;
@@ -119,6 +120,7 @@ pub(super) fn whole(loaded: &Loaded, layers: &Layers) -> Result<(), Error> {
         );
         return Err(layers.wrong(&budget, why));
     }
+    budget::check(&core.budgets, &core.agents, core.policy.least_start, layers)?;
     checks(&core.checks, &["checks"], layers)?;
     for (name, repo) in &core.repos {
         checks(&repo.checks, &["repos", name.as_str(), "checks"], layers)?;

@@ -3,14 +3,18 @@
 //! user's own work is told and left alone; what is found and replaced is kept first. It must not decide what
 //! follows for the attempt.
 
+mod kept;
+
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use turno_core::ids::CommitId;
 use turno_core::tampering::{Change, RefAt, Tampering, Then};
 
 use super::guarded::{self, Content};
-use super::ledger::Moment;
+use super::ledger::{Following, Moment};
 use super::look::{Looked, head_at, index_of, look, refs_of, unreadable, users_worktrees};
 use super::{Error, Place, Repo};
 
@@ -30,6 +34,20 @@ pub struct Guard {
     watch: Watch,
     since: Moment,
     before: Looked,
+    /// Where else a ref may have been, because a coordinator died while it moved it.
+    tried: BTreeMap<String, Vec<RefAt>>,
+    /// Where the ledger is followed, for a coordinator that comes after this one.
+    following: Option<Following>,
+    /// When the agent had ended, where that was before anybody came to look.
+    ended: Option<SystemTime>,
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if let Some(following) = self.following {
+            self.repo.ledger().leave(following);
+        }
+    }
 }
 
 impl Guard {
@@ -45,6 +63,9 @@ impl Guard {
             watch,
             since: repo.ledger().now(),
             before,
+            tried: BTreeMap::new(),
+            following: None,
+            ended: None,
         })
     }
 
@@ -113,7 +134,8 @@ impl Guard {
                 (_, _) => Change::Changed,
             };
             let gone = path.starts_with("worktrees") && !common.join(path).parent().is_some_and(Path::is_dir);
-            let then = if gone || self.is_the_users_way(path, &was, is).await {
+            let is_users = self.is_later(&common.join(path)) || self.is_the_users_way(path, &was, is).await;
+            let then = if gone || is_users {
                 Then::LeftAlone
             } else {
                 match guarded::put_back(common, path, &was, &self.watch.aside) {
@@ -136,6 +158,21 @@ impl Guard {
             });
         }
         Ok(found)
+    }
+
+    /// Whether something was changed after the agent had ended, so by somebody else. Nobody sets the time of such a
+    /// change but the kernel; of what is gone, its directory has it.
+    fn is_later(&self, path: &Path) -> bool {
+        let Some(ended) = self.ended else { return false };
+        let there = path.symlink_metadata().ok();
+        let at = there.or_else(|| path.parent()?.symlink_metadata().ok());
+        at.is_some_and(|m| {
+            let since = Duration::new(
+                m.ctime().try_into().unwrap_or(0),
+                m.ctime_nsec().try_into().unwrap_or(0),
+            );
+            SystemTime::UNIX_EPOCH + since > ended
+        })
     }
 
     /// Whether a configuration differs only in what git notes there when a person switches or pushes a branch.
@@ -221,7 +258,9 @@ impl Guard {
         for name in names {
             let was = self.before.refs.get(name).unwrap_or(&RefAt::Absent);
             let is = now.get(name).unwrap_or(&RefAt::Absent);
-            let may_be = self.repo.ledger().expected(name, was, self.since);
+            let mut may_be = vec![was.clone()];
+            may_be.extend(self.tried.get(name).cloned().unwrap_or_default());
+            let may_be = self.repo.ledger().expected(name, &may_be, self.since);
             if may_be.contains(is) {
                 continue;
             }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chrono::Utc;
+use serde::{Deserialize, Serialize};
 
 /// A file larger than this is known by its stamp only, and cannot be made again.
 const WHOLE: u64 = 4 << 20;
@@ -24,7 +25,7 @@ const DIRS: [&str; 2] = ["hooks", "info"];
 const NOT_WATCHED: [&str; 1] = ["info/refs"];
 
 /// By what a change of a file is seen without reading it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Stamp {
     inode: u64,
     bytes: u64,
@@ -51,12 +52,17 @@ impl From<&fs::Metadata> for Stamp {
 }
 
 /// What lies at a path.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(super) enum Content {
     /// Nothing.
     Absent,
     /// A file.
-    File { bytes: Arc<[u8]>, mode: u32 },
+    File {
+        #[serde(with = "held")]
+        bytes: Arc<[u8]>,
+        mode: u32,
+    },
     /// A file too large to be held.
     Large(Stamp),
     /// A symbolic link.
@@ -65,6 +71,34 @@ pub(super) enum Content {
     Dir,
     /// Something that no file of git's is.
     Other,
+}
+
+/// How bytes are written down: as the text that they almost always are, else one by one.
+mod held {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Held {
+        Text(String),
+        Bytes(Vec<u8>),
+    }
+
+    pub(super) fn serialize<S: Serializer>(bytes: &Arc<[u8]>, to: S) -> Result<S::Ok, S::Error> {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => to.serialize_str(text),
+            Err(_) => to.collect_seq(bytes.iter()),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Arc<[u8]>, D::Error> {
+        Ok(match Held::deserialize(from)? {
+            Held::Text(text) => text.into_bytes().into(),
+            Held::Bytes(bytes) => bytes.into(),
+        })
+    }
 }
 
 impl Content {

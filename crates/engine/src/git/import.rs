@@ -141,7 +141,6 @@ async fn verdict(call: &GitCall<'_>) -> Result<Result<Vec<u8>, String>, Error> {
 /// Whether git failed for a reason that says nothing of the objects.
 fn is_the_machines(stderr: &str) -> bool {
     [
-        "No space left",
         "Out of memory",
         "Cannot allocate",
         "Too many open files",

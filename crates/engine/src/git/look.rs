@@ -6,6 +6,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
 use turno_core::ids::CommitId;
 use turno_core::tampering::RefAt;
 
@@ -17,7 +18,7 @@ use super::{Error, Place, Repo};
 const HEAD_BYTES: usize = 4096;
 
 /// What was seen.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Looked {
     pub(super) refs: BTreeMap<String, RefAt>,
     /// Of the user's checkouts: the path below the common directory, and what is checked out.

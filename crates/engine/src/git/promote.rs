@@ -248,6 +248,17 @@ impl Repo {
         }))
     }
 
+    /// Whether a commit is on a branch of the user's. One that is not there at all is on no branch.
+    ///
+    /// # Errors
+    /// When the repository cannot be read.
+    pub fn is_on(&self, commit: &CommitId, branch: &str) -> Result<bool, Error> {
+        let Found::At(tip) = self.read_any_ref(&format!("refs/heads/{branch}"))? else {
+            return Ok(false);
+        };
+        Ok(self.tree_of(commit).is_ok() && self.is_ancestor(commit, &tip)?)
+    }
+
     /// Moves the branch as planned, if it is still where it was found.
     pub async fn carry_out(&self, ready: &Ready) -> Result<(), PromoteError> {
         self.forward(&ready.target, &ready.commit, &ready.why).await

@@ -7,7 +7,9 @@ use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use git2::{Delta, DiffFormat, ErrorCode, ObjectType, Oid, Repository, Sort, TreeWalkMode, TreeWalkResult};
+use git2::{
+    Delta, DiffFormat, ErrorCode, Index, ObjectType, Oid, Repository, Sort, TreeWalkMode, TreeWalkResult,
+};
 use turno_core::ids::{CommitId, IssueId, TreeId};
 
 use super::{Error, Found, Place, RawChange, Repo, TurnoRef, parse_raw, parse_status};
@@ -140,7 +142,14 @@ impl Repo {
     /// Opened for each read: another process may have changed anything since.
     pub(super) fn read(&self) -> Result<Repository, Error> {
         let path = &self.inner.git_dir;
-        Repository::open(path).map_err(|source| Error::Unreadable {
+        // libgit2 looks into the checkout's index for attributes, and refuses one that it does not know, e.g. a
+        // sparse one. Nothing here is about what is staged.
+        let without_index = || {
+            let repo = Repository::open(path)?;
+            repo.set_index(&mut Index::new()?)?;
+            Ok(repo)
+        };
+        without_index().map_err(|source| Error::Unreadable {
             path: path.clone(),
             source,
         })
@@ -173,7 +182,10 @@ impl Repo {
     }
 
     /// The branches that Turno made for an issue, and where each points.
-    pub(crate) fn branches_of(&self, issue: IssueId) -> Result<Vec<(TurnoRef, CommitId)>, Error> {
+    ///
+    /// # Errors
+    /// When the repository cannot be read.
+    pub fn branches_of(&self, issue: IssueId) -> Result<Vec<(TurnoRef, CommitId)>, Error> {
         let mut found = Vec::new();
         let repo = self.read()?;
         let pattern = format!("refs/heads/turno/{issue}/*");

@@ -4,6 +4,7 @@
 use turno_core::ids::{CommitId, IssueId};
 
 use super::{Error, Expected, Repo, TurnoRef};
+use crate::crash_point::{self, Deed, Moment};
 
 impl Repo {
     /// Takes the branches of an issue away; gives the refs that keep their commits.
@@ -15,6 +16,7 @@ impl Repo {
         for (branch, commit) in self.branches_of(issue)? {
             kept.push(self.keep(&format!("discarded-{issue}"), &commit).await?);
             self.delete_ref(&branch, &Expected::At(commit)).await?;
+            crash_point::reached(Moment::AfterEffect, Deed::Discard);
         }
         Ok(kept)
     }

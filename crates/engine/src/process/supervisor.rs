@@ -208,7 +208,14 @@ impl Supervisor {
         // After the signals are held back: its thread must not get them either.
         let doorman = net.map(Doorman::open).transpose()?;
         let limited = Limited::begin(orders.limits.as_ref())?;
-        let mut child = limited.born_inside(|| super::spawn_supervised(orders))?;
+        let mut child = limited.born_inside(|| {
+            // A program begins with what is held back here, and it must hear when it is asked to leave. A stop that
+            // comes within this moment ends the supervisor alone; whoever waits for it ends the rest by its marker.
+            mask.thread_unblock()?;
+            let born = super::spawn_supervised(orders);
+            mask.thread_block()?;
+            born
+        })?;
         let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let fds = [
             stdin.as_ref().map(AsFd::as_fd),
@@ -267,10 +274,12 @@ impl Supervisor {
     fn watch(&mut self) -> End {
         let mut alone = false;
         loop {
+            // Before the streams are looked at: who has ended by then has said all it had to say, and what was said
+            // between a look and an end would be lost.
+            alone |= self.reap();
             let pumped = self.pump();
             self.read_signals();
             self.listen();
-            alone |= self.reap();
             if self.exit.is_some() && !alone {
                 // The program is gone: whatever it left is not allowed to stay.
                 self.kill();

@@ -4,16 +4,22 @@ use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::Arc;
 
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use turno_core::State;
 use turno_core::decision::Reply;
 use turno_core::event::Event;
 use turno_core::failure::{Cause, Failure};
+use turno_core::foresight::{Found, Rival, Sight};
 use turno_core::ids::AttemptId;
+use turno_core::step::watched;
 use turno_core::task::StopWhy;
 
 use super::mouth::Shared;
-use super::{Observed, Opening, Runner, Submission, Submitted, Told};
+use super::{Looking, Observed, Opening, Runner, Submission, Submitted, Told};
 use crate::attempt;
+use crate::follow::moved;
 use crate::open::{Opened, open};
 use crate::site::Site;
 use crate::tools::Toolbox;
@@ -24,6 +30,10 @@ pub struct Local {
     site: Arc<Site>,
     shared: Arc<Shared>,
     tasks: TaskTracker,
+    /// Held by the one look ahead that is at work.
+    one_look: Arc<Mutex<()>>,
+    /// Set when nothing is waited for any more that can be done again.
+    over: CancellationToken,
 }
 
 impl Local {
@@ -34,6 +44,8 @@ impl Local {
             site,
             shared: Arc::new(shared),
             tasks: TaskTracker::new(),
+            one_look: Arc::default(),
+            over: CancellationToken::new(),
         }
     }
 
@@ -57,9 +69,10 @@ impl Runner for Local {
         let attempt = work.attempt();
         let begun = match &work {
             Submission::Adopted(_, asked) => self.shared.begin_again(attempt, asked.clone()),
-            Submission::Agent(_) | Submission::Checks(_) | Submission::Landing(_) => {
-                self.shared.begin(attempt)
-            }
+            Submission::Agent(_)
+            | Submission::Checks(_)
+            | Submission::Landing(_)
+            | Submission::Following(_) => self.shared.begin(attempt),
         };
         let Some((mouth, ear)) = begun else {
             return Submitted::Known;
@@ -74,6 +87,7 @@ impl Runner for Local {
                     Submission::Adopted(attempt, _) => attempt::adopted(&at, attempt, mouth, ear).await,
                     Submission::Checks(start) => attempt::checks(&at, *start, mouth, ear).await,
                     Submission::Landing(start) => attempt::landing(&at, *start, mouth, ear).await,
+                    Submission::Following(start) => attempt::following(&at, *start, mouth, ear).await,
                 }
             });
             let panicked = work.await.is_err();
@@ -101,6 +115,40 @@ impl Runner for Local {
         });
     }
 
+    fn look(&self, state: &State) -> Vec<Event> {
+        let seen = watched(state).filter_map(|watched| {
+            let issue = watched.issue.id;
+            let ground = self.site.ground(&watched.issue.draft.repo).ok()?;
+            moved(ground.repo(), &watched).unwrap_or_else(|error| {
+                tracing::warn!(%issue, %error, "the branch that an issue began on could not be looked at");
+                None
+            })
+        });
+        seen.collect()
+    }
+
+    fn foresee(&self, looking: Looking) {
+        let (site, shared) = (Arc::clone(&self.site), Arc::clone(&self.shared));
+        let (one, over) = (Arc::clone(&self.one_look), self.over.clone());
+        self.tasks.spawn(async move {
+            let Looking { of, commit, with, .. } = looking.clone();
+            let work = tokio::spawn(async move {
+                // One after the other: there is one directory for it, and a hint is worth no crowd of processes.
+                let _turn = one.lock().await;
+                look(&site, &looking).await
+            });
+            let stop = work.abort_handle();
+            let found = tokio::select! {
+                found = work => found.unwrap_or_else(|_| unseen(&with, "the look broke off; this is a bug in turno")),
+                // Nobody hears it any more. Its process ends with it.
+                () = over.cancelled() => return stop.abort(),
+            };
+            let sight = |(rival, found)| Sight { rival, found };
+            let sights = with.into_iter().zip(found).map(sight).collect();
+            shared.tell(Event::Foreseen { of, commit, sights });
+        });
+    }
+
     fn events(&self, after: u64) -> impl Future<Output = Vec<Told>> + Send {
         let shared = Arc::clone(&self.shared);
         async move { shared.events(after).await }
@@ -123,10 +171,27 @@ impl Runner for Local {
     }
 
     async fn shutdown(&self) {
+        self.over.cancel();
         self.fence(&BTreeSet::new());
         self.tasks.close();
         self.tasks.wait().await;
     }
+}
+
+/// Whether changes would merge: what was found of each, in order.
+async fn look(site: &Site, looking: &Looking) -> Vec<Found> {
+    let ground = match site.ground(&looking.repo) {
+        Ok(ground) => ground,
+        Err(error) => return unseen(&looking.with, &error.to_string()),
+    };
+    let rivals: Vec<_> = looking.with.iter().map(|r| r.commit().clone()).collect();
+    let scratch = site.dirs.preflight();
+    ground.repo().preflight(&looking.commit, &rivals, &scratch).await
+}
+
+fn unseen(rivals: &[Rival], why: &str) -> Vec<Found> {
+    let unseen = || Found::Unseen { why: why.to_owned() };
+    rivals.iter().map(|_| unseen()).collect()
 }
 
 /// Opens an issue, and says in the core's words what became of it.
@@ -138,7 +203,7 @@ async fn begin(site: &Site, opening: &Opening) -> Event {
         Err(error) => return not(error.to_string()),
     };
     match open(ground.repo(), issue, &opening.on).await {
-        Ok(Opened::At(base)) => Event::IssueOpened { issue, base },
+        Ok(Opened::At { base, target }) => Event::IssueOpened { issue, base, target },
         Ok(Opened::Conflict { head, files }) => not(format!(
             "what it needs does not merge: {} conflicts with the rest in {}; promote what it needs first",
             head.short(),

@@ -212,6 +212,7 @@ impl Shared {
             Event::AgentEnded { attempt, .. }
             | Event::ChecksEnded { attempt, .. }
             | Event::LandingEnded { attempt, .. }
+            | Event::FollowEnded { attempt, .. }
             | Event::AttemptFailed { attempt, .. } => Event::AttemptFailed {
                 attempt,
                 failure: Failure::new(Cause::Workspace, unfit),

@@ -8,6 +8,7 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
 
 use super::{Error, Held, Item, ItemKind, Salvage, io, item, walk};
+use crate::crash_point::{self, Deed, Moment};
 use crate::git::{Extent, KeptKind, Repo};
 
 /// What writing out has done.
@@ -44,6 +45,7 @@ pub enum LeftWhy {
 /// # Errors
 /// When the directory holds something, or cannot be written. What cannot be copied is no error: it is told.
 pub fn restore(repo: &Repo, salvage: &Salvage, extent: Extent, to: &Path) -> Result<Restored, Error> {
+    crash_point::reached(Moment::BeforeCommit, Deed::Restore);
     match fs::read_dir(to) {
         Ok(mut there) => {
             if there.next().is_some() {
@@ -96,6 +98,9 @@ pub fn restore(repo: &Repo, salvage: &Salvage, extent: Extent, to: &Path) -> Res
                         Ok(target) => out.link(item, target.into_os_string().into_encoded_bytes()),
                         Err(error) => out.left(item, LeftWhy::Failed(error.to_string())),
                     },
+                    ItemKind::Closed => {
+                        out.left(item, LeftWhy::Failed("it cannot be looked into".to_owned()));
+                    }
                     ItemKind::Removed | ItemKind::Other => out.left(item, LeftWhy::NoFile),
                 }
             }
@@ -146,6 +151,7 @@ impl Out {
             .mode(mode)
             .open(&path)
             .map_err(io("create", &path))?;
+        crash_point::reached(Moment::AfterCommit, Deed::Restore);
         file.write_all(&content()?).map_err(io("write", &path))?;
         self.done.written.push(item);
         Ok(())
@@ -169,6 +175,7 @@ impl Out {
                 Err(error) => self.left(item, LeftWhy::Failed(error.to_string())),
             }
         }
+        crash_point::reached(Moment::AfterEffect, Deed::Restore);
         Ok(self.done)
     }
 }

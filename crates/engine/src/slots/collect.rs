@@ -5,8 +5,11 @@ use turno_core::event::LeftBehind;
 use turno_core::guard::{GuardKind, Guarded, History, Survey};
 use turno_core::ids::{CommitId, TreeId};
 
-use super::{Error, LeftOut, Salvaged, SlotPlace, SlotPool};
-use crate::git::{CommitMessage, Expected, Found, TurnoRef};
+use super::{Error, LeftOut, Salvaged, SlotPlace, SlotPool, files};
+use crate::git::{CommitMessage, Expected, Found, TurnoRef, Worktree};
+
+/// How the lines of a log begin that Turno's own git calls write, after the two commits.
+const FROM_TURNO: &str = " Turno <turno@localhost> ";
 
 /// Where a writer began.
 #[derive(Debug, Clone, Copy)]
@@ -97,7 +100,18 @@ impl SlotPool {
             }
         };
         let mut salvaged = Vec::new();
-        for commit in head.commit().into_iter().chain([&work]).chain(&strays) {
+        let gone_back = match left {
+            // Whoever leaves nothing after it had committed something has lost its way: what it committed is kept.
+            LeftBehind::Nothing => self.last_own_commit(&tree)?,
+            LeftBehind::Commit { .. } => None,
+        };
+        for commit in head
+            .commit()
+            .into_iter()
+            .chain([&work])
+            .chain(&strays)
+            .chain(&gone_back)
+        {
             if !repo.is_kept(commit).await? {
                 let refname = repo.keep(&place.to_string(), commit).await?;
                 salvaged.push(Salvaged::Commit {
@@ -113,6 +127,29 @@ impl SlotPool {
             left_out: snapshot.left_out,
             salvaged,
         })
+    }
+
+    /// The last commit that the slot's log says was made in it since the slot was put where it was, if the log is
+    /// what git writes.
+    fn last_own_commit(&self, tree: &Worktree) -> Result<Option<CommitId>, Error> {
+        let log = files::read_plain(&tree.git_dir.join("logs/HEAD")).unwrap_or_default();
+        let log = String::from_utf8_lossy(&log);
+        let moved_by_turno =
+            |line: &&str| !line.contains("\tcheckout: moving from ") || !line.contains(FROM_TURNO);
+        for line in log.lines().rev().take_while(moved_by_turno) {
+            let commit = line
+                .split(' ')
+                .nth(1)
+                .and_then(|word| word.parse::<CommitId>().ok());
+            if let Some(commit) = commit.filter(|c| self.repo().tree_of(c).is_ok())
+                && !self
+                    .repo()
+                    .is_ancestor(&commit, &self.repo().user_head()?.commit)?
+            {
+                return Ok(Some(commit));
+            }
+        }
+        Ok(None)
     }
 
     /// Whether a commit is all of a tree on a base, as an earlier look at the same slot left it.

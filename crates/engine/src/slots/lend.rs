@@ -76,7 +76,8 @@ pub(super) mod names {
 }
 
 /// What of a repository a program may read where it is. The configuration is not among it: it may hold tokens.
-const LINKED: [&str; 7] = ["refs", "reftable", "objects", "logs", "info", "lfs", "modules"];
+/// Nor are those of submodules, which have configurations of their own.
+const LINKED: [&str; 6] = ["refs", "reftable", "objects", "logs", "info", "lfs"];
 /// What git replaces when it writes it, so that a right to read the file ends there: it gets a copy.
 const COPIED: [&str; 3] = ["HEAD", "packed-refs", "shallow"];
 

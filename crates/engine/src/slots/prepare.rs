@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use turno_core::ids::CommitId;
 
+use super::access::Opened;
 use super::salvage::{Between, Ignores};
 use super::seat::Head;
 use super::{Error, PlaceLock, Salvaged, SlotPlace, SlotPool, files};
@@ -82,13 +83,20 @@ impl SlotPool {
         commit: &CommitId,
         salvaged: &mut Vec<Salvaged>,
     ) -> Result<(), Error> {
-        let found = self.look(tree).await?;
+        let mut found = self.look(tree).await?;
         let between = self.between(&found.head, commit).await?;
         match place {
             SlotPlace::Slot(_) => {
                 self.salvage(place, tree, &found, salvaged).await?;
+                let mut ignored = self.ignored(tree).await?;
+                if self.open_up(place, tree, &ignored, salvaged).await? == Opened::Some {
+                    // What was behind a closed door has not been seen yet.
+                    found = self.look(tree).await?;
+                    self.salvage(place, tree, &found, salvaged).await?;
+                    ignored = self.ignored(tree).await?;
+                }
                 self.free_links(place, tree, &between, salvaged)?;
-                self.take_instructions(place, tree, salvaged).await?;
+                self.take_instructions(place, tree, &ignored, salvaged)?;
             }
             SlotPlace::Landing => {}
         }
@@ -171,8 +179,7 @@ impl SlotPool {
 /// Whether a new worktree may help. It does not when git could not run, is locked or the disk is full.
 fn is_the_slots_fault(error: &Error) -> bool {
     match error {
-        Error::Git(git::Error::Git { stderr, .. }) => !stderr.contains("No space left"),
-        Error::WrongHead { .. } | Error::NotPrepared { .. } => true,
+        Error::Git(git::Error::Git { .. }) | Error::WrongHead { .. } | Error::NotPrepared { .. } => true,
         Error::Io { source, .. } => source.kind() != std::io::ErrorKind::StorageFull,
         Error::Git(_) => false,
     }

@@ -25,7 +25,8 @@ impl SlotPool {
             links_left: self.links_in(&tree).await?,
         };
         self.free_links(place, &tree, &inside, &mut salvaged)?;
-        self.take_instructions(place, &tree, &mut salvaged).await?;
+        let ignored = self.ignored(&tree).await?;
+        self.take_instructions(place, &tree, &ignored, &mut salvaged)?;
         {
             let _gate = self.repo().gate().await;
             for args in [&["worktree", "unlock"][..], &["worktree", "remove", "-f", "-f"]] {
@@ -34,7 +35,7 @@ impl SlotPool {
             }
         }
         let setup = self.inner.dir.join(format!("{place}.setup"));
-        for beside in ["index", "index.lock", "dirty", "gitdir"] {
+        for beside in ["index", "index.lock", "staged", "dirty", "gitdir"] {
             files::remove(&self.beside(place, beside))?;
         }
         files::remove(&setup)?;

@@ -1,13 +1,16 @@
 //! Owns keeping: how everything in a slot becomes a tree, and what happens to what git cannot hold.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
 use turno_core::guard::GuardKind;
 use turno_core::ids::{CommitId, TreeId};
 
+use super::access::Opened;
 use super::seat::Head;
 use super::{Error, SlotPlace, SlotPool};
 use crate::change::paths;
@@ -107,13 +110,19 @@ impl SlotPool {
             }
             Err(other) => return Err(other.into()),
         };
-        parse_status(&output).map_err(|answer| {
-            git::Error::Answer {
-                what: call.what(),
-                answer,
+        let mut changes = parse_status(&output).map_err(|answer| git::Error::Answer {
+            what: call.what(),
+            answer,
+        })?;
+        // git's memory of untracked files may still name what is gone, e.g. a repository that was just moved aside.
+        changes.retain(|change| match change {
+            Changed::Tracked { .. } => true,
+            Changed::Untracked { path } => {
+                let there = fs::symlink_metadata(tree.path.join(path));
+                !there.is_err_and(|e| e.kind() == ErrorKind::NotFound)
             }
-            .into()
-        })
+        });
+        Ok(changes)
     }
 
     /// Makes Turno's index that of a commit. What it knows of unchanged files is kept.
@@ -156,7 +165,11 @@ impl SlotPool {
         let links = self.take_links_out(tree).await?;
         let mut left_out = Vec::new();
         let add = git(&["add", "-A", "--ignore-errors"]);
-        let finished = add.finish().await?;
+        let mut finished = add.finish().await?;
+        // A directory that may not be listed is only a warning of git's: what is in it would be missing unsaid.
+        if says_denied(&finished.stderr) && self.give_rights_back(tree).await? == Opened::Some {
+            finished = add.finish().await?;
+        }
         match finished.end {
             End::Exited(0) => {}
             End::Exited(1 | 128) => left_out = self.not_added(tree).await?,
@@ -234,7 +247,9 @@ impl SlotPool {
             "--untracked-files=all",
             NOT_INSIDE,
         ];
-        let call = self.repo().git(Place::Own(tree)).args(args);
+        // What git remembers of directories goes by their times, which do not tell close moments apart: here it looks.
+        let call = self.repo().git(Place::Own(tree));
+        let call = call.setting("core.untrackedCache=false").args(args);
         let changes = parse_status(&call.bytes().await?).map_err(|answer| git::Error::Answer {
             what: call.what(),
             answer,
@@ -266,7 +281,10 @@ impl SlotPool {
 
     /// What programs in the slot put in or took out of their own index. Their index may be broken: then nothing.
     async fn staged_by_programs(&self, tree: &Worktree, head: &Head) -> Vec<RawChange> {
-        let index = tree.git_dir.join("index");
+        let index = match tree.staged() {
+            staged if staged.exists() => staged,
+            _ => tree.git_dir.join("index"),
+        };
         let (Some(commit), true) = (head.commit(), index.exists()) else {
             return Vec::new();
         };
@@ -343,31 +361,22 @@ impl SlotPool {
 
     /// Moves aside what agents would take for instructions and git does not show: one agent must not tell the next one
     /// what to do behind everybody's back. What `copy` brings is brought again.
-    pub(super) async fn take_instructions(
+    pub(super) fn take_instructions(
         &self,
         place: SlotPlace,
         tree: &Worktree,
+        ignored: &BTreeSet<PathBuf>,
         salvaged: &mut Vec<Salvaged>,
     ) -> Result<(), Error> {
-        let ignored = [
-            "ls-files",
-            "-z",
-            "--others",
-            "--ignored",
-            "--exclude-standard",
-            "--directory",
-        ];
-        let listed = self.repo().git(Place::Own(tree)).args(ignored).bytes().await?;
-        for path in listed.split(|b| *b == 0).filter(|p| !p.is_empty()) {
-            let path = Path::new(OsStr::from_bytes(path));
+        for path in ignored {
             let (from, users) = (tree.path.join(path), self.repo().root().join(path));
             let is_users = from.is_file() && fs::read(&from).ok() == fs::read(&users).ok();
-            if is_users || !is_for_agents(&trimmed(path).to_string_lossy()) {
+            if is_users || !is_for_agents(&path.to_string_lossy()) {
                 continue;
             }
             if fs::symlink_metadata(&from).is_ok() {
                 salvaged.push(Salvaged::Aside {
-                    path: self.put_aside(place, &from, trimmed(path))?,
+                    path: self.put_aside(place, &from, path)?,
                 });
             }
         }
@@ -439,13 +448,17 @@ pub(super) struct Looked {
     pub(super) changes: Vec<Changed>,
 }
 
+/// Whether git met something that it may not read.
+fn says_denied(stderr: &[u8]) -> bool {
+    String::from_utf8_lossy(stderr).contains("Permission denied")
+}
+
 /// Whether a path leads to a file of the slot's. One forged entry would make git refuse the others too.
 fn is_plain(path: &Path) -> bool {
     let plain = |c| matches!(c, Component::Normal(name) if !name.eq_ignore_ascii_case(".git"));
     path.components().all(plain) && !path.as_os_str().is_empty()
 }
 
-/// A path without the slash that marks a nested repository.
 /// Whether agents take what is at this path for instructions.
 fn is_for_agents(path: &str) -> bool {
     paths::groups(path)
@@ -453,7 +466,8 @@ fn is_for_agents(path: &str) -> bool {
         .any(|(kind, _)| *kind == GuardKind::AgentFiles)
 }
 
-fn trimmed(path: &Path) -> &Path {
+/// A path without the slash that marks a directory.
+pub(super) fn trimmed(path: &Path) -> &Path {
     let bytes = path.as_os_str().as_bytes();
     Path::new(OsStr::from_bytes(bytes.strip_suffix(b"/").unwrap_or(bytes)))
 }

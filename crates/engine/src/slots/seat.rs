@@ -96,6 +96,7 @@ impl SlotPool {
         files::remove(&self.beside(place, "gitdir"))?;
         files::remove(&self.beside(place, "index"))?;
         files::remove(&self.beside(place, "index.lock"))?;
+        files::remove(&self.beside(place, "staged"))?;
         self.repo().add_worktree(&path, commit).await?;
         let pointer = files::read_plain(&path.join(".git")).unwrap_or_default();
         let git_dir = pointer
@@ -174,6 +175,7 @@ impl SlotPool {
 
     /// Gives the programs in the slot Turno's index, so that their first `git status` is fast and right.
     pub(super) fn publish_index(&self, tree: &Worktree) -> Result<(), Error> {
+        files::remove(&tree.staged())?;
         files::copy_over(&tree.index, &tree.git_dir.join("index"))
     }
 

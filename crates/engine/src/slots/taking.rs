@@ -252,16 +252,18 @@ impl SlotPool {
         Ok(unkept)
     }
 
-    /// The program's own index says what it staged. It is looked at by git with care, as before.
+    /// The program's own index says what it staged. It is looked at by git with care, as before. It is kept out of
+    /// the repository: it may name objects that are not taken, and a person's `git gc` would trip over those.
     fn take_index(&self, tree: &Worktree, private: &Path, odd: &mut Vec<Odd>) -> Result<(), Error> {
         let from = private.join("index");
+        let to = tree.staged();
         match fs::symlink_metadata(&from) {
             Ok(meta) if meta.is_file() && meta.len() <= INDEX_BYTES && fs::File::open(&from).is_ok() => {
-                files::copy_over(&from, &tree.git_dir.join("index"))
+                files::copy_over(&from, &to)
             }
             Ok(_) | Err(_) => {
                 odd.push(Odd::Index);
-                Ok(())
+                files::remove(&to)
             }
         }
     }

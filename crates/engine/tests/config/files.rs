@@ -453,6 +453,22 @@ fn a_model_costs_what_its_longest_entry_says(#[case] model: &str, #[case] input:
 }
 
 #[test]
+fn every_price_of_the_list_says_when_and_where_it_is_from() {
+    let list = include_str!("../../../../policies/prices.toml");
+    let entries: Vec<&str> = list.split("\n[").skip(1).collect();
+    assert!(entries.len() > 10);
+    for entry in entries {
+        let told = entry.contains("\nas_of = \"20") && entry.contains("\nsource = \"https://");
+        // Two are Turno's own guesses, and the comments beside them say so.
+        let guess = entry.starts_with("default]") || entry.starts_with("\"gpt-5.\"]");
+        assert!(told != guess, "{entry}");
+    }
+    let wrong = "[prices.\"gpt-5.9\"]\ninput = 2\noutput = 16\nas_of = \"soon\"\n";
+    let error = config::build(&repo(wrong)).unwrap_err().to_string();
+    assert!(error.contains("2026-03-31"), "{error}");
+}
+
+#[test]
 fn turno_toml_adds_prices() {
     let text = "[prices.\"gpt-5.9\"]\ninput = 2\noutput = '16.5'\ncache_read = 0.2\n";
     let prices = config::build(&repo(text)).unwrap().prices;

@@ -105,7 +105,12 @@ async fn drain(world: &World, requests: &[Request]) -> (Vec<usize>, usize) {
         })
         .collect();
     let (mut train, mut back, mut runs) = (Train::Open, Vec::new(), 0);
-    while let Some(trial) = train.next(&waiting, &head(world), requests.len()) {
+    while let Some(trial) = train.next(
+        &waiting,
+        &head(world),
+        requests.len(),
+        &turno_core::foresight::Apart::default(),
+    ) {
         let tried: Vec<&Request> = trial
             .members
             .iter()

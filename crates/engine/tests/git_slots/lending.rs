@@ -442,3 +442,18 @@ async fn other_repositories_in_the_slot_are_as_always() {
     };
     assert_eq!(loan.back().await.head, Brought::Unmoved);
 }
+
+/// What it staged and did not commit is known by nothing in the repository: its own git would trip over it.
+#[tokio::test]
+async fn a_person_may_collect_garbage_at_any_time() {
+    let loan = Loan::new().await;
+    let text = "mkdir d && echo staged > d/x && git add -A && git write-tree";
+    loan.run(Way::Told, text).unwrap();
+    loan.back().await;
+    loan.world.user(&["gc", "-q"]);
+    loan.world.user(&["fsck", "--connectivity-only", "--no-dangling"]);
+    let collected = loan.collect().await;
+    let commit = commit(&collected);
+    assert_eq!(loan.world.show(commit, "d/x").as_deref(), Some("staged\n"));
+    loan.world.user(&["gc", "-q"]);
+}

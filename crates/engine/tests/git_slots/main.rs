@@ -5,6 +5,7 @@
 
 mod claiming;
 mod collecting;
+mod following;
 mod guarding;
 mod hostile;
 mod landing;
@@ -13,6 +14,7 @@ mod lending;
 mod opening;
 mod overlay;
 mod planting;
+mod preflighting;
 mod preparing;
 mod promoting;
 mod reverting;

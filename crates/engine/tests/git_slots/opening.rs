@@ -11,7 +11,7 @@ const ISSUE: IssueId = IssueId(7);
 
 fn begun(opened: Result<Opened, Error>) -> CommitId {
     match opened {
-        Ok(Opened::At(commit)) => commit,
+        Ok(Opened::At { base, .. }) => base,
         other => panic!("{other:?}"),
     }
 }

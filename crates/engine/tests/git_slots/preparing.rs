@@ -1,15 +1,16 @@
 //! Getting slots ready: what was in them is kept, whatever state they are in.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use rstest::rstest;
+use turno_core::event::LeftBehind;
 use turno_core::ids::{CommitId, SlotId};
-use turno_engine::git::Repo;
-use turno_engine::slots::{Condition, Inspected, Salvaged, SlotPlace};
+use turno_engine::git::{Repo, TurnoRef};
+use turno_engine::slots::{Begun, Condition, Inspected, Salvaged, SlotPlace};
 
-use crate::world::{S1, World, assert_same};
+use crate::world::{S1, World, assert_same, message, task};
 
 /// The one commit that was salvaged.
 fn kept(salvaged: &[Salvaged]) -> CommitId {
@@ -435,4 +436,68 @@ async fn a_wrong_repository_is_named() {
         Repo::open(&dir.path().join("empty")),
         Err(Error::NoCommits { .. })
     ));
+}
+
+/// git's memory of a directory may name what was moved aside there.
+#[tokio::test]
+async fn what_was_moved_aside_is_nobodys_change() {
+    let world = World::clean();
+    let first = world.id("main");
+    for round in 0..8 {
+        let slot = world.pool.prepare(S1, &first).await.unwrap().path;
+        let inner = slot.join(format!("deps{round}/inner"));
+        fs::create_dir_all(&inner).unwrap();
+        fs::write(inner.with_file_name("work.txt"), "work").unwrap();
+        world.git_in(&inner, &["init", "-q"]);
+        let begun = Begun {
+            from: &first,
+            since: None,
+            survey: None,
+        };
+        let branch = TurnoRef::task(task(), round);
+        let collected = world.pool.collect(S1, begun, &branch, &message(1)).await.unwrap();
+        let LeftBehind::Commit { commit, .. } = collected.left else {
+            panic!("{collected:?}")
+        };
+        let prepared = world.pool.prepare(S1, &commit).await.unwrap();
+        assert_eq!(aside(&prepared.salvaged).len(), 1);
+        world.pool.prepare(S1, &commit).await.unwrap();
+        let inspected = world.pool.inspect_untouched(S1, &commit).await.unwrap();
+        assert_eq!(inspected, Inspected::Untouched, "round {round}");
+    }
+}
+
+/// What git neither shows nor removes, and what it cannot look into.
+#[tokio::test]
+async fn a_slot_is_open_and_free_of_odd_files() {
+    let world = World::clean();
+    let first = world.id("main");
+    let slot = world.pool.prepare(S1, &first).await.unwrap().path;
+    let rights = |path: &Path, mode: u32| fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
+    fs::write(slot.join(".gitignore"), "cache/\n").unwrap();
+    for dir in ["open/closed", "cache/closed"] {
+        fs::create_dir_all(slot.join(dir)).unwrap();
+        fs::write(slot.join(dir).join("x"), "x").unwrap();
+        rights(&slot.join(dir), 0o500);
+    }
+    for pipe in ["pipe", "cache/pipe"] {
+        nix::unistd::mkfifo(&slot.join(pipe), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    }
+    world.git_in(&slot, &["add", "-A"]);
+    world.git_in(&slot, &["commit", "-q", "-m", "own"]);
+    let own: CommitId = world.git_in(&slot, &["rev-parse", "HEAD"]).parse().unwrap();
+    let prepared = world.pool.prepare(S1, &own).await.unwrap();
+    assert_eq!(aside(&prepared.salvaged).len(), 1, "{prepared:?}");
+    let mode = |path: &str| {
+        fs::symlink_metadata(slot.join(path))
+            .unwrap()
+            .permissions()
+            .mode()
+            & 0o777
+    };
+    assert!(!slot.join("pipe").exists());
+    assert_eq!(mode("open/closed"), 0o700);
+    assert!(slot.join("cache/pipe").exists(), "a cache is left alone");
+    assert_eq!(mode("cache/closed"), 0o500);
+    rights(&slot.join("cache/closed"), 0o700);
 }

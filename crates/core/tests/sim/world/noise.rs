@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use turno_core::admit::admit;
 use turno_core::decision::{Asker, DecisionStage};
 use turno_core::event::{Discard, Event, LeftBehind, LostAttempt, StopHow};
 use turno_core::ids::AttemptId;
-use turno_core::units::MicroUsd;
+use turno_core::ledger::Allowance;
+use turno_core::units::{MicroUsd, Span};
 
 use super::super::cast::spend;
 use super::super::plan::Fault;
@@ -105,12 +107,42 @@ impl World {
         self.take(Event::Restarted { lost, adopted })
     }
 
+    /// A person doubles one of the limits that something was used of.
+    fn raise_a_budget(&mut self) -> Result<(), String> {
+        let limited: Vec<_> = self
+            .state
+            .accounts
+            .keys()
+            .map(|level| (level.clone(), self.state.limit(level)))
+            .filter(|(_, limit)| !limit.is_none())
+            .collect();
+        if limited.is_empty() {
+            return Ok(());
+        }
+        let (level, limit) = self.rng.pick(&limited);
+        let event = Event::BudgetSet {
+            allowance: Allowance {
+                usd: limit.usd.map(|n| n + n),
+                tokens: limit.tokens.map(|n| n * 2),
+                wall: limit.wall.map(|n| Span(n.0 * 2)),
+                turns: limit.turns.map(|n| n * 2),
+            },
+            level,
+        };
+        if admit(&self.state, &event).is_ok() {
+            self.tally.count("budgets raised");
+            self.take(event)?;
+        }
+        Ok(())
+    }
+
     pub(super) fn noise(&mut self) -> Result<(), String> {
         if self.strikes(Fault::Stale, 10) && !self.old.is_empty() {
             let old = self.rng.pick(&self.old.clone());
             // An ending that was delivered once may come again; a fact about a live attempt may not be invented.
             let settled = old.attempt().is_some_and(|a| !self.hands.live.contains_key(&a));
-            if settled {
+            // A look that was answered once may be answered again, and late.
+            if settled || matches!(old, Event::Foreseen { .. }) {
                 self.take(old)?;
             }
         }
@@ -124,12 +156,18 @@ impl World {
                 },
             })?;
         }
+        if self.strikes(Fault::TargetMoves, 4) {
+            self.move_a_target()?;
+        }
         if self.strikes(Fault::Crashes, 3) {
             self.crash()?;
         }
         if self.strikes(Fault::Stops, 1) {
             let how = self.rng.pick(&[StopHow::Drain, StopHow::Now]);
             self.take(Event::StopAsked { how })?;
+        }
+        if self.strikes(Fault::Budgets, 4) {
+            self.raise_a_budget()?;
         }
         if self.strikes(Fault::Discards, 1) {
             let ids: Vec<_> = self.state.tasks.keys().copied().collect();

@@ -5,8 +5,9 @@ use turno_core::command::{AgentStart, AskedThen, Command, LandStart};
 use turno_core::decision::{Question, Reply};
 use turno_core::event::{AgentEnd, Event, LandingEnd, LeftBehind, OthersEnd, Refused, TogetherEnd};
 use turno_core::failure::{Cause, Failure};
+use turno_core::foresight::{Files, Found, Rival, Sight};
 use turno_core::guard::{self, GuardRule, GuardedBy};
-use turno_core::ids::{AttemptId, TaskId};
+use turno_core::ids::{AttemptId, CommitId, TaskId};
 use turno_core::outcome::{Finding, Severity};
 use turno_core::task::{Because, Consent, Said, StopWhy};
 use turno_core::train::{Red, Stands};
@@ -23,6 +24,7 @@ impl World {
             Command::StartAgent(start) => self.start_agent(start),
             Command::RunChecks(start) => self.run_checks(start),
             Command::Land(start) => self.land(start),
+            Command::Follow(start) => self.follow(start),
             Command::OpenIssue { issue, on, .. } => {
                 let (issue, at) = (*issue, self.rng.between(5, 60));
                 let event = if self.strikes(Fault::NotOpened, 25) {
@@ -38,10 +40,12 @@ impl World {
                         "issues opened on others"
                     });
                     let base = on.first().cloned().unwrap_or_else(|| self.commit());
-                    Event::IssueOpened { issue, base }
+                    let target = self.target();
+                    Event::IssueOpened { issue, base, target }
                 };
                 self.later(at, NOBODY, Fate::Done(event));
             }
+            Command::Foresee { of, commit, with, .. } => self.foresee(*of, commit, with),
             Command::Reply { attempt, reply, .. } => self.reply(*attempt, reply),
             Command::Adopt { attempt, asked } => {
                 self.tally.count("adopted");
@@ -52,8 +56,37 @@ impl World {
                 }
             }
             Command::StopAttempt { attempt, why } => self.stop(*attempt, *why),
+            Command::WarnOfBudget { .. } => self.tally.count("warnings of a budget"),
             Command::EndShift { .. } => {}
         }
+    }
+
+    /// Sometimes it is seen that changes do not merge, and sometimes nothing is seen; the answer may come late.
+    fn foresee(&mut self, of: TaskId, commit: &CommitId, with: &[Rival]) {
+        self.tally.count("looks ahead");
+        let mut sights = Vec::new();
+        for rival in with.iter().cloned() {
+            let found = match self.rng.below(10) {
+                0 => Found::Unseen {
+                    why: "it took too long".to_owned(),
+                },
+                1..3 => {
+                    self.tally.count(match rival {
+                        Rival::Branch { .. } => "conflicts foreseen with the branch",
+                        Rival::Task { .. } => "conflicts foreseen with others",
+                    });
+                    Found::Clashes(Files {
+                        named: vec!["src/lib.rs".to_owned()],
+                        more: 0,
+                    })
+                }
+                _ => Found::Merges,
+            };
+            sights.push(Sight { rival, found });
+        }
+        let (commit, at) = (commit.clone(), self.rng.between(1, 200));
+        let event = Event::Foreseen { of, commit, sights };
+        self.later(at, NOBODY, Fate::Done(event));
     }
 
     fn start_agent(&mut self, start: &AgentStart) {
@@ -166,7 +199,7 @@ impl World {
 
     fn stop(&mut self, attempt: AttemptId, why: StopWhy) {
         // A stop for money is a kill; any other begins with a request, which may be ignored for a while.
-        let at_once = matches!(why, StopWhy::ShiftBudget | StopWhy::AttemptBudget);
+        let at_once = why.is_about_money();
         if !at_once && self.strikes(Fault::IgnoresStop, 30) {
             // It takes the whole ladder: one more message may come in, and the agent may even finish.
             let mut messages = 0;

@@ -1,0 +1,125 @@
+//! `turno budget`: what each level may use, has used and has left; and another limit for one of them.
+
+use std::process::ExitCode;
+
+use turno_core::State;
+use turno_core::admit::Refused;
+use turno_core::event::Event;
+use turno_core::ledger::{Day, Level, LevelView, Measure, levels};
+use turno_core::units::MicroUsd;
+use turno_engine::config::Overrides;
+use turno_engine::run::now;
+
+use crate::args::{Budget, Set};
+use crate::door::Door;
+use crate::failure::Failure;
+use crate::print;
+use crate::scene::Scene;
+
+pub(crate) async fn run(scene: &Scene, verb: Budget) -> Result<ExitCode, Failure> {
+    let mut door = Door::open(scene).await?;
+    match verb {
+        Budget::Show { json } => {
+            let levels = levels(&door.state().await?, now());
+            if json {
+                print::json(&levels)?;
+            } else {
+                show(&levels);
+            }
+        }
+        Budget::Set(set) => {
+            let state = door.state().await?;
+            let event = asked(&state, set)?;
+            // The configuration that was read last is the one of the last shift; an agent may be new since then.
+            if let Door::Own { desk, .. } = &mut door
+                && desk.state.config.is_none()
+            {
+                let config = Box::new(scene.config(&Overrides::default())?.core);
+                desk.take(Event::ConfigLoaded { config })?;
+            }
+            let Event::BudgetSet { level, .. } = &event else {
+                return Err(Failure::bug("a budget is set by another event"));
+            };
+            let level = level.clone();
+            door.take(event).await?;
+            let limit = door.state().await?.limit(&level);
+            print::data(&format!("{} may use {limit}", level.phrase()));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn asked(state: &State, set: Set) -> Result<Event, Failure> {
+    let today = Day::of(now());
+    let (level, limits) = match set {
+        Set::Task { task, limits } => (Level::Task(task), limits),
+        Set::Issue { issue, limits } => (Level::Issue(issue), limits),
+        Set::Shift { shift, limits } => {
+            let current = state.shift().map(|s| s.id);
+            (Level::Shift(shift.or(current).ok_or(Refused::NoShift)?), limits)
+        }
+        Set::Day { day, limits } => (Level::Day(day.unwrap_or(today)), limits),
+        Set::Agent { agent, limits } => (Level::Agent { agent, day: today }, limits),
+    };
+    Ok(Event::BudgetSet {
+        level,
+        allowance: limits.allowance(),
+    })
+}
+
+fn show(levels: &[LevelView]) {
+    if levels.is_empty() {
+        print::note("nothing has been used and nothing is limited; `turno budget set` limits a level");
+    }
+    for view in levels {
+        print::data(&print::bold(&view.level.phrase()));
+        for measure in Measure::ALL {
+            let line = format!("  {}", line(view, measure));
+            let warned = view.warned.contains_key(&measure);
+            print::data(&if warned { print::red(&line) } else { line });
+        }
+        if view.used.unknown > MicroUsd::ZERO {
+            print::data(&format!(
+                "  {} of it is held for models without a price",
+                view.used.unknown
+            ));
+        }
+        if view.compared.reported != view.compared.counted {
+            print::data(&format!(
+                "  agents reported {}, Turno counted {} for the same attempts",
+                view.compared.reported, view.compared.counted
+            ));
+        }
+        // A task's own page is short enough.
+        if !matches!(view.level, Level::Task(_) | Level::Agent { .. }) {
+            let by = |name: String, used: String| print::data(&print::dim(&format!("    {name:<20} {used}")));
+            for (persona, used) in &view.personas {
+                by(persona.to_string(), used.to_string());
+            }
+            for (agent, used) in &view.agents {
+                by(format!("agent {agent}"), used.to_string());
+            }
+        }
+    }
+}
+
+/// The limits of a level that are half used up and more.
+pub(crate) fn warned_lines(view: &LevelView) -> Vec<String> {
+    let lines = view.warned.keys().map(|measure| {
+        let line = line(view, *measure);
+        format!("{}: {line}", view.level.phrase())
+    });
+    lines.collect()
+}
+
+/// One measure of a level on one line.
+fn line(view: &LevelView, measure: Measure) -> String {
+    let used = view.used.of(measure);
+    match (view.limit.of(measure), view.left.of(measure)) {
+        (Some(limit), Some(left)) => {
+            let percent = view.limit.percent(measure, view.used).unwrap_or(0);
+            format!("{used} of {limit} used ({percent} %), {left} neither used nor promised")
+        }
+        (None, _) | (_, None) => format!("{used} used, no limit"),
+    }
+}
