@@ -27,10 +27,6 @@ sessions:
       - outcome: {summary: it is done}
   - persona: engineer
     steps:
-      - write: {path: later.txt, text: \"later\n\"}
-      - outcome: {summary: it is done later}
-  - persona: engineer
-    steps:
       - write: {path: later.txt, text: \"later\\n\"}
       - outcome: {summary: it is done later}
   - persona: reviewer

@@ -170,11 +170,11 @@ impl Attempts {
             known.with.push(now.id);
         }
         if let (Some(run), Event::Metered { .. }) = (now.agent_run(), &record.event) {
-            known.metered = Some(run.spend.cost);
+            known.metered = Some(run.cost());
             known.tokens = run.spend.tokens;
         }
         if let Some(run) = now.agent_run() {
-            known.cost = run.spend.cost;
+            known.cost = run.cost();
         }
     }
 

@@ -275,17 +275,21 @@ fn mark(limit: &Allowance, measure: Measure, used: Used) -> Option<u64> {
     MARKS.into_iter().rev().find(|mark| percent >= *mark)
 }
 
-/// The sum an attempt tells is one that grows; one that does not is a late word.
+/// The sums an attempt tells are such that grow; one that does not is a late word. Each by itself: where the agent
+/// corrects its money, its tokens go on being counted.
 fn later(before: Spend, now: Spend) -> Spend {
-    if now.cost < before.cost || now.tokens.sum() < before.tokens.sum() {
-        return Spend {
-            turns: before.turns.max(now.turns),
-            ..before
-        };
-    }
+    let money = if now.cost < before.cost { before } else { now };
+    let counted = if now.tokens.sum() < before.tokens.sum() {
+        before
+    } else {
+        now
+    };
     Spend {
+        cost: money.cost,
+        basis: money.basis,
+        tokens: counted.tokens,
+        counted: counted.counted,
         turns: before.turns.max(now.turns),
-        ..now
     }
 }
 
@@ -296,16 +300,9 @@ fn final_spend(run: &AgentRun, spend: Spend) -> Spend {
         CostBasis::Estimated => spend.cost.max(run.spend.cost),
         CostBasis::Unknown => spend.cost.max(run.cap),
     };
-    let tokens = if spend.tokens.sum() < run.spend.tokens.sum() {
-        run.spend.tokens
-    } else {
-        spend.tokens
-    };
     Spend {
         cost,
-        tokens,
-        turns: spend.turns.max(run.spend.turns),
-        counted: spend.counted.max(run.spend.counted),
-        ..spend
+        basis: spend.basis,
+        ..later(run.spend, spend)
     }
 }
