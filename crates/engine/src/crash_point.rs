@@ -99,7 +99,8 @@ pub enum Deed {
 }
 
 impl Deed {
-    /// All of them.
+    /// All of them, but for stops by the budget of a task, an issue, an agent or a day: they are carried out as those by
+    /// the shift's.
     pub const ALL: [Self; 28] = [
         Self::StartAgent,
         Self::RunChecks,

@@ -70,11 +70,16 @@ where
             return Err(Error::Gone { branch, head });
         }
     };
-    if let (Some(since), FollowHow::Merge) = (&start.since, start.how)
-        && !repo.is_ancestor(since, &start.onto)?
-    {
-        let lost = since.clone();
-        return Ok(FollowEnd::Rewritten { lost, head });
+    if let Some(since) = &start.since {
+        let is_rewritten = match start.how {
+            FollowHow::Merge => !repo.is_ancestor(since, &start.onto)?,
+            // A branch that only went back has dropped what its issue began on: that is not the issue's to make again.
+            FollowHow::Rebase => *since != start.onto && repo.is_ancestor(&start.onto, since)?,
+        };
+        if is_rewritten {
+            let lost = since.clone();
+            return Ok(FollowEnd::Rewritten { lost, head });
+        }
     }
     if let Some(path) = repo.checkout_of(branch.full()).await? {
         let checkout = path.display().to_string();

@@ -11,6 +11,7 @@ use turno_core::persona::Access;
 use turno_core::units::Spend;
 
 use crate::attempt::{begun, branch_of, can_be_adopted, clear, message_of};
+use crate::git::Guard;
 use crate::replay;
 use crate::site::{self, Site};
 use crate::slots::SlotPlace;
@@ -38,6 +39,8 @@ pub async fn recover(site: &Site, state: &State, orphans: Orphans) -> Option<Eve
             continue;
         }
         clear(site, attempt).await;
+        // Nobody holds it against anything any more, and it has the repository's configuration in it.
+        Guard::forget_in(&dir);
         let start = std::fs::read(dir.join("start.json"))
             .ok()
             .and_then(|bytes| serde_json::from_slice::<AgentStart>(&bytes).ok());

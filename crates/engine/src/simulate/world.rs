@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use turno_core::command::{AskedThen, Command};
 use turno_core::decision::Reply;
-use turno_core::event::{AgentEnd, Event, LeftBehind};
+use turno_core::event::{AgentEnd, Event, FollowEnd, LeftBehind};
 use turno_core::failure::{Cause, Failure};
 use turno_core::following::Target;
 use turno_core::foresight::{Found, Rival, Sight};
@@ -296,14 +296,15 @@ impl<'a> World<'a> {
                 self.later(STOPS_IN, Fate::Done(Box::new(seen)));
                 Ok(())
             }
-            // Issues begin on no branch that is known here, so none is brought along.
+            // Nobody moves a branch in a simulated night; one that is behind when it begins catches up.
             Command::Follow(start) => {
-                let failure = Failure::new(Cause::Stopped, "nothing is followed here");
-                let failed = Event::AttemptFailed {
+                let followed = Event::FollowEnded {
                     attempt: start.attempt,
-                    failure,
+                    end: FollowEnd::Followed {
+                        head: start.onto.clone(),
+                    },
                 };
-                self.later(STOPS_IN, Fate::Done(Box::new(failed)));
+                self.later(STOPS_IN, Fate::Done(Box::new(followed)));
                 Ok(())
             }
             Command::WarnOfBudget { .. } | Command::EndShift { .. } => Ok(()),

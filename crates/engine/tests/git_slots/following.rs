@@ -283,6 +283,29 @@ async fn a_branch_that_goes_meanwhile_takes_nothing_from_what_is_known() {
 }
 
 #[tokio::test]
+async fn a_branch_that_went_back_is_not_followed() {
+    let world = World::new();
+    let first = world.id("main");
+    user_commits(&world, "dropped.txt", "no\n");
+    let (base, head) = with_landed(&world).await;
+    world.user(&["reset", "-q", "--hard", first.as_str()]);
+    for how in [FollowHow::Merge, FollowHow::Rebase] {
+        let (end, _) = run(
+            &world,
+            &start(&base, &head, &first, how),
+            CheckVerdict::Pass,
+            || {},
+        )
+        .await;
+        assert!(
+            matches!(end, Ok(FollowEnd::Rewritten { lost, .. }) if lost == base),
+            "{how:?}"
+        );
+    }
+    assert_eq!(world.at(&branch()), Some(head));
+}
+
+#[tokio::test]
 async fn a_rewritten_branch_is_rebased_onto_and_never_merged() {
     let world = World::new();
     let first = world.id("main");
