@@ -210,6 +210,7 @@ pub fn admit(state: &State, event: &Event) -> Result<(), Refused> {
         | Event::Noted { .. }
         | Event::SessionOpened { .. }
         | Event::Metered { .. }
+        | Event::QuotaSeen { .. }
         | Event::Contacted { .. }
         | Event::Tampered { .. }
         | Event::AgentEnded { .. }

@@ -174,6 +174,7 @@ fn spoken(event: &Event, ask: Option<&Ask>) -> Option<(String, Vec<String>)> {
         | Event::Reverted { .. }
         | Event::SessionOpened { .. }
         | Event::Metered { .. }
+        | Event::QuotaSeen { .. }
         | Event::Contacted { .. }
         | Event::Tampered { .. }
         | Event::Foreseen { .. }

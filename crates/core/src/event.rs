@@ -20,6 +20,7 @@ use crate::ledger::{Allowance, Level};
 use crate::lesson::LessonEdit;
 use crate::outcome::{LessonDraft, Outcome, Proposed};
 use crate::promotion::{Begun, Put};
+use crate::quota::Quota;
 use crate::shift::{IssueAtStart, Scope};
 use crate::tampering::Tampering;
 use crate::task::{ConflictHunk, Said};
@@ -374,6 +375,13 @@ pub enum Event {
         /// So far.
         spend: Spend,
     },
+    /// A provider told how full a window of an agent's account is.
+    QuotaSeen {
+        /// In which attempt.
+        attempt: AttemptId,
+        /// What it told.
+        quota: Quota,
+    },
     /// What an attempt asked of the network.
     Contacted {
         /// Which attempt.
@@ -471,6 +479,7 @@ impl Event {
             | Self::DecisionAsked { attempt, .. }
             | Self::TaskProposed { attempt, .. }
             | Self::Noted { attempt, .. }
+            | Self::QuotaSeen { attempt, .. }
             | Self::Contacted { attempt, .. }
             | Self::Tampered { attempt, .. }
             | Self::AttemptFailed { attempt, .. } => Some(*attempt),

@@ -219,6 +219,12 @@ pub fn event_phrase(event: &Event) -> String {
         }
         Event::SessionOpened { attempt, session } => format!("{attempt} opened session {session}"),
         Event::Metered { attempt, spend } => format!("{attempt} has spent {}", spend.cost),
+        Event::QuotaSeen { attempt, quota } => {
+            format!(
+                "{attempt} heard of its account's {} window: {}",
+                quota.window, quota.fill
+            )
+        }
         Event::Contacted {
             attempt,
             contacts,

@@ -21,6 +21,8 @@ pub enum Cause {
     Provider,
     /// An account limit that lifts at a known or unknown time.
     Quota,
+    /// The provider takes no more requests for the moment: a limit by the minute, or `Retry-After`.
+    RateLimited,
     /// The agent ended without the typed outcome that was asked for.
     NoOutcome,
     /// A writer ended and the tree is what it was.
@@ -57,13 +59,14 @@ pub enum Cause {
 
 impl Cause {
     /// Every cause, in order.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::Workspace,
         Self::Spawn,
         Self::Agent,
         Self::SignIn,
         Self::Provider,
         Self::Quota,
+        Self::RateLimited,
         Self::NoOutcome,
         Self::NoChange,
         Self::WroteWhileReading,
@@ -91,6 +94,7 @@ impl Cause {
             Self::SignIn => "the agent is not signed in",
             Self::Provider => "the provider failed or is overloaded",
             Self::Quota => "the account's quota is used up",
+            Self::RateLimited => "the provider takes no more requests for the moment",
             Self::NoOutcome => "the agent gave no valid outcome",
             Self::NoChange => "the agent changed nothing",
             Self::WroteWhileReading => "the agent changed files though it may only read",
@@ -121,6 +125,23 @@ pub enum RetryAfter {
     At(Timestamp),
 }
 
+/// A number between 0 and 999 that the shell drew by chance, so that those who fail together do not try again together.
+/// It stands in the event, and so in the journal: the core draws nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Luck(pub u16);
+
+impl Luck {
+    /// Not drawn: the whole wait.
+    pub const NONE: Self = Self(999);
+}
+
+impl Default for Luck {
+    fn default() -> Self {
+        Self::NONE
+    }
+}
+
 /// One failure: a cause for the core, a text for people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
@@ -130,6 +151,9 @@ pub struct Failure {
     pub detail: String,
     /// When it may be tried again.
     pub retry_after: RetryAfter,
+    /// Which part of a wait it is to be.
+    #[serde(default)]
+    pub luck: Luck,
 }
 
 impl Failure {
@@ -139,6 +163,7 @@ impl Failure {
             cause,
             detail: detail.into(),
             retry_after: RetryAfter::Policy,
+            luck: Luck::NONE,
         }
     }
 }

@@ -29,6 +29,7 @@ pub mod persona;
 pub mod plan;
 pub mod policy;
 pub mod promotion;
+pub mod quota;
 pub mod record;
 pub mod report;
 pub mod retention;

@@ -152,7 +152,10 @@ impl Turn<'_> {
             Event::FollowEnded { attempt, end } => self.follow_ended(*attempt, end),
             Event::AttemptFailed { attempt, failure } => self.attempt_failed(*attempt, failure),
             // For people: what could be put back was, and what follows for the task its own end says.
-            Event::Contacted { .. } | Event::Tampered { .. } | Event::TimePassed => {}
+            Event::QuotaSeen { .. }
+            | Event::Contacted { .. }
+            | Event::Tampered { .. }
+            | Event::TimePassed => {}
             Event::Foreseen { of, commit, sights } => self.foreseen(*of, commit, sights),
             Event::Restarted { lost, adopted } => {
                 self.ask_again();

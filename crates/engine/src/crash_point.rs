@@ -250,6 +250,7 @@ impl Deed {
             | Event::TaskProposed { .. }
             | Event::Noted { .. }
             | Event::Metered { .. }
+            | Event::QuotaSeen { .. }
             | Event::Contacted { .. }
             | Event::Tampered { .. }
             | Event::AgentEnded { .. }

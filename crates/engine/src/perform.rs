@@ -14,7 +14,7 @@ use nix::sys::signal::{SigSet, Signal};
 use turno_agents::dialect::Cue;
 use turno_agents::script::{Ended, ScriptFile, ScriptLine, ScriptSession, Step, file::Failing, select};
 use turno_core::command::Session;
-use turno_core::failure::{Cause, Failure, RetryAfter};
+use turno_core::failure::{Cause, Failure, Luck, RetryAfter};
 use turno_core::ids::SessionId;
 use turno_core::outcome::Proposed;
 use turno_core::units::{Span, Timestamp};
@@ -236,6 +236,7 @@ impl Performer {
                         cause: *cause,
                         detail: detail.clone(),
                         retry_after,
+                        luck: Luck::NONE,
                     },
                 })?;
                 return Ok(Next::Leave(ExitCode::from(1)));

@@ -392,6 +392,7 @@ fn ends_something(event: &Event) -> bool {
         | Event::TaskProposed { .. }
         | Event::Noted { .. }
         | Event::Metered { .. }
+        | Event::QuotaSeen { .. }
         | Event::Contacted { .. }
         | Event::Tampered { .. }
         | Event::Restarted { .. } => false,

@@ -1,6 +1,6 @@
 //! Owns the typing of Claude Code's errors. Its exit code is 1 for all of them.
 
-use turno_core::failure::{Cause, Failure, RetryAfter};
+use turno_core::failure::{Cause, Failure, Luck, RetryAfter};
 
 /// What is known of an error.
 #[derive(Debug, Clone, Default)]
@@ -27,6 +27,7 @@ pub(super) fn failure(signs: Signs<'_>) -> Failure {
             (Cause::Quota, Some(retry_after)) => retry_after,
             _ => RetryAfter::Policy,
         },
+        luck: Luck::NONE,
     }
 }
 

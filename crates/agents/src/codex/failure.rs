@@ -1,7 +1,7 @@
 //! Owns the typing of codex's errors, by its machine-readable `codexErrorInfo`.
 
 use serde_json::Value;
-use turno_core::failure::{Cause, Failure, RetryAfter};
+use turno_core::failure::{Cause, Failure, Luck, RetryAfter};
 use turno_core::units::Timestamp;
 
 use crate::text::line_of;
@@ -19,6 +19,7 @@ pub(super) fn failure(error: &Value, limit: Option<RetryAfter>) -> Failure {
             (Cause::Quota, Some(limit)) => limit,
             _ => RetryAfter::Policy,
         },
+        luck: Luck::NONE,
     }
 }
 

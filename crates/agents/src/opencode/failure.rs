@@ -1,7 +1,7 @@
 //! Owns the typing of opencode's errors, and when its own retries are enough.
 
 use serde_json::Value;
-use turno_core::failure::{Cause, Failure, RetryAfter};
+use turno_core::failure::{Cause, Failure, Luck, RetryAfter};
 use turno_core::units::Timestamp;
 
 use crate::text::line_of;
@@ -84,5 +84,6 @@ pub(super) fn retrying(status: &Value, now: Option<Timestamp>) -> Retrying {
             Some(next) if long => RetryAfter::At(Timestamp(next)),
             Some(_) | None => RetryAfter::Policy,
         },
+        luck: Luck::NONE,
     })
 }

@@ -174,6 +174,7 @@ impl Since {
             | Event::TaskProposed { .. }
             | Event::Noted { .. }
             | Event::Metered { .. }
+            | Event::QuotaSeen { .. }
             | Event::Contacted { .. }
             | Event::Tampered { .. }
             | Event::AgentEnded { .. }

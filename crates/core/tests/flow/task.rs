@@ -6,7 +6,7 @@ use crate::world::{World, approve, checks_green, checks_red, finding, wrote};
 use rstest::rstest;
 use turno_core::command::{Command, Session};
 use turno_core::event::{AgentEnd, Discard, Event, LandingEnd, LeftBehind, StopHow};
-use turno_core::failure::{Cause, Failure, RetryAfter};
+use turno_core::failure::{Cause, Failure, Luck, RetryAfter};
 use turno_core::ids::{CommitId, TaskId};
 use turno_core::outcome::{Outcome, Verdict};
 use turno_core::persona::Role;
@@ -250,6 +250,7 @@ fn a_quota_waits_until_it_resets() {
     let reset = world.now + Span(60_000);
     let failure = Failure {
         retry_after: RetryAfter::At(reset),
+        luck: Luck::NONE,
         ..Failure::new(Cause::Quota, "used up")
     };
     world.end_agent(AgentEnd::Failed(failure), LeftBehind::Nothing);

@@ -6,7 +6,7 @@ use turno_core::brief::Ask;
 use turno_core::command::AgentStart;
 use turno_core::decision::{Choice, Question};
 use turno_core::event::{AgentEnd, Event, LeftBehind};
-use turno_core::failure::{Cause, Failure, RetryAfter};
+use turno_core::failure::{Cause, Failure, Luck, RetryAfter};
 use turno_core::globs;
 use turno_core::outcome::{Finding, Outcome, Severity, Verdict};
 use turno_core::persona::Access;
@@ -97,6 +97,7 @@ impl World<'_> {
             Cause::Agent
             | Cause::Provider
             | Cause::Quota
+            | Cause::RateLimited
             | Cause::Stalled
             | Cause::WallClock
             | Cause::AttemptBudget
@@ -242,6 +243,7 @@ fn quota(until: turno_core::units::Timestamp) -> Failure {
         cause: Cause::Quota,
         detail: "simulated".to_owned(),
         retry_after: RetryAfter::At(until),
+        luck: Luck::NONE,
     }
 }
 
