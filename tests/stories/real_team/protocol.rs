@@ -2,15 +2,28 @@
 //! word to the landing, and mends it when a check is red: in its own conversation, or in a new one where the agent
 //! has lost it.
 
-use super::stage::{Stage, change, marked, script};
+use std::fs;
+
+use super::stage::{PATIENCE, Stage, change, marked, script};
 use crate::harness::model_server::{Api, Turn};
-use crate::harness::processes::nothing_runs;
+use crate::harness::processes::{nothing_runs, until_within};
 use crate::harness::real_cli::Cli;
 
 const CHECK: &str = "grep -q world greet.txt";
 
 /// A whole shift with a red check in its middle.
 fn writes_and_mends(story: &str, cli: Cli, api: Api, check: &str) -> Option<Stage> {
+    writes_and_mends_while(story, cli, api, check, |_| {})
+}
+
+/// The same, and something else is done while it runs.
+fn writes_and_mends_while(
+    story: &str,
+    cli: Cli,
+    api: Api,
+    check: &str,
+    meanwhile: impl FnOnce(&Stage),
+) -> Option<Stage> {
     let config = format!("policy = \"single\"\n[checks.test]\ncommand = '''{check}'''\n");
     let files = [
         ("greet.txt", "hello\n"),
@@ -44,7 +57,9 @@ fn writes_and_mends(story: &str, cli: Cli, api: Api, check: &str) -> Option<Stag
     stage.cast("engineer", cli);
     let project = &stage.project;
     project.issue("Greet the world");
-    stage.run(&["run", "1"]).exits(0);
+    let shift = stage.start(&["run", "1"]);
+    meanwhile(&stage);
+    stage.ends(shift).exits(0);
     for (file, text) in [
         ("greet.txt", "hello world"),
         ("note.txt", "noted"),
@@ -109,8 +124,26 @@ fn gemini_does_a_task_and_mends_it_in_its_own_conversation() {
 #[test]
 fn gemini_mends_a_task_in_a_new_conversation_when_it_has_lost_its_own() {
     let (cli, api) = (Cli::Gemini, Api::Gemini);
-    let check = format!("{CHECK} || {{ rm -r \"$HOME\"/.gemini/tmp/*/chats; exit 1; }}");
-    let Some(stage) = writes_and_mends("gemini forgets", cli, api, &check) else {
+    let waits = "touch ~/shared/red; until [ -e ~/shared/forgotten ]; do sleep 0.1; done; exit 1";
+    let check = format!("{CHECK} || {{ {waits}; }}");
+    let forgets = |stage: &Stage| {
+        let shared = stage.project.shared();
+        until_within(PATIENCE, "its change is red", || shared.join("red").exists());
+        // What it remembers is in its private home, where no check can reach it.
+        let found = stage.project.state().join("homes").read_dir().unwrap();
+        let kept: Vec<_> = found
+            .map(|home| home.unwrap().path().join(".gemini/tmp"))
+            .flat_map(|tmp| tmp.read_dir().unwrap())
+            .map(|project| project.unwrap().path().join("chats"))
+            .filter(|chats| chats.exists())
+            .collect();
+        assert!(!kept.is_empty(), "it keeps its conversations elsewhere");
+        for chats in kept {
+            fs::remove_dir_all(chats).unwrap();
+        }
+        fs::write(shared.join("forgotten"), "").unwrap();
+    };
+    let Some(stage) = writes_and_mends_while("gemini forgets", cli, api, &check, forgets) else {
         return;
     };
     let named = stage.facts("session-opened");

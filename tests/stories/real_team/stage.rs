@@ -18,7 +18,7 @@ use crate::harness::real_cli::{Cli, GEMINI_MODEL, Located, LoopbackHome};
 const REQUIRED: &str = "TURNO_TEST_REQUIRE_CLIS";
 
 /// No shift of these stories takes longer, on a busy machine either.
-const PATIENCE: Duration = Duration::from_secs(240);
+pub(super) const PATIENCE: Duration = Duration::from_secs(240);
 
 /// A project, the model server, and CLIs that know no other.
 pub(super) struct Stage {
