@@ -138,6 +138,19 @@ pub(crate) fn ended_within(patience: Duration, project: &Project, child: Child) 
     })
 }
 
+/// Waits for the end of a started verb, or makes one when it has had its time: some have no end of their own.
+pub(crate) fn ended_or_killed(patience: Duration, project: &Project, child: Child) -> Done {
+    let pid = Pid::from_raw(child.id().cast_signed());
+    let (tell, told) = mpsc::channel();
+    std::thread::scope(|scope| {
+        scope.spawn(move || tell.send(project.wait(child)).unwrap());
+        told.recv_timeout(patience).unwrap_or_else(|_| {
+            kill(pid, Signal::SIGKILL).unwrap();
+            told.recv().unwrap()
+        })
+    })
+}
+
 /// Nothing of the project runs. No moment of grace: the coordinator has ended, so all below it must have.
 #[track_caller]
 pub(crate) fn nothing_runs(project: &Project) {

@@ -8,6 +8,7 @@ mod bridge;
 mod budget;
 mod containers;
 mod coordinator;
+mod docs;
 mod ends;
 mod examples;
 mod following;
