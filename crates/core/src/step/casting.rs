@@ -79,7 +79,7 @@ pub(super) fn pick_agent(
 }
 
 /// Failures after which another agent may do better.
-pub(super) const PERSONAL: [Cause; 7] = [
+pub(super) const PERSONAL: [Cause; 8] = [
     Cause::Quota,
     Cause::Agent,
     Cause::NoOutcome,
@@ -87,6 +87,7 @@ pub(super) const PERSONAL: [Cause; 7] = [
     Cause::Stalled,
     Cause::Spawn,
     Cause::SignIn,
+    Cause::Model,
 ];
 
 /// Which conversation a run begins or goes on with.

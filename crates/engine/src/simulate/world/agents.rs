@@ -93,7 +93,7 @@ impl World<'_> {
         let way = match cause {
             // It did all it meant to, and that was nothing or not what was asked for.
             Cause::NoChange | Cause::NoOutcome | Cause::WroteWhileReading | Cause::OutOfBounds => 1.0,
-            Cause::Spawn | Cause::SignIn | Cause::Workspace => 0.0,
+            Cause::Spawn | Cause::SignIn | Cause::Model | Cause::Workspace => 0.0,
             Cause::Agent
             | Cause::Provider
             | Cause::Quota
