@@ -10,8 +10,9 @@ use turno_core::globs;
 use turno_core::ids::{PersonaName, SessionId, TaskId};
 use turno_core::outcome::OutcomeKind;
 use turno_core::persona::{Access, Effort, Model, Tools};
-use turno_core::units::{MicroUsd, Price, Spend};
+use turno_core::units::{MicroUsd, Price, Span, Spend};
 
+use crate::limits::QuotaSaid;
 use crate::needs::Needs;
 
 /// What a dialect can do. Shown by `doctor`, read by the engine.
@@ -178,8 +179,10 @@ pub enum Signal {
     Spent(Spend),
     /// Something worth a line in the log: a retry, a fallback, an unknown message.
     Notice(String),
-    /// An account limit. The end of the run, if it ends by it, says so as a failure.
-    Quota(String),
+    /// How full a window of the account's quota is. The end of the run, if it ends by it, says so as a failure.
+    Quota(QuotaSaid),
+    /// The provider takes nothing more for so long, counted from this line. The agent itself may wait for it.
+    HeldOff(Span),
     /// It asks a person, and waits. The key is given back with the answer.
     Asked {
         /// Names this question in this conversation.

@@ -12,6 +12,7 @@ mod lodger;
 mod standing;
 mod talk;
 mod understudy;
+mod windows;
 
 pub(crate) use adopt::{adopted, can_be_adopted};
 pub(crate) use agent::{agent, begun, branch_of, message_of};

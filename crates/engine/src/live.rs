@@ -31,10 +31,12 @@ impl Doing {
             Signal::Text(text) => Self::Says(text),
             Signal::ToolStarted(text) => Self::Uses(text),
             Signal::ToolEnded(text) => Self::Used(text),
-            Signal::Notice(text) | Signal::Quota(text) => Self::Notes(text),
+            Signal::Notice(text) => Self::Notes(text),
+            Signal::Quota(said) => Self::Notes(said.line()),
             Signal::Asked { question, .. } => Self::Notes(format!("asks: {}", question.question)),
             Signal::Session(_)
             | Signal::Spent(_)
+            | Signal::HeldOff(_)
             | Signal::Leaving { .. }
             | Signal::Send(_)
             | Signal::CloseInput => return None,

@@ -9,6 +9,7 @@ use turno_core::outcome::OutcomeKind;
 use super::file::Ask;
 use super::line::{Ended, ScriptLine, Usage};
 use crate::dialect::{Conversation, Exit, Job, Line, Signal};
+use crate::limits::QuotaSaid;
 use crate::meter::Meter;
 use crate::schema;
 use crate::text;
@@ -45,6 +46,9 @@ impl Talk {
                     Usage::Tokens { model, tokens } => self.meter.count(&model, tokens),
                 }
                 Signal::Spent(self.meter.spend())
+            }
+            ScriptLine::Quota { quota } => {
+                Signal::Quota(QuotaSaid::new(&quota.window, quota.fill, quota.resets))
             }
             ScriptLine::Ask { question, options } => {
                 let options = match options[..] {

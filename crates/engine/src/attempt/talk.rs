@@ -19,11 +19,13 @@ use turno_core::task::StopWhy;
 use turno_core::units::Spend;
 
 use super::leaving::Gate;
+use super::windows::{When, Windows};
 use super::{stopped, told_again, told_to_stop};
 use crate::live::Doing;
 use crate::process;
 use crate::process::supervised::{AfterSpoken, Bell, StopForce, Supervised};
 use crate::process::supervisor::{After, End, ExitKind, files};
+use crate::run::now;
 use crate::runner::mouth::{Ear, Mouth, Replied, Replies, Turn};
 use crate::sandbox::Bounds;
 use crate::site::{Run, Site};
@@ -70,6 +72,8 @@ struct Talk<'a> {
     spend: Spend,
     before: Before,
     hearing: Hearing,
+    /// What was told of its account.
+    windows: Windows,
     ending: Ending,
     /// Where replies to questions of its own protocol are to go.
     replies: Replies,
@@ -177,6 +181,7 @@ pub(super) async fn talk(
             Hearing::News
         },
         before: before.unwrap_or_default(),
+        windows: Windows::default(),
         ending: Ending::Not,
         replies,
         next_rung: None,
@@ -265,6 +270,9 @@ impl Talk<'_> {
         if self.spend != Spend::NOTHING {
             self.mouth.spent(self.spend);
         }
+        for quota in self.windows.all() {
+            self.mouth.quota_seen(quota);
+        }
     }
 
     /// Says a line, unless an earlier coordinator has said it.
@@ -307,6 +315,22 @@ impl Talk<'_> {
             Signal::CloseInput => {
                 self.run.close_input().await;
                 self.next_rung.get_or_insert(Instant::now() + LEAVE);
+            }
+            Signal::Quota(said) => match self.hearing {
+                Hearing::Again => drop(self.windows.hear(&said, When::Before)),
+                Hearing::News => {
+                    if let Some(quota) = self.windows.hear(&said, When::At(now())) {
+                        self.site.live.say(self.start.attempt, Doing::Notes(said.line()));
+                        self.mouth.quota_seen(quota);
+                    }
+                }
+            },
+            Signal::HeldOff(wait) => {
+                let when = match self.hearing {
+                    Hearing::Again => When::Before,
+                    Hearing::News => When::At(now()),
+                };
+                self.windows.hold_off(wait, when);
             }
             said => {
                 if self.hearing == Hearing::News
@@ -408,13 +432,28 @@ impl Talk<'_> {
             mut spend,
             ending,
             mouth,
+            mut windows,
             ..
         } = self;
         let end = run.wait().await;
         let mut hear = |line: Line<'_>| {
             for signal in conversation.line(line) {
-                if let Signal::Spent(sum) = signal {
-                    spend = sum;
+                match signal {
+                    Signal::Spent(sum) => spend = sum,
+                    Signal::Quota(said) => {
+                        let news = windows.hear(&said, When::At(now()));
+                        news.into_iter().for_each(|quota| mouth.quota_seen(quota));
+                    }
+                    Signal::HeldOff(wait) => windows.hold_off(wait, When::At(now())),
+                    Signal::Session(_)
+                    | Signal::Text(_)
+                    | Signal::ToolStarted(_)
+                    | Signal::ToolEnded(_)
+                    | Signal::Notice(_)
+                    | Signal::Asked { .. }
+                    | Signal::Leaving { .. }
+                    | Signal::Send(_)
+                    | Signal::CloseInput => {}
                 }
             }
         };
@@ -435,7 +474,7 @@ impl Talk<'_> {
             (AgentEnd::Finished(outcome), _) => AgentEnd::Finished(outcome),
             (AgentEnd::Asked(question), _) => AgentEnd::Asked(question),
             (AgentEnd::Failed(_), Some(failure)) | (AgentEnd::Failed(failure), None) => {
-                AgentEnd::Failed(failure)
+                AgentEnd::Failed(windows.lifting(failure, now()))
             }
         };
         Heard { end, spend }

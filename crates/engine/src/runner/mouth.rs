@@ -9,9 +9,10 @@ use tokio::sync::{Notify, mpsc, watch};
 use turno_core::command::{AskedBefore, AskedThen};
 use turno_core::contact::Contact;
 use turno_core::decision::{Question, Reply};
-use turno_core::event::Event;
-use turno_core::failure::{Cause, Failure};
+use turno_core::event::{AgentEnd, Event};
+use turno_core::failure::{Cause, Failure, Luck};
 use turno_core::ids::{AttemptId, SessionId};
+use turno_core::quota::Quota;
 use turno_core::tampering::Tampering;
 use turno_core::task::StopWhy;
 use turno_core::units::Spend;
@@ -186,9 +187,18 @@ impl Shared {
         Some((Mouth { attempt, shared }, ear))
     }
 
-    /// Tells a fact without the secrets in it; gives its number.
+    /// Tells a fact without the secrets in it; gives its number. All that attempts tell passes here, so here luck
+    /// is drawn for what failed.
     pub(super) fn tell(&self, event: Event) -> u64 {
-        let event = self.without_secrets(event);
+        let mut event = self.without_secrets(event);
+        if let Event::AttemptFailed { failure, .. }
+        | Event::AgentEnded {
+            end: AgentEnd::Failed(failure),
+            ..
+        } = &mut event
+        {
+            failure.luck = Luck(fastrand::u16(..Luck::NONE.0));
+        }
         let number = {
             let mut facts = locked(&self.facts);
             facts.last += 1;
@@ -498,6 +508,12 @@ impl Mouth {
     pub(crate) fn spent(&self, spend: Spend) {
         let attempt = self.attempt;
         self.shared.tell(Event::Metered { attempt, spend });
+    }
+
+    /// What it was told of its account.
+    pub(crate) fn quota_seen(&self, quota: Quota) {
+        let attempt = self.attempt;
+        self.shared.tell(Event::QuotaSeen { attempt, quota });
     }
 
     /// What it asked of the network.
