@@ -62,6 +62,7 @@ pub fn explain<'a>(records: impl IntoIterator<Item = &'a Record>, task: TaskId) 
             | Entity::Lesson(_)
             | Entity::Outlook(_)
             | Entity::Account(_)
+            | Entity::Gate(_)
             | Entity::Desk(_) => None,
         });
         let warned = matches!(&record.event, Event::Foreseen { of, sights, .. } if warns(*of, sights, task));
@@ -622,6 +623,7 @@ pub fn headline(record: &Record) -> Option<String> {
             | Entity::Lesson(_)
             | Entity::Outlook(_)
             | Entity::Account(_)
+            | Entity::Gate(_)
             | Entity::Desk(_) => None,
         })
         .collect();

@@ -18,6 +18,7 @@ pub mod explain;
 pub mod failure;
 pub mod following;
 pub mod foresight;
+pub mod gate;
 pub mod globs;
 pub mod guard;
 pub mod ids;

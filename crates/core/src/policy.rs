@@ -1,6 +1,10 @@
 //! Owns the numbers and switches of a mode. Typed data, no rule language: a new behaviour is code in `step`
 //! and one knob here.
 
+mod causes;
+
+pub use causes::{AccountRule, Charge, Jitter, Then, TryRow, part};
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -209,6 +213,13 @@ pub struct PlanCaps {
     pub rounds: u8,
     /// How often a plan that is not valid is sent back.
     pub repairs: u8,
+    /// Failures of one issue, of every cause and all its tasks, after which the task that fails is parked.
+    #[serde(default = "failures")]
+    pub failures: u16,
+}
+
+fn failures() -> u16 {
+    100
 }
 
 impl Default for PlanCaps {
@@ -218,6 +229,7 @@ impl Default for PlanCaps {
             depth: 2,
             rounds: 3,
             repairs: 2,
+            failures: failures(),
         }
     }
 }
@@ -225,16 +237,6 @@ impl Default for PlanCaps {
 /// Over this a file is big where no policy says another size.
 fn big_file() -> u64 {
     1 << 20
-}
-
-/// How often a cause is tried again, and after how long.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TryRow {
-    /// How many times it may happen to one task before a person is asked. 0 asks at the first.
-    pub tries: u8,
-    /// Wait before the first retry; doubled for each further one.
-    pub wait: Span,
 }
 
 /// The numbers and switches of a mode.
@@ -298,6 +300,9 @@ pub struct Policy {
     /// What happens to a change whose checks are red without it too.
     #[serde(default)]
     pub red_base: RedBaseRule,
+    /// When an agent's account is closed and opened again.
+    #[serde(default)]
+    pub accounts: AccountRule,
     /// A row for each cause.
     pub rows: BTreeMap<Cause, TryRow>,
 }
@@ -328,15 +333,14 @@ impl Policy {
             trial: TrialRule::Person,
             landing: LandingRule::default(),
             red_base: RedBaseRule::Writer,
+            accounts: AccountRule::default(),
             rows: BTreeMap::new(),
         }
     }
 
     /// The row for a cause. A cause without one is tried once more, at once.
     pub fn row(&self, cause: Cause) -> TryRow {
-        self.rows.get(&cause).copied().unwrap_or(TryRow {
-            tries: 1,
-            wait: Span(0),
-        })
+        let row = self.rows.get(&cause).copied();
+        row.unwrap_or(TryRow::new(cause, 1, Span(0)))
     }
 }

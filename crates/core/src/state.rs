@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::Config;
 use crate::decision::Decision;
 use crate::foresight::Outlook;
+use crate::gate::Gate;
 use crate::ids::{AgentName, AttemptId, DecisionId, IssueId, LessonId, PersonaName, ShiftId, SlotId, TaskId};
 use crate::issue::Issue;
 use crate::ledger::{Account, Day, Level};
@@ -83,6 +84,8 @@ pub enum Entity {
     Outlook(Arc<Outlook>),
     /// A page of the ledger.
     Account(Arc<Account>),
+    /// The gate of an agent's account.
+    Gate(Arc<Gate>),
     /// The rest.
     Desk(Desk),
 }
@@ -99,6 +102,7 @@ impl Entity {
             Self::Lesson(lesson) => format!("lesson/{}", lesson.id),
             Self::Outlook(outlook) => format!("outlook/{}", outlook.issue),
             Self::Account(account) => format!("account/{}", account.level),
+            Self::Gate(gate) => format!("gate/{}", gate.agent),
             Self::Desk(_) => "desk".to_owned(),
         }
     }
@@ -127,6 +131,9 @@ pub struct State {
     /// The pages of the ledger: of each level at which anything was used, set or warned of.
     #[serde(default)]
     pub accounts: BTreeMap<Level, Arc<Account>>,
+    /// The gates of agents' accounts: of each that was ever started.
+    #[serde(default)]
+    pub gates: BTreeMap<AgentName, Arc<Gate>>,
     /// The rest.
     pub desk: Desk,
 }
@@ -159,6 +166,7 @@ impl State {
         changed(&self.lessons, &before.lessons, Entity::Lesson, &mut out);
         changed(&self.outlooks, &before.outlooks, Entity::Outlook, &mut out);
         changed(&self.accounts, &before.accounts, Entity::Account, &mut out);
+        changed(&self.gates, &before.gates, Entity::Gate, &mut out);
         if self.desk != before.desk {
             out.push(Entity::Desk(self.desk.clone()));
         }
@@ -188,6 +196,7 @@ impl State {
             Entity::Lesson(lesson) => drop(self.lessons.insert(lesson.id, lesson)),
             Entity::Outlook(outlook) => drop(self.outlooks.insert(outlook.issue, outlook)),
             Entity::Account(account) => drop(self.accounts.insert(account.level.clone(), account)),
+            Entity::Gate(gate) => drop(self.gates.insert(gate.agent.clone(), gate)),
             Entity::Desk(desk) => self.desk = desk,
         }
     }

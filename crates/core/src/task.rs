@@ -221,6 +221,20 @@ pub enum Park {
         /// Why.
         why: String,
     },
+    /// Its issue has failed as often as it may, whatever the causes.
+    Ceiling {
+        /// So often, with this one.
+        failures: u16,
+        /// The last one.
+        failure: Failure,
+    },
+    /// No agent that may do it can be started in this shift.
+    Account {
+        /// One of them.
+        agent: AgentName,
+        /// Why.
+        failure: Failure,
+    },
 }
 
 /// What a returned change looked like. The same one twice is no progress.

@@ -7,6 +7,7 @@ use crate::config::Confinement;
 use crate::decision::Decision;
 use crate::following::Following;
 use crate::foresight::{self, Clash};
+use crate::gate::Opens;
 use crate::guard::GuardedBy;
 use crate::ids::{AgentName, AttemptId, IssueId, PersonaName, PolicyName, RepoName, ShiftId, SlotId, TaskId};
 use crate::issue::{Issue, IssueStage, Priority, Proposal};
@@ -516,6 +517,13 @@ pub fn park_phrase(park: &Park) -> String {
             level.phrase()
         ),
         Park::NoCandidate { why } => format!("parked, no candidate is good enough: {why}"),
+        Park::Ceiling { failures, failure } => format!(
+            "parked, its issue failed {failures} times, which is as often as it may (caps.failures); at last: {}",
+            failure_phrase(failure)
+        ),
+        Park::Account { agent, failure } => {
+            format!("parked, `{agent}` cannot be started: {}", failure_phrase(failure))
+        }
     }
 }
 
@@ -544,6 +552,14 @@ pub fn waiting_phrase(waiting: &Waiting) -> String {
         Waiting::LandingBusy(task) => format!("task {task} is being landed"),
         Waiting::NobodyFor(role) => format!("no persona has the role {role}"),
         Waiting::AgentsBusy(role) => format!("every agent that may play {role} is at its limit"),
+        Waiting::Account { agent, opens, cause } => {
+            let when = match opens {
+                Opens::AfterTrial => "is closed until an attempt has shown that it works again",
+                Opens::At(_) => "is closed for a time",
+                Opens::NotInThisShift => "is closed until the next shift",
+            };
+            format!("the account of `{agent}` {when}: {}", cause.phrase())
+        }
         Waiting::Budget(Shortage { level, left, least }) => {
             format!(
                 "the budget of {} has {left} left, an attempt starts with at least {least}",

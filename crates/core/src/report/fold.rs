@@ -90,6 +90,7 @@ impl Fold {
                 | Entity::Lesson(_)
                 | Entity::Outlook(_)
                 | Entity::Account(_)
+                | Entity::Gate(_)
                 | Entity::Desk(_) => None,
             })
             .map(|task| (task.id, task))

@@ -17,7 +17,7 @@ use crate::issue::{Issue, IssueStage};
 use crate::state::State;
 use crate::task::{Actor, Approved, Consent, Park, Proof, Stage, Task};
 use crate::units::{MicroUsd, Timestamp};
-use crate::view::{park_phrase, task_phrase};
+use crate::view::{failure_phrase, park_phrase, task_phrase};
 
 /// An issue of the shift.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -190,6 +190,11 @@ pub enum Stuck {
     },
     /// The same tree with the same failures, three times.
     NoProgress,
+    /// All causes together happened to its issue more often than the policy allows.
+    Ceiling {
+        /// The last one.
+        cause: Cause,
+    },
 }
 
 /// Something that was tried and did not work.
@@ -273,13 +278,14 @@ pub struct Untried {
 /// Whether a task that is parked for this was tried and did not work; else it waits for a person's word.
 pub(super) fn is_failure(park: &Park) -> bool {
     match park {
-        Park::OutOfTries { .. } | Park::NoProgress { .. } => true,
+        Park::OutOfTries { .. } | Park::NoProgress { .. } | Park::Ceiling { .. } => true,
         Park::NoChecks
         | Park::Decision(_)
         | Park::NoPlan { .. }
         | Park::NotAccepted { .. }
         | Park::RedBase { .. }
         | Park::Budget { .. }
+        | Park::Account { .. }
         | Park::NoCandidate { .. } => false,
     }
 }
@@ -441,8 +447,14 @@ impl Parked {
                 parked.evidence = vec![Evidence::word(&line(why))];
                 parked.todo.push(Todo::Discard(task.id));
             }
+            Park::Account { agent, failure } => {
+                parked.question = format!(
+                    "Can you get `{agent}` to work again? It cannot be started: {}",
+                    line(&failure_phrase(failure))
+                );
+            }
             // Those are failures.
-            Park::OutOfTries { .. } | Park::NoProgress { .. } => {}
+            Park::OutOfTries { .. } | Park::NoProgress { .. } | Park::Ceiling { .. } => {}
         }
         Some(parked)
     }
@@ -466,17 +478,19 @@ impl Failed {
                 Stuck::OutOfTries { cause: failure.cause }
             }
             Park::NoProgress { .. } => Stuck::NoProgress,
+            Park::Ceiling { failure, .. } => Stuck::Ceiling { cause: failure.cause },
             Park::NoChecks
             | Park::Decision(_)
             | Park::NoPlan { .. }
             | Park::NotAccepted { .. }
             | Park::RedBase { .. }
             | Park::Budget { .. }
+            | Park::Account { .. }
             | Park::NoCandidate { .. } => return None,
         };
         let why = match stuck {
             Stuck::OutOfTries { cause } => format!("no tries left: {}", cause.phrase()),
-            Stuck::NoProgress => line(&park_phrase(park)).replacen("parked, ", "", 1),
+            Stuck::NoProgress | Stuck::Ceiling { .. } => line(&park_phrase(park)).replacen("parked, ", "", 1),
         };
         let mut todo: Vec<Todo> = effort.last.map(Todo::Log).into_iter().collect();
         todo.push(Todo::Explain(task.id));

@@ -33,6 +33,8 @@ pub enum WaitKind {
     Persona,
     /// An agent that is at its limit.
     Agent,
+    /// An agent's account that is closed for a time.
+    Account,
     /// The time of the next try.
     Backoff,
     /// The change that is being landed.
@@ -57,6 +59,7 @@ impl WaitKind {
             Self::Slot => "for a free slot",
             Self::Persona => "for a persona",
             Self::Agent => "for an agent",
+            Self::Account => "for an account to open",
             Self::Backoff => "before another try",
             Self::Landing => "for its turn to land",
             Self::Budget => "for money",
@@ -68,7 +71,13 @@ impl WaitKind {
     /// Whether more slots, agents or money would have made it shorter: then it is shown as a queue.
     pub fn is_for_means(self) -> bool {
         match self {
-            Self::Slot | Self::Persona | Self::Agent | Self::Backoff | Self::Landing | Self::Budget => true,
+            Self::Slot
+            | Self::Persona
+            | Self::Agent
+            | Self::Account
+            | Self::Backoff
+            | Self::Landing
+            | Self::Budget => true,
             Self::Needs
             | Self::Opening
             | Self::Group
@@ -95,6 +104,7 @@ impl WaitKind {
             Waiting::LandingBusy(_) | Waiting::Following(_) => Self::Landing,
             Waiting::AgentsBusy(_) => Self::Agent,
             Waiting::Budget { .. } => Self::Budget,
+            Waiting::Account { .. } => Self::Account,
         })
     }
 }
@@ -293,6 +303,7 @@ fn words(why: &Waiting) -> String {
         | Waiting::Following(_)
         | Waiting::NobodyFor(_)
         | Waiting::AgentsBusy(_)
+        | Waiting::Account { .. }
         | Waiting::Budget { .. } => line(&waiting_phrase(why)),
     }
 }

@@ -12,11 +12,13 @@ use super::brief::{brief, role_of};
 use super::casting::{pick_agent, session};
 use super::following::holds_back;
 use super::funding::{Grant, grant, is_short};
+use super::gates;
 use crate::State;
 use crate::command::{AgentStart, Command, Limits};
 use crate::config::Config;
 use crate::failure::Cause;
 use crate::foresight::{self, Weather};
+use crate::gate::Opens;
 use crate::globs;
 use crate::guard::{History, Survey};
 use crate::ids::{AgentName, IssueId, PersonaName, SlotId, TaskId};
@@ -71,6 +73,15 @@ pub enum Waiting {
     AgentsBusy(Role),
     /// What is left of a budget starts nothing.
     Budget(Shortage),
+    /// The account of the agent that may do it is closed; of several, the one that opens first.
+    Account {
+        /// Whose.
+        agent: AgentName,
+        /// When it opens.
+        opens: Opens,
+        /// What it is closed for.
+        cause: Cause,
+    },
 }
 
 /// Why a task does not run. `None` when it runs or is over.
@@ -150,11 +161,23 @@ fn refusal(state: &State, config: &Config, role: Role, task: &Task, work: &Work)
             Ok(_) => return None,
             // Money is looked at last: this one would have taken it. Another one's reason, e.g. that the conversation
             // is not its own, is not why the task waits.
-            Err(refused) if !matches!(why, Waiting::Budget(_)) => why = refused,
+            Err(refused) if outranks(&refused, &why) => why = refused,
             Err(_) => {}
         }
     }
     Some(why)
+}
+
+/// Whether a refusal tells more than the one of another persona: money is looked at last, then accounts, of which the one
+/// that opens first counts.
+fn outranks(refused: &Waiting, before: &Waiting) -> bool {
+    match (refused, before) {
+        (_, Waiting::Budget(_)) => false,
+        (Waiting::Account { opens, .. }, Waiting::Account { opens: earlier, .. }) => opens < earlier,
+        (Waiting::Budget(_), _) => true,
+        (_, Waiting::Account { .. }) => false,
+        (_, _) => true,
+    }
 }
 
 /// What a persona would be given.
@@ -248,7 +271,9 @@ fn offer(
     // Another agent may do it where the account of the first has used what it may in a day.
     let agent = pick_agent(state, config, persona, task, work, |a| fund(a).is_ok())
         .or_else(|| pick_agent(state, config, persona, task, work, |_| true))
-        .ok_or(Waiting::AgentsBusy(persona.role))?;
+        .ok_or_else(|| {
+            gates::closed(state, config, &persona.agents).unwrap_or(Waiting::AgentsBusy(persona.role))
+        })?;
     let grant = fund(&agent).map_err(Waiting::Budget)?;
     Ok(Offer { slot, agent, grant })
 }
@@ -283,7 +308,7 @@ fn starters(state: &State) -> u64 {
 
 /// Ready tasks of the running shift, most wanted first: urgent, then with the longest chain of dependants, then those
 /// to be landed that conflict with nothing, then the oldest.
-fn ready(state: &State, wanted: impl Fn(&Work, &Task) -> bool) -> Vec<(TaskId, Work)> {
+pub(super) fn ready(state: &State, wanted: impl Fn(&Work, &Task) -> bool) -> Vec<(TaskId, Work)> {
     let mut chains: BTreeMap<IssueId, BTreeMap<TaskId, usize>> = BTreeMap::new();
     let mut found: Vec<_> = state
         .tasks
@@ -537,6 +562,7 @@ impl Turn<'_> {
         };
         let stage = running(work, agent_run)?;
         self.set_stage(id, stage);
+        self.account_started(&offer.agent, run.attempt);
         self.commands.push(Command::StartAgent(Box::new(AgentStart {
             attempt: run.attempt,
             task: id,

@@ -4,37 +4,45 @@ use super::Turn;
 use crate::failure::{Cause, Failure, RetryAfter};
 use crate::ids::TaskId;
 use crate::ledger::Level;
-use crate::policy::TryRow;
+use crate::policy::{Charge, TryRow};
 use crate::task::{
     Because, Change, Park, Progress, Stage, StartFrom, StopWhy, Work, WriteJob, WriterSession,
 };
 use crate::units::Span;
 
-/// No account's limit lasts longer.
-const LONGEST_QUOTA: Span = Span::seconds(8 * 24 * 3600);
 /// The same vector this often asks for a fresh session; once more parks the task.
 const SEEN_BEFORE: usize = 1;
 
 impl Turn<'_> {
-    fn row(&self, cause: Cause) -> TryRow {
-        self.state.config.as_ref().map_or(
-            TryRow {
-                tries: 0,
-                wait: Span(0),
-            },
-            |c| c.policy.row(cause),
-        )
+    pub(super) fn row(&self, cause: Cause) -> TryRow {
+        let config = self.state.config.as_ref();
+        config.map_or(TryRow::new(cause, 0, Span(0)), |c| c.policy.row(cause))
     }
 
     /// Books a failure and decides when `work` is done again.
     pub(super) fn retry(&mut self, id: TaskId, work: Work, failure: &Failure) {
         let row = self.row(failure.cause);
-        let longest = self
-            .state
-            .config
-            .as_ref()
-            .map_or(Span(0), |c| c.policy.longest_wait);
+        let (longest, ceiling, longest_told) =
+            self.state
+                .config
+                .as_ref()
+                .map_or((Span(0), u16::MAX, Span(0)), |c| {
+                    let policy = &c.policy;
+                    (
+                        policy.longest_wait,
+                        policy.caps.failures,
+                        policy.accounts.longest_quota_wait,
+                    )
+                });
         let now = self.now;
+        // Its account was closed when it ended, so it is not started again before that opens, or another may serve.
+        let is_agents = self.state.tasks.get(&id).is_some_and(|t| t.agent_run().is_some());
+        if row.charge == Charge::Account && is_agents {
+            return self.set_stage(id, Stage::Ready { work, since: now });
+        }
+        let Some(issue) = self.issue(id.issue) else { return };
+        issue.plan.failures = issue.plan.failures.saturating_add(1);
+        let failures = issue.plan.failures;
         let Some(task) = self.task(id) else { return };
         let count = task.tries.entry(failure.cause).or_default();
         *count = count.saturating_add(1);
@@ -46,10 +54,15 @@ impl Turn<'_> {
             };
             return;
         }
+        if failures >= ceiling {
+            let park = Park::Ceiling { failures, failure };
+            task.stage = Stage::Parked { work, park };
+            return;
+        }
         let until = match failure.retry_after {
             // A time from outside may be nonsense; nobody waits longer than the longest quota does.
-            RetryAfter::At(at) => at.min(now + LONGEST_QUOTA),
-            RetryAfter::Policy => now + row.wait.doubled(u32::from(count) - 1).min(longest),
+            RetryAfter::At(at) => at.min(now + longest_told),
+            RetryAfter::Policy => now + row.backoff(count, longest, failure.luck),
         };
         task.stage = if until <= now {
             Stage::Ready { work, since: now }

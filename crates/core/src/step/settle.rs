@@ -1,8 +1,9 @@
 //! Owns what is over: issues whose tasks have all ended, shifts that have nothing left to do.
 
-use super::Turn;
 use super::fill::{Waiting, waiting};
 use super::following::is_due;
+use super::gates::opens_before;
+use super::{Turn, joining};
 use crate::command::Command;
 use crate::decision::{Decision, DecisionStage};
 use crate::ids::{IssueId, TaskId};
@@ -140,11 +141,17 @@ impl Turn<'_> {
         for task in shift.issues.iter().flat_map(|id| self.state.tasks_of(*id)) {
             match &task.stage {
                 Stage::Backoff { .. } => return None,
-                Stage::Ready { .. } => {
-                    if let Some(Waiting::Budget(_)) = waiting(self.state, task) {
-                        end = ShiftEnd::Budget;
+                Stage::Ready { .. } => match waiting(self.state, task) {
+                    Some(Waiting::Budget(_)) => end = ShiftEnd::Budget,
+                    // It opens by itself, and if that is too late for this shift, there is no time left for it.
+                    Some(Waiting::Account { opens, .. }) => {
+                        if opens_before(opens, joining::deadline(self.state)) {
+                            return None;
+                        }
+                        end = ShiftEnd::TimeUp;
                     }
-                }
+                    Some(_) | None => {}
+                },
                 Stage::Blocked
                 | Stage::Writing { .. }
                 | Stage::Checking { .. }

@@ -6,6 +6,7 @@
     reason = "a test may panic"
 )]
 
+mod accounts;
 mod batches;
 mod budgets;
 mod clashes;

@@ -263,13 +263,14 @@ fn a_quota_waits_until_it_resets() {
 
 #[test]
 fn an_agent_that_is_not_signed_in_is_not_tried_again() {
-    let mut world = World::new();
+    let mut world = World::with(|config| config.personas[0].agents.truncate(1));
     world.start_shift(1);
     world.end_agent(
         AgentEnd::Failed(Failure::new(Cause::SignIn, "log in")),
         LeftBehind::Nothing,
     );
     assert!(matches!(world.task(task()).stage, Stage::Parked { .. }));
+    assert_eq!(world.ended(), Some(ShiftEnd::NeedsPerson));
 }
 
 #[test]

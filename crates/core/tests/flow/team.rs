@@ -273,7 +273,7 @@ impl World {
 
     /// Parks a task that is being written, for a reason that another plan may get around.
     pub(crate) fn stumbles(&mut self, id: TaskId) -> Vec<Command> {
-        let failure = turno_core::failure::Failure::new(turno_core::failure::Cause::SignIn, "log in");
+        let failure = turno_core::failure::Failure::new(turno_core::failure::Cause::Resources, "too big");
         self.says(id, AgentEnd::Failed(failure))
     }
 

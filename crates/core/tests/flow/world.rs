@@ -151,8 +151,12 @@ fn config() -> Config {
     let rows = Cause::ALL
         .into_iter()
         .map(|cause| {
-            let tries = if cause == Cause::SignIn { 0 } else { 3 };
-            (cause, TryRow { tries, wait: Span(0) })
+            let tries = if matches!(cause, Cause::SignIn | Cause::Resources) {
+                0
+            } else {
+                3
+            };
+            (cause, TryRow::new(cause, tries, Span(0)))
         })
         .collect();
     Config {

@@ -128,6 +128,7 @@ pub(crate) fn config(plan: &Plan, rng: &mut Rng) -> Config {
         depth: 1,
         rounds: 2,
         repairs: 2,
+        failures: u16::try_from(rng.between(8, 60)).unwrap(),
     };
     if plan.faults.contains(&Fault::Protected) {
         policy.protected = vec!["ci/**".to_owned()];
@@ -213,18 +214,15 @@ fn budgets(config: &mut Config, plan: &Plan, rng: &mut Rng) {
 }
 
 fn base(slots: u16) -> Config {
-    let row = |tries, wait| TryRow {
-        tries,
-        wait: Span(wait),
-    };
     let rows = Cause::ALL
         .into_iter()
         .map(|cause| match cause {
-            Cause::SignIn => (cause, row(0, 0)),
-            Cause::Provider | Cause::Quota => (cause, row(4, 100)),
-            Cause::Lost => (cause, row(20, 0)),
-            _ => (cause, row(3, 10)),
+            Cause::SignIn => (cause, 0, 0),
+            Cause::Provider | Cause::Quota | Cause::RateLimited => (cause, 4, 100),
+            Cause::Lost => (cause, 20, 0),
+            _ => (cause, 3, 10),
         })
+        .map(|(cause, tries, wait)| (cause, TryRow::new(cause, tries, Span(wait))))
         .collect();
     Config {
         policy: Policy {

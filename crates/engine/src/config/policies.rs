@@ -7,8 +7,9 @@ use turno_core::globs;
 use turno_core::guard::{GuardKind, GuardRule};
 use turno_core::ids::PolicyName;
 use turno_core::policy::{
-    AcceptRule, ClashRule, DecisionRule, FollowRule, LandingRule, NewTestsRule, Nobody, OverlapRule,
-    PlanCaps, PlanRule, Policy, RedBaseRule, ReviewRule, TestRule, TrialRule, TryRow, UncheckedRule,
+    AcceptRule, AccountRule, Charge, ClashRule, DecisionRule, FollowRule, Jitter, LandingRule, NewTestsRule,
+    Nobody, OverlapRule, PlanCaps, PlanRule, Policy, RedBaseRule, ReviewRule, TestRule, Then, TrialRule,
+    TryRow, UncheckedRule,
 };
 use turno_core::units::Span;
 
@@ -45,6 +46,7 @@ struct PolicyFile {
     trial: TrialRule,
     landing: LandingFile,
     red_base: RedBaseRule,
+    accounts: AccountsFile,
     rows: BTreeMap<String, RowFile>,
 }
 
@@ -63,6 +65,19 @@ struct CapsFile {
     depth: Whole,
     rounds: Whole,
     repairs: Whole,
+    failures: Whole,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AccountsFile {
+    failing_starts: Whole,
+    within: Span,
+    wait: Span,
+    rounds: Whole,
+    pace: Span,
+    ease: Span,
+    longest_quota_wait: Span,
 }
 
 #[derive(serde::Deserialize)]
@@ -77,6 +92,9 @@ struct DecisionsFile {
 struct RowFile {
     tries: Whole,
     wait: Span,
+    jitter: Option<Jitter>,
+    charge: Option<Charge>,
+    then: Option<Then>,
 }
 
 /// Reads policies. Files of one name are laid over each other, the embedded one of that name first where there is
@@ -133,11 +151,18 @@ fn policy(name: PolicyName, layers: &Layers) -> Result<Policy, Error> {
                 layers.wrong(&path, format!("`{cause}` is not a cause; {meant}"))
             })?;
         let tries = small(&row.tries, &["rows", cause, "tries"])?;
+        if row.charge == Some(Charge::Account) && !Charge::may_be_an_accounts(known) {
+            let why = "no agent's account is to blame for it; set it to \"task\"";
+            return Err(layers.wrong(&["rows", cause, "charge"], why));
+        }
+        let usual = TryRow::new(known, tries, row.wait);
         rows.insert(
             known,
             TryRow {
-                tries,
-                wait: row.wait,
+                jitter: row.jitter.unwrap_or(usual.jitter),
+                charge: row.charge.unwrap_or(usual.charge),
+                then: row.then.unwrap_or(usual.then),
+                ..usual
             },
         );
     }
@@ -169,6 +194,7 @@ fn policy(name: PolicyName, layers: &Layers) -> Result<Policy, Error> {
             depth: small(&file.caps.depth, &["caps", "depth"])?,
             rounds: small(&file.caps.rounds, &["caps", "rounds"])?,
             repairs: small(&file.caps.repairs, &["caps", "repairs"])?,
+            failures: file.caps.failures.0,
         },
         tests: file.tests,
         new_tests: file.new_tests,
@@ -194,6 +220,15 @@ fn policy(name: PolicyName, layers: &Layers) -> Result<Policy, Error> {
             follow: file.landing.follow,
             clashes: file.landing.clashes,
         },
+        accounts: AccountRule {
+            failing_starts: small(&file.accounts.failing_starts, &["accounts", "failing_starts"])?,
+            within: file.accounts.within,
+            wait: file.accounts.wait,
+            rounds: small(&file.accounts.rounds, &["accounts", "rounds"])?,
+            pace: file.accounts.pace,
+            ease: file.accounts.ease,
+            longest_quota_wait: file.accounts.longest_quota_wait,
+        },
         rows,
         name,
     })
@@ -214,6 +249,14 @@ fn sense(file: &PolicyFile, layers: &Layers) -> Result<(), Error> {
     }
     if file.caps.tasks.0 == 0 {
         return Err(layers.wrong(&["caps", "tasks"], "an issue needs at least 1 task; set it to 20"));
+    }
+    if file.caps.failures.0 == 0 {
+        let why = "an issue needs room for some failures; set it to 100";
+        return Err(layers.wrong(&["caps", "failures"], why));
+    }
+    if file.accounts.failing_starts.0 == 0 {
+        let why = "at least one start must be tried; set it to 3";
+        return Err(layers.wrong(&["accounts", "failing_starts"], why));
     }
     for (key, globs) in [("test_paths", &file.test_paths), ("protected", &file.protected)] {
         for glob in globs {

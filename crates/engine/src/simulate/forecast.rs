@@ -136,6 +136,10 @@ impl Why {
                 Park::RedBase { .. } => Self::RedBase,
                 Park::Budget { .. } => Self::Budget,
                 Park::NoCandidate { .. } => Self::NoCandidate,
+                // Told by its cause, as what is out of tries is.
+                Park::Ceiling { failure, .. } | Park::Account { failure, .. } => {
+                    Self::OutOfTries(failure.cause)
+                }
             });
         }
         if shift.refused.contains_key(&id) {

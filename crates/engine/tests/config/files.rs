@@ -198,17 +198,11 @@ fn a_policy_file_says_only_what_is_different() {
     assert_eq!(policy.name.as_str(), "brave");
     assert_eq!(
         policy.row(Cause::Findings),
-        TryRow {
-            tries: 9,
-            wait: Span(0)
-        }
+        TryRow::new(Cause::Findings, 9, Span(0))
     );
     assert_eq!(
         policy.row(Cause::Provider),
-        TryRow {
-            tries: 6,
-            wait: Span::seconds(10)
-        }
+        TryRow::new(Cause::Provider, 6, Span::seconds(10))
     );
 }
 
