@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use turno_core::config::Confinement;
 use turno_core::foresight::clashes_phrase;
+use turno_core::gate::Opens;
 use turno_core::ids::TaskId;
 use turno_core::ledger::levels;
 use turno_core::shift::{ShiftEnd, ShiftStage, Winding};
@@ -79,7 +80,7 @@ fn show(status: &StatusView, now: Timestamp) {
             if let Some(why) = task.waiting.as_ref().filter(|w| !matches!(w, Waiting::Person(_))) {
                 print::data(&print::dim(&format!(
                     "      waits: {}",
-                    print::plain(&waiting_phrase(why), 200)
+                    print::plain(&format!("{}{}", waiting_phrase(why), until(why)), 200)
                 )));
             }
             if let Some(coming) = clashes_phrase(&task.clashes) {
@@ -89,6 +90,18 @@ fn show(status: &StatusView, now: Timestamp) {
     }
     if status.issues.is_empty() {
         print::data("no issues; file one with `turno issue add \"TITLE\"`");
+    }
+}
+
+/// When a closed account opens, where that is known.
+fn until(why: &Waiting) -> String {
+    if let Waiting::Account {
+        opens: Opens::At(at), ..
+    } = why
+    {
+        format!(" (until {})", print::moment(*at))
+    } else {
+        String::new()
     }
 }
 

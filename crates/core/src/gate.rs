@@ -24,11 +24,12 @@ pub struct Gate {
     pub agent: AgentName,
     /// Whether it may be started.
     pub standing: Standing,
-    /// Whether it is known to answer.
-    pub trust: Trust,
     /// Attempts that have not shown yet whether they work, each with the time from which they count as working.
     #[serde(default)]
     pub starting: BTreeMap<AttemptId, Timestamp>,
+    /// When starts failed in a row, oldest first; bounded by the policy's number.
+    #[serde(default)]
+    pub failed: Vec<Timestamp>,
     /// How often in a row each cause has closed it, with no attempt that finished in between.
     #[serde(default)]
     pub strikes: BTreeMap<Cause, u8>,
@@ -133,19 +134,6 @@ pub enum Trial {
     Runs(AttemptId),
 }
 
-/// Whether an account is known to answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Trust {
-    /// Not yet, or not since these starts failed. Few are begun at a time.
-    Untried {
-        /// When starts failed in a row, oldest first; bounded by the policy's number.
-        failed: Vec<Timestamp>,
-    },
-    /// An attempt was answered since the last failing start.
-    Answers,
-}
-
 /// When a closed account may be started again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -190,8 +178,8 @@ impl Gate {
         Self {
             agent,
             standing: Standing::Open,
-            trust: Trust::Untried { failed: Vec::new() },
             starting: BTreeMap::new(),
+            failed: Vec::new(),
             strikes: BTreeMap::new(),
             rounds: 0,
             windows: BTreeMap::new(),
@@ -218,16 +206,19 @@ impl Gate {
             Standing::Slowed(Pace {
                 next: NextStart::Now, ..
             })
-            | Standing::Open => match &self.trust {
-                Trust::Untried { failed }
-                    if !self.starting.is_empty()
-                        && failed.len() + self.starting.len() >= usize::from(most) =>
-                {
+            | Standing::Open => {
+                if self.is_full(most) {
                     Entry::Full
+                } else {
+                    Entry::Free
                 }
-                Trust::Untried { .. } | Trust::Answers => Entry::Free,
-            },
+            }
         }
+    }
+
+    /// Whether those that have yet to show that they work could make too many failing starts, with those that failed.
+    fn is_full(&self, most: u8) -> bool {
+        !self.starting.is_empty() && self.failed.len() + self.starting.len() >= usize::from(most)
     }
 
     /// Whether it is closed for so long that a conversation does not wait for it where another agent may go on.
@@ -242,8 +233,8 @@ impl Gate {
         }
     }
 
-    /// When it next changes by time alone.
-    pub fn deadline(&self) -> Option<Timestamp> {
+    /// When it next changes by time alone, where at most `most` starts may fail in a row.
+    pub fn deadline(&self, most: u8) -> Option<Timestamp> {
         let standing = match &self.standing {
             Standing::Closed { until, .. } => Some(*until),
             Standing::Slowed(pace) => Some(match pace.next {
@@ -252,13 +243,9 @@ impl Gate {
             }),
             Standing::Open | Standing::Trying { .. } | Standing::Shut { .. } => None,
         };
-        // Where it is known to answer nothing hangs on who else does.
-        let settled = match (&self.trust, &self.standing) {
-            (Trust::Untried { .. }, _) | (_, Standing::Trying { .. }) => {
-                self.starting.values().min().copied()
-            }
-            (Trust::Answers, _) => None,
-        };
+        // As long as nobody else is held back by them it is enough to look when they end.
+        let holds = self.is_full(most) || matches!(self.standing, Standing::Trying { .. });
+        let settled = self.starting.values().min().copied().filter(|_| holds);
         standing.into_iter().chain(settled).min()
     }
 

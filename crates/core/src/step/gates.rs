@@ -11,7 +11,7 @@ use crate::State;
 use crate::config::Config;
 use crate::event::AgentEnd;
 use crate::failure::{Cause, Failure, RetryAfter};
-use crate::gate::{Closing, Entry, Gate, NextStart, Opens, Pace, SETTLED, Standing, Trial, Trust};
+use crate::gate::{Closing, Entry, Gate, NextStart, Opens, Pace, SETTLED, Standing, Trial};
 use crate::ids::{AgentName, AttemptId};
 use crate::policy::{AccountRule, Charge, part};
 use crate::quota::{Quota, QuotaFill};
@@ -25,7 +25,9 @@ const LEAST: Span = Span::seconds(1);
 
 /// When a gate next changes by itself.
 pub(super) fn deadline(state: &State) -> Option<Timestamp> {
-    state.gates.values().filter_map(|gate| gate.deadline()).min()
+    let config = state.config.as_ref()?;
+    let most = config.policy.accounts.failing_starts;
+    state.gates.values().filter_map(|gate| gate.deadline(most)).min()
 }
 
 /// Whether the account of an agent lets a start through.
@@ -121,7 +123,7 @@ impl Turn<'_> {
         }
         let gate = self.gate(agent);
         gate.starting.remove(&attempt);
-        gate.trust = Trust::Answers;
+        gate.failed.clear();
         gate.rounds = 0;
         if let Standing::Trying {
             trial: Trial::Runs(of),
@@ -246,16 +248,11 @@ impl Turn<'_> {
         let longest = config.map_or(Span(0), |c| c.policy.longest_wait);
         let gate = self.gate(agent);
         gate.starting.remove(&attempt);
-        let mut failed = match std::mem::replace(&mut gate.trust, Trust::Answers) {
-            Trust::Untried { failed } => failed,
-            Trust::Answers => Vec::new(),
-        };
-        failed.retain(|at| now.since(*at) < rule.within);
-        failed.push(now);
-        let many = failed.len() >= usize::from(rule.failing_starts);
-        let excess = failed.len().saturating_sub(usize::from(rule.failing_starts));
-        failed.drain(..excess);
-        gate.trust = Trust::Untried { failed };
+        gate.failed.retain(|at| now.since(*at) < rule.within);
+        gate.failed.push(now);
+        let many = gate.failed.len() >= usize::from(rule.failing_starts);
+        let excess = gate.failed.len().saturating_sub(usize::from(rule.failing_starts));
+        gate.failed.drain(..excess);
         let trips = match &gate.standing {
             Standing::Trying {
                 trial: Trial::Runs(of),
@@ -312,6 +309,9 @@ impl Turn<'_> {
 
     /// Gates whose time has come, and attempts that have ended in a way that says nothing of their account.
     pub(super) fn tend_gates(&mut self) {
+        if self.state.gates.is_empty() {
+            return;
+        }
         let running = self.state.attempts();
         let (now, rule) = (self.now, self.account_rule());
         for gate in self.state.gates.values_mut() {
@@ -414,13 +414,11 @@ impl Gate {
         for attempt in &settled {
             self.starting.remove(attempt);
         }
-        if !settled.is_empty() && self.trust != Trust::Answers {
-            self.trust = Trust::Answers;
+        if !settled.is_empty() {
+            self.failed.clear();
             self.rounds = 0;
         }
-        if let Trust::Untried { failed } = &mut self.trust {
-            failed.retain(|at| now.since(*at) < rule.within);
-        }
+        self.failed.retain(|at| now.since(*at) < rule.within);
         self.standing = match self.standing.clone() {
             Standing::Trying {
                 trial: Trial::Runs(attempt),

@@ -67,6 +67,14 @@ impl World {
         self.take(Event::TimePassed)
     }
 
+    /// A model answers every running attempt.
+    fn all_are_answered(&mut self) {
+        for attempt in self.state.attempts() {
+            let spend = crate::world::spend(1);
+            self.take(Event::Metered { attempt, spend });
+        }
+    }
+
     /// Every running attempt of an agent ends so.
     fn all_end(&mut self, end: &AgentEnd) {
         let running: Vec<AttemptId> = self.state.attempts().into_iter().collect();
@@ -350,7 +358,7 @@ fn a_busy_provider_slows_an_account_down_and_time_lets_it_go() {
 fn an_agent_that_cannot_be_started_is_tried_three_times_and_then_one_by_one(#[case] cause: Cause) {
     let mut world = alone();
     world.start_shift(40);
-    // Nothing is known of it yet, so it begins with three.
+    // Before one is answered there are no more than three.
     assert_eq!(world.state.attempts().len(), 3);
     world.all_end(&failed(cause));
     assert!(world.state.attempts().is_empty());
@@ -376,7 +384,7 @@ fn an_agent_that_cannot_be_started_is_tried_three_times_and_then_one_by_one(#[ca
     world.start_shift(0);
     assert_eq!(world.state.attempts().len(), 1);
     world.spend(5);
-    assert_eq!(world.state.attempts().len(), 8);
+    assert_eq!(world.state.attempts().len(), 4);
 }
 
 #[test]
@@ -384,17 +392,12 @@ fn no_more_than_three_starts_fail_within_a_minute() {
     let mut world = alone();
     world.start_shift(20);
     // It worked, and does not any more.
-    world.spend(1);
-    assert_eq!(world.state.attempts().len(), 8);
+    for _ in 0..3 {
+        world.all_are_answered();
+    }
     let mut failing: Vec<Timestamp> = Vec::new();
     let settled: Vec<AttemptId> = world.state.attempts().into_iter().collect();
-    for attempt in &settled {
-        let spend = crate::world::spend(1);
-        world.take(Event::Metered {
-            attempt: *attempt,
-            spend,
-        });
-    }
+    assert_eq!(settled.len(), 8);
     for attempt in settled {
         // Those that were answered make room, and those that take it fail at once.
         world.end_attempt(attempt, failed(Cause::Stalled), LeftBehind::Nothing);
@@ -421,7 +424,7 @@ fn a_trial_that_is_answered_opens_the_account_at_once() {
     assert_eq!(world.state.attempts().len(), 1);
     let commands = world.spend(1);
     assert_eq!(world.standing("claude"), Standing::Open);
-    assert_eq!(started(&commands).len(), 7);
+    assert_eq!(started(&commands).len(), 3);
 }
 
 #[test]
@@ -444,7 +447,7 @@ fn one_that_works_in_silence_is_not_failing() {
     let first: Vec<AttemptId> = world.state.attempts().into_iter().collect();
     assert_eq!(first.len(), 3);
     let commands = world.wakes();
-    assert_eq!(started(&commands).len(), 5);
+    assert_eq!(started(&commands).len(), 3);
     for attempt in first {
         world.end_attempt(attempt, failed(Cause::Agent), LeftBehind::Nothing);
     }
@@ -565,4 +568,67 @@ fn a_restart_forgets_neither_a_closed_account_nor_a_try() {
     assert_eq!(commands, []);
     assert_eq!(turno_core::next_deadline(&world.state), Some(reset));
     assert_eq!(world.task(id("1.1")).tries, [(Cause::Stalled, 1)].into());
+}
+
+/// Eight hours in which a whole backlog waits for one slot, because the other one is kept for urgent work.
+#[test]
+fn to_wait_for_a_slot_for_hours_is_no_failure() {
+    let mut world = World::with(|config| {
+        config.urgent_slots = 1;
+        for persona in &mut config.personas {
+            persona.wall_clock = Span::seconds(2 * 3600);
+        }
+    });
+    world.start_shift(20);
+    let begun = world.now;
+    let mut digit = 0;
+    while world.now.since(begun) < Span::seconds(8 * 3600) {
+        let running = world.state.attempts();
+        // It works for 50 minutes, and time passes for those who wait.
+        for _ in 0..50 {
+            world.now = world.now + MINUTE;
+            world.take(Event::TimePassed);
+        }
+        assert_eq!(world.state.attempts(), running);
+        for attempt in running {
+            let task = world.state.task_of(attempt).unwrap();
+            digit = (digit + 1) % 8;
+            let digit = digit.to_string();
+            match world.task(task).stage {
+                Stage::Writing { .. } => world.end_attempt(attempt, wrote(&digit).0, left(&digit)),
+                Stage::Checking { change, .. } => {
+                    let mut report = checks_green();
+                    report.tree = change.tree;
+                    world.take(Event::ChecksEnded {
+                        attempt,
+                        report,
+                        without: None,
+                        on_base: None,
+                    })
+                }
+                Stage::Reviewing { .. } => world.end_attempt(attempt, approve(), LeftBehind::Nothing),
+                Stage::Landing { .. } => {
+                    let commit = crate::world::commit(&digit);
+                    world.end_landing(turno_core::event::LandingEnd::Landed { commit })
+                }
+                other => panic!("{other:?}"),
+            };
+        }
+    }
+    assert_eq!((world.charged(), world.ended()), (0, None));
+    assert!(world.state.issues.values().all(|i| i.plan.failures == 0));
+    for gate in world.state.gates.values() {
+        assert_eq!(
+            (&gate.standing, gate.rounds, gate.failed.len()),
+            (&Standing::Open, 0, 0)
+        );
+        assert!(gate.strikes.is_empty());
+    }
+    let starved = world.state.tasks.values().filter(|t| {
+        matches!(
+            waiting(&world.state, t),
+            Some(Waiting::Reserved | Waiting::NoFreeSlot)
+        )
+    });
+    assert!(starved.count() >= 15);
 }

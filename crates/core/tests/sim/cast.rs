@@ -9,13 +9,16 @@ use turno_core::issue::{IssueDraft, Item, Items, Priority, Split};
 use turno_core::ledger::{Allowance, Tariff};
 use turno_core::persona::{AtOnce, Effort, Model, Persona, Role, Tools};
 use turno_core::policy::{
-    AcceptRule, ClashRule, DecisionRule, FollowRule, NewTestsRule, Nobody, OverlapRule, PlanCaps, PlanRule,
-    Policy, RedBaseRule, ReviewRule, TestRule, TrialRule, TryRow, UncheckedRule,
+    AcceptRule, AccountRule, ClashRule, DecisionRule, FollowRule, NewTestsRule, Nobody, OverlapRule,
+    PlanCaps, PlanRule, Policy, RedBaseRule, ReviewRule, TestRule, TrialRule, TryRow, UncheckedRule,
 };
 use turno_core::units::{CostBasis, MicroUsd, Span, Spend, Tokens};
 
 use super::plan::{Fault, Mode, Plan};
 use super::rng::Rng;
+
+/// The time in which so many starts may fail.
+pub(crate) const WITHIN: Span = Span(1500);
 
 pub(crate) fn spend(micros: u64) -> Spend {
     Spend {
@@ -165,6 +168,15 @@ pub(crate) fn config(plan: &Plan, rng: &mut Rng) -> Config {
             policy.accept = rng.pick(&[AcceptRule::Off, AcceptRule::Author]);
         }
     }
+    policy.accounts = AccountRule {
+        failing_starts: 3,
+        within: WITHIN,
+        wait: Span(rng.between(500, 2000)),
+        rounds: u8::try_from(rng.between(1, 3)).unwrap(),
+        pace: Span(rng.between(100, 1000)),
+        ease: Span(rng.between(500, 3000)),
+        longest_quota_wait: Span(60_000),
+    };
     if plan.faults.contains(&Fault::Budgets) {
         budgets(&mut config, plan, rng);
     }
@@ -245,7 +257,7 @@ fn base(slots: u16) -> Config {
             persona("tester", Role::Tester, &["codex", "claude"]),
             persona("author", Role::Author, &["claude"]),
         ],
-        agents: [("claude", 2), ("codex", 3)]
+        agents: [("claude", 2), ("codex", 4)]
             .into_iter()
             .map(|(n, at_once)| {
                 (

@@ -10,6 +10,7 @@
     reason = "a test may panic, read its environment and look at the clock"
 )]
 
+mod accounts;
 mod cast;
 mod invariants;
 mod ledger;
@@ -72,7 +73,7 @@ fn shrink(mut plan: Plan) -> Plan {
 
 /// The smallest worlds of each kind of event that a run of a thousand worlds must see: one that never reaches a stage
 /// proves nothing about it.
-const SEEN: [(&str, u64); 67] = [
+const SEEN: [(&str, u64); 73] = [
     ("landed", 250),
     ("parked", 30),
     ("returns", 250),
@@ -140,6 +141,12 @@ const SEEN: [(&str, u64); 67] = [
     ("budgets raised", 20),
     ("parked for a budget", 10),
     ("went on with a raised budget", 1),
+    ("accounts closed", 50),
+    ("trials of accounts", 5),
+    ("failing starts", 100),
+    ("tasks spared", 50),
+    ("parked for an account", 4),
+    ("parked at the ceiling", 2),
 ];
 
 /// The worlds of these seeds, until one fails.

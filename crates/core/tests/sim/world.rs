@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use turno_core::event::Event;
-use turno_core::ids::{AttemptId, CheckName, CommitId, DecisionId, IssueId, Seq, TaskId, TreeId};
+use turno_core::ids::{AgentName, AttemptId, CheckName, CommitId, DecisionId, IssueId, Seq, TaskId, TreeId};
 use turno_core::issue::{Issue, IssueStage};
 use turno_core::record::Record;
 use turno_core::shift::{IssueAtStart, Scope, ShiftStage};
@@ -20,6 +20,7 @@ use turno_core::task::{Park, Stage, Task, TaskSpec};
 use turno_core::units::{MicroUsd, Span, Spend, Timestamp, Tokens};
 use turno_core::{State, next_deadline, step};
 
+use super::accounts::Accounts;
 use super::cast::{config, draft, issue_of, spend};
 use super::invariants::{self, Hands};
 use super::ledger::Ledger;
@@ -81,6 +82,9 @@ pub(crate) struct World {
     /// Checks that are really red on an issue's branch.
     broken: BTreeMap<IssueId, BTreeSet<CheckName>>,
     judged: BTreeSet<DecisionId>,
+    /// Agents that cannot be started, each until then.
+    down: BTreeMap<AgentName, Timestamp>,
+    accounts: Accounts,
     old: Vec<Event>,
     shifts: u32,
     tally: Tally,
@@ -112,6 +116,8 @@ impl World {
             heads: BTreeMap::new(),
             broken: BTreeMap::new(),
             judged: BTreeSet::new(),
+            down: BTreeMap::new(),
+            accounts: Accounts::default(),
             old: Vec::new(),
             shifts: 0,
             tally: Tally::default(),
@@ -215,6 +221,7 @@ impl World {
             self.asleep.retain(|attempt, _| adopted.contains(attempt));
         }
         self.witness.saw(&self.state, &event);
+        self.accounts.saw(&self.state, self.now, &event)?;
         let record = Record::of(&mut self.state, seq, self.now, event.clone());
         let commands = record.commands.clone();
         invariants::check(&self.state, &record, self.plan.slots, LARGEST_MESSAGE)?;
@@ -227,6 +234,7 @@ impl World {
         for command in commands {
             self.hands.take(&command)?;
             self.witness.allows(&self.state, self.now, &command)?;
+            self.accounts.allows(self.now, &command)?;
             self.perform(&command);
         }
         let waits_for = self.state.attempts();
@@ -463,9 +471,19 @@ impl World {
                         self.tally.count("contests won");
                     }
                 }
-                Stage::Parked { .. } => self.tally.count("parked"),
+                Stage::Parked { park, .. } => {
+                    self.tally.count("parked");
+                    match park {
+                        Park::Account { .. } => self.tally.count("parked for an account"),
+                        Park::Ceiling { .. } => self.tally.count("parked at the ceiling"),
+                        _ => {}
+                    }
+                }
                 _ => {}
             }
+        }
+        for (what, many) in self.accounts.tally() {
+            self.tally.add_to(what, many);
         }
         self.audit()?;
         if self.plan.seed.is_multiple_of(4) {
