@@ -3,9 +3,10 @@
 //! says it.
 
 use rstest::rstest;
+use serde_json::{Value, json};
 
 use crate::harness::model_server::{Api, Script, Turn};
-use crate::harness::processes::nothing_runs;
+use crate::harness::processes::{ended, nothing_runs, until};
 use crate::harness::project::{Done, Project};
 use crate::harness::real_cli::Cli;
 use crate::stories::real_agents::{Stage, approval, change, engineer, reviewer};
@@ -243,6 +244,140 @@ fn only_news_of_a_window_is_written_down() {
     }
     let told = project.turno(&["explain", "1.1"]).exits(0).out;
     assert!(told.contains("five-hour"), "{told}");
+}
+
+/// Two agents of which the first has used its account up; it says when that is over.
+const USED_UP: &str = "\
+sessions:
+  - persona: engineer
+    round: 1
+    steps:
+      - write: {path: begun.txt, text: \"begun\\n\"}
+      - usage: {usd: 0.01}
+      - quota: {window: five-hour, fill: full, resets_in: 6s}
+      - fail: {cause: quota, detail: used up}
+  - persona: engineer
+    resumed: true
+    steps:
+      - write: {path: kept.txt, text: \"by ada\\n\"}
+      - outcome: {summary: done}
+  - persona: reviewer
+    steps:
+      - outcome: {verdict: approve}
+";
+const OTHER: &str = "\
+sessions:
+  - persona: engineer
+    steps:
+      - write: {path: kept.txt, text: \"by bob\\n\"}
+      - outcome: {summary: done}
+  - persona: reviewer
+    steps:
+      - outcome: {verdict: approve}
+";
+
+/// A shift whose engineer is played by these agents. What a told time is exceeded by is short.
+fn used_up(engineers: &str) -> Project {
+    let agent = |name: &str| format!("[agents.{name}]\ndialect = \"script\"\nscript = \"{name}.yaml\"\n");
+    let config = format!(
+        "slots = 1\npolicy = \"single\"\n[checks.test]\ncommand = \"test -f kept.txt\"\n{}{}\
+         [personas.engineer]\nagents = {engineers}\n[personas.reviewer]\nagents = [\"bob\"]\n",
+        agent("ada"),
+        agent("bob"),
+    );
+    let policy = "[rows.quota]\ntries = 3\nwait = \"300ms\"\n";
+    let project = Project::new(&[
+        ("turno.toml", &config),
+        ("ada.yaml", USED_UP),
+        ("bob.yaml", OTHER),
+        (".turno/policies/single.toml", policy),
+    ]);
+    project.issue("Write it");
+    project
+}
+
+/// The starts of the engineer with the time of each.
+fn engineers(project: &Project) -> Vec<(u64, Value)> {
+    let journal = project.journal();
+    let starts = journal.iter().flat_map(|record| {
+        let commands = record["commands"].as_array().unwrap().iter();
+        let starts = commands.filter_map(|c| c.get("start-agent"));
+        starts.map(|start| (record["at"].as_u64().unwrap(), start.clone()))
+    });
+    starts
+        .filter(|(_, start)| start["persona"] == "engineer")
+        .collect()
+}
+
+/// When the window that was told of is empty again.
+fn resets(project: &Project) -> u64 {
+    let journal = project.journal();
+    let mut seen = journal.iter().filter_map(|r| r["event"].get("quota-seen"));
+    seen.next().unwrap()["quota"]["resets"].as_u64().unwrap()
+}
+
+/// The account waits, not the task: the same conversation goes on when the window is empty again, and a person sees
+/// until when.
+#[test]
+fn an_account_that_is_used_up_is_waited_for_with_its_conversation() {
+    let project = used_up("[\"ada\"]");
+    let run = project.start(&["run", "1"]);
+    let mut shown = String::new();
+    until("status shows the closed account", || {
+        shown = project.turno(&["status"]).exits(0).out;
+        shown.contains("the account of `ada` is closed for a time")
+    });
+    assert!(shown.contains("ada: five-hour used up, resets "), "{shown}");
+    assert!(
+        shown.contains("the account of `ada` is closed for a time"),
+        "{shown}"
+    );
+    let accounts = &project.turno(&["status", "--json"]).exits(0).json()["accounts"];
+    assert_eq!(accounts[0]["agent"], "ada", "{accounts:#}");
+    assert_eq!(
+        accounts[0]["windows"]["five-hour"]["fill"], "full",
+        "{accounts:#}"
+    );
+    ended(&project, run).exits(0);
+
+    assert_eq!(project.at("turno/1/base", "kept.txt"), "by ada");
+    assert_eq!(project.at("turno/1/base", "begun.txt"), "begun");
+    let starts = engineers(&project);
+    let [(_, first), (at, second)] = &starts[..] else {
+        panic!("{starts:#?}")
+    };
+    assert_eq!(
+        (&first["session"], &first["agent"]),
+        (&json!("fresh"), &json!("ada"))
+    );
+    let opened = project.journal();
+    let session = opened
+        .iter()
+        .find_map(|r| r["event"].get("session-opened"))
+        .unwrap();
+    assert_eq!(second["session"]["resume"], session["session"]);
+    assert!(*at >= resets(&project), "{at} is before it is empty again");
+    let done = project.turno(&["status"]).exits(0).out;
+    assert!(!done.contains("five-hour"), "what has reset is not told: {done}");
+}
+
+/// Nobody waits for an account where another agent may do the work.
+#[test]
+fn another_agent_takes_over_meanwhile() {
+    let project = used_up("[\"ada\", \"bob\"]");
+    project.turno(&["run", "1"]).exits(0);
+    assert_eq!(project.at("turno/1/base", "kept.txt"), "by bob");
+    assert_eq!(project.at("turno/1/base", "begun.txt"), "begun");
+    let starts = engineers(&project);
+    let [(_, first), (at, second)] = &starts[..] else {
+        panic!("{starts:#?}")
+    };
+    assert_eq!(
+        (&first["agent"], &second["agent"]),
+        (&json!("ada"), &json!("bob"))
+    );
+    assert_eq!(second["session"], "fresh");
+    assert!(*at < resets(&project), "it did not wait");
 }
 
 fn now() -> u64 {

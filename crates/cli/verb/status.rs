@@ -9,8 +9,8 @@ use turno_core::ids::TaskId;
 use turno_core::ledger::levels;
 use turno_core::shift::{ShiftEnd, ShiftStage, Winding};
 use turno_core::step::Waiting;
-use turno_core::units::Timestamp;
-use turno_core::view::{self, RunBy, RunPlace, RunView, ShiftView, StatusView, waiting_phrase};
+use turno_core::units::{Span, Timestamp};
+use turno_core::view::{self, AccountView, RunBy, RunPlace, RunView, ShiftView, StatusView, waiting_phrase};
 use turno_engine::run::now;
 
 use crate::args::Json;
@@ -51,6 +51,9 @@ fn show(status: &StatusView, now: Timestamp) {
     }
     for run in &status.running {
         print::data(&format!("  {}", run_line(run, now)));
+    }
+    for line in status.accounts.iter().filter_map(|a| account_line(a, now)) {
+        print::data(&format!("  {}", print::plain(&line, 300)));
     }
     for decision in &status.decisions {
         for line in question_lines(decision, now) {
@@ -103,6 +106,15 @@ fn until(why: &Waiting) -> String {
     } else {
         String::new()
     }
+}
+
+/// An account of which there is anything to say: its windows, and whether it is started.
+fn account_line(account: &AccountView, now: Timestamp) -> Option<String> {
+    let phrases = account.phrases(now, |at| {
+        let far = at.since(now) > Span::seconds(12 * 3600);
+        if far { print::moment(at) } else { print::clock(at) }
+    });
+    (!phrases.is_empty()).then(|| format!("{}: {}", account.agent, phrases.join("; ")))
 }
 
 /// A task's title before what is told of it; nothing for an issue's own task, which bears the title of the issue.

@@ -1,6 +1,10 @@
 //! Owns the projections that people and programs are shown: the only ones, for terminal, JSON and board alike.
 //! Pure functions of the state.
 
+mod accounts;
+
+pub use self::accounts::AccountView;
+
 use serde::{Deserialize, Serialize};
 
 use crate::config::Confinement;
@@ -107,6 +111,9 @@ pub struct StatusView {
     pub free_slots: Vec<SlotId>,
     /// Questions that wait for a person.
     pub decisions: Vec<Decision>,
+    /// Accounts of agents of which something is known.
+    #[serde(default)]
+    pub accounts: Vec<AccountView>,
     /// All issues.
     pub issues: Vec<IssueView>,
 }
@@ -255,6 +262,7 @@ pub fn status(state: &State) -> StatusView {
             .filter(|d| d.is_open())
             .map(|d| Decision::clone(d))
             .collect(),
+        accounts: accounts::accounts(state),
         issues: state.issues.keys().filter_map(|id| issue(state, *id)).collect(),
     }
 }
