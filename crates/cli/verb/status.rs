@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use turno_core::config::Confinement;
 use turno_core::foresight::clashes_phrase;
-use turno_core::gate::Opens;
+use turno_core::gate::{Opens, Standing};
 use turno_core::ids::TaskId;
 use turno_core::ledger::levels;
 use turno_core::shift::{ShiftEnd, ShiftStage, Winding};
@@ -57,6 +57,17 @@ fn show(status: &StatusView, now: Timestamp) {
             print::data(&line);
         }
         print::data(&print::dim(&answer_hint(decision.id)));
+    }
+    for gate in &status.gates {
+        let until = match &gate.standing {
+            Standing::Closed { until, .. } => format!(", until {}", print::moment(*until)),
+            Standing::Open | Standing::Slowed(_) | Standing::Trying { .. } | Standing::Shut { .. } => {
+                String::new()
+            }
+        };
+        if let Some(why) = gate.closed_phrase() {
+            print::data(&print::yellow(&format!("{}{until}", print::plain(&why, 300))));
+        }
     }
     for issue in &status.issues {
         let title = print::plain(&issue.title, 80);

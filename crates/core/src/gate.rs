@@ -9,6 +9,7 @@ use crate::failure::{Cause, Failure};
 use crate::ids::{AgentName, AttemptId};
 use crate::quota::{Quota, QuotaFill};
 use crate::units::{Span, Timestamp};
+use crate::view::failure_phrase;
 
 /// An attempt that has run this long, or was answered by a model before, is no failing start any more.
 pub const SETTLED: Span = Span::seconds(15);
@@ -230,6 +231,37 @@ impl Gate {
                 Closing::Pace { .. } => false,
             },
             Standing::Open | Standing::Slowed(_) | Standing::Trying { .. } => false,
+        }
+    }
+
+    /// Why it may not be started whenever there is work, in words; none where it may. When it opens is for the reader's
+    /// clock to say.
+    pub fn closed_phrase(&self) -> Option<String> {
+        let agent = &self.agent;
+        match &self.standing {
+            Standing::Open => None,
+            Standing::Slowed(pace) => Some(format!(
+                "`{agent}` is started once in {}, because its provider wants fewer requests",
+                pace.every
+            )),
+            Standing::Closed { why, .. } => Some(match why {
+                Closing::Window(name) => format!("`{agent}` is not started: its {name} window is full"),
+                Closing::Failure(failure) | Closing::Pace { failure, .. } => {
+                    format!("`{agent}` is not started: {}", failure_phrase(failure))
+                }
+                Closing::Starts(failure) => format!(
+                    "`{agent}` is not started, because starts of it failed in a row: {}",
+                    failure_phrase(failure)
+                ),
+            }),
+            Standing::Trying { failure, .. } => Some(format!(
+                "`{agent}` is tried with one attempt at first, after: {}",
+                failure_phrase(failure)
+            )),
+            Standing::Shut { failure } => Some(format!(
+                "`{agent}` cannot be started: {}; the next shift tries it again",
+                failure_phrase(failure)
+            )),
         }
     }
 

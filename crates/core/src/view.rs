@@ -7,7 +7,7 @@ use crate::config::Confinement;
 use crate::decision::Decision;
 use crate::following::Following;
 use crate::foresight::{self, Clash};
-use crate::gate::Opens;
+use crate::gate::{Gate, Opens, Standing};
 use crate::guard::GuardedBy;
 use crate::ids::{AgentName, AttemptId, IssueId, PersonaName, PolicyName, RepoName, ShiftId, SlotId, TaskId};
 use crate::issue::{Issue, IssueStage, Priority, Proposal};
@@ -107,6 +107,9 @@ pub struct StatusView {
     pub free_slots: Vec<SlotId>,
     /// Questions that wait for a person.
     pub decisions: Vec<Decision>,
+    /// Accounts of agents that may not be started whenever there is work.
+    #[serde(default)]
+    pub gates: Vec<Gate>,
     /// All issues.
     pub issues: Vec<IssueView>,
 }
@@ -254,6 +257,12 @@ pub fn status(state: &State) -> StatusView {
             .values()
             .filter(|d| d.is_open())
             .map(|d| Decision::clone(d))
+            .collect(),
+        gates: state
+            .gates
+            .values()
+            .filter(|g| g.standing != Standing::Open)
+            .map(|g| Gate::clone(g))
             .collect(),
         issues: state.issues.keys().filter_map(|id| issue(state, *id)).collect(),
     }

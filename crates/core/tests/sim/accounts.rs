@@ -73,7 +73,7 @@ impl Accounts {
         let agent = run.agent.clone();
         match event {
             Event::Metered { spend, .. } if *spend != Spend::NOTHING && spend.cost.0 > 0 => {
-                self.answers(&agent, attempt)
+                self.answers(&agent, attempt);
             }
             Event::DecisionAsked { .. } | Event::Noted { .. } | Event::TaskProposed { .. } => {
                 self.answers(&agent, attempt);
