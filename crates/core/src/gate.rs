@@ -25,6 +25,9 @@ pub struct Gate {
     pub agent: AgentName,
     /// Whether it may be started.
     pub standing: Standing,
+    /// Whether an attempt of it was answered since the last failing start.
+    #[serde(default)]
+    pub trust: Trust,
     /// Attempts that have not shown yet whether they work, each with the time from which they count as working.
     #[serde(default)]
     pub starting: BTreeMap<AttemptId, Timestamp>,
@@ -135,6 +138,17 @@ pub enum Trial {
     Runs(AttemptId),
 }
 
+/// Whether an account is known to answer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Trust {
+    /// Not yet, or not since a start failed. Few are begun at a time.
+    #[default]
+    Untried,
+    /// An attempt was answered since.
+    Answers,
+}
+
 /// When a closed account may be started again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -179,6 +193,7 @@ impl Gate {
         Self {
             agent,
             standing: Standing::Open,
+            trust: Trust::Untried,
             starting: BTreeMap::new(),
             failed: Vec::new(),
             strikes: BTreeMap::new(),
@@ -219,7 +234,9 @@ impl Gate {
 
     /// Whether those that have yet to show that they work could make too many failing starts, with those that failed.
     fn is_full(&self, most: u8) -> bool {
-        !self.starting.is_empty() && self.failed.len() + self.starting.len() >= usize::from(most)
+        self.trust == Trust::Untried
+            && !self.starting.is_empty()
+            && self.failed.len() + self.starting.len() >= usize::from(most)
     }
 
     /// Whether it is closed for so long that a conversation does not wait for it where another agent may go on.

@@ -13,7 +13,7 @@ use crate::State;
 use crate::config::Config;
 use crate::event::AgentEnd;
 use crate::failure::{Cause, Failure, RetryAfter};
-use crate::gate::{Closing, Entry, Gate, NextStart, Opens, SETTLED, Standing, Trial};
+use crate::gate::{Closing, Entry, Gate, NextStart, Opens, SETTLED, Standing, Trial, Trust};
 use crate::ids::{AgentName, AttemptId};
 use crate::policy::{AccountRule, Charge, part};
 use crate::quota::{Quota, QuotaFill};
@@ -127,6 +127,7 @@ impl Turn<'_> {
         let gate = self.gate(agent);
         gate.starting.remove(&attempt);
         gate.failed.clear();
+        gate.trust = Trust::Answers;
         gate.rounds = 0;
         if let Standing::Trying {
             trial: Trial::Runs(of),
@@ -251,6 +252,7 @@ impl Turn<'_> {
         let longest = config.map_or(Span(0), |c| c.policy.longest_wait);
         let gate = self.gate(agent);
         gate.starting.remove(&attempt);
+        gate.trust = Trust::Untried;
         gate.failed.retain(|at| now.since(*at) < rule.within);
         gate.failed.push(now);
         let many = gate.failed.len() >= usize::from(rule.failing_starts);

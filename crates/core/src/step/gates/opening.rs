@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::failure::{Cause, Failure};
-use crate::gate::{Closing, Gate, NextStart, Pace, Standing, Trial};
+use crate::gate::{Closing, Gate, NextStart, Pace, Standing, Trial, Trust};
 use crate::ids::{AgentName, AttemptId, TaskId};
 use crate::policy::AccountRule;
 use crate::step::Turn;
@@ -113,6 +113,7 @@ impl Gate {
         }
         if !settled.is_empty() {
             self.failed.clear();
+            self.trust = Trust::Answers;
             self.rounds = 0;
         }
         self.failed.retain(|at| now.since(*at) < rule.within);
