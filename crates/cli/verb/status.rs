@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use turno_core::config::Confinement;
 use turno_core::foresight::clashes_phrase;
-use turno_core::gate::Opens;
+use turno_core::gate::{Opens, Standing};
 use turno_core::ids::TaskId;
 use turno_core::ledger::levels;
 use turno_core::shift::{ShiftEnd, ShiftStage, Winding};
@@ -61,6 +61,17 @@ fn show(status: &StatusView, now: Timestamp) {
         }
         print::data(&print::dim(&answer_hint(decision.id)));
     }
+    for gate in &status.gates {
+        let until = match &gate.standing {
+            Standing::Closed { until, .. } => format!(", until {}", print::moment(*until)),
+            Standing::Open | Standing::Slowed(_) | Standing::Trying { .. } | Standing::Shut { .. } => {
+                String::new()
+            }
+        };
+        if let Some(why) = gate.closed_phrase() {
+            print::data(&print::yellow(&format!("{}{until}", print::plain(&why, 300))));
+        }
+    }
     for issue in &status.issues {
         let title = print::plain(&issue.title, 80);
         print::data(&format!(
@@ -108,7 +119,7 @@ fn until(why: &Waiting) -> String {
     }
 }
 
-/// An account of which there is anything to say: its windows, and whether it is started.
+/// What is known of an account's windows, if there is anything to say.
 fn account_line(account: &AccountView, now: Timestamp) -> Option<String> {
     let phrases = account.phrases(now, |at| {
         let far = at.since(now) > Span::seconds(12 * 3600);

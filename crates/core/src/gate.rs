@@ -9,6 +9,7 @@ use crate::failure::{Cause, Failure};
 use crate::ids::{AgentName, AttemptId};
 use crate::quota::{Quota, QuotaFill};
 use crate::units::{Span, Timestamp};
+use crate::view::failure_phrase;
 
 /// An attempt that has run this long, or was answered by a model before, is no failing start any more.
 pub const SETTLED: Span = Span::seconds(15);
@@ -24,6 +25,9 @@ pub struct Gate {
     pub agent: AgentName,
     /// Whether it may be started.
     pub standing: Standing,
+    /// Whether an attempt of it was answered since the last failing start.
+    #[serde(default)]
+    pub trust: Trust,
     /// Attempts that have not shown yet whether they work, each with the time from which they count as working.
     #[serde(default)]
     pub starting: BTreeMap<AttemptId, Timestamp>,
@@ -134,6 +138,17 @@ pub enum Trial {
     Runs(AttemptId),
 }
 
+/// Whether an account is known to answer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Trust {
+    /// Not yet, or not since a start failed. Few are begun at a time.
+    #[default]
+    Untried,
+    /// An attempt was answered since.
+    Answers,
+}
+
 /// When a closed account may be started again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -178,6 +193,7 @@ impl Gate {
         Self {
             agent,
             standing: Standing::Open,
+            trust: Trust::Untried,
             starting: BTreeMap::new(),
             failed: Vec::new(),
             strikes: BTreeMap::new(),
@@ -218,7 +234,9 @@ impl Gate {
 
     /// Whether those that have yet to show that they work could make too many failing starts, with those that failed.
     fn is_full(&self, most: u8) -> bool {
-        !self.starting.is_empty() && self.failed.len() + self.starting.len() >= usize::from(most)
+        self.trust == Trust::Untried
+            && !self.starting.is_empty()
+            && self.failed.len() + self.starting.len() >= usize::from(most)
     }
 
     /// Whether it is closed for so long that a conversation does not wait for it where another agent may go on.
@@ -230,6 +248,37 @@ impl Gate {
                 Closing::Pace { .. } => false,
             },
             Standing::Open | Standing::Slowed(_) | Standing::Trying { .. } => false,
+        }
+    }
+
+    /// Why it may not be started whenever there is work, in words; none where it may. When it opens is for the reader's
+    /// clock to say.
+    pub fn closed_phrase(&self) -> Option<String> {
+        let agent = &self.agent;
+        match &self.standing {
+            Standing::Open => None,
+            Standing::Slowed(pace) => Some(format!(
+                "`{agent}` is started once in {}, because its provider wants fewer requests",
+                pace.every
+            )),
+            Standing::Closed { why, .. } => Some(match why {
+                Closing::Window(name) => format!("`{agent}` is not started: its {name} window is full"),
+                Closing::Failure(failure) | Closing::Pace { failure, .. } => {
+                    format!("`{agent}` is not started: {}", failure_phrase(failure))
+                }
+                Closing::Starts(failure) => format!(
+                    "`{agent}` is not started, because starts of it failed in a row: {}",
+                    failure_phrase(failure)
+                ),
+            }),
+            Standing::Trying { failure, .. } => Some(format!(
+                "`{agent}` is tried with one attempt at first, after: {}",
+                failure_phrase(failure)
+            )),
+            Standing::Shut { failure } => Some(format!(
+                "`{agent}` cannot be started: {}; the next shift tries it again",
+                failure_phrase(failure)
+            )),
         }
     }
 

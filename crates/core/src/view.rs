@@ -11,7 +11,7 @@ use crate::config::Confinement;
 use crate::decision::Decision;
 use crate::following::Following;
 use crate::foresight::{self, Clash};
-use crate::gate::Opens;
+use crate::gate::{Gate, Opens, Standing};
 use crate::guard::GuardedBy;
 use crate::ids::{AgentName, AttemptId, IssueId, PersonaName, PolicyName, RepoName, ShiftId, SlotId, TaskId};
 use crate::issue::{Issue, IssueStage, Priority, Proposal};
@@ -114,6 +114,9 @@ pub struct StatusView {
     /// Accounts of agents of which something is known.
     #[serde(default)]
     pub accounts: Vec<AccountView>,
+    /// Accounts of agents that may not be started whenever there is work.
+    #[serde(default)]
+    pub gates: Vec<Gate>,
     /// All issues.
     pub issues: Vec<IssueView>,
 }
@@ -263,6 +266,12 @@ pub fn status(state: &State) -> StatusView {
             .map(|d| Decision::clone(d))
             .collect(),
         accounts: accounts::accounts(state),
+        gates: state
+            .gates
+            .values()
+            .filter(|g| g.standing != Standing::Open)
+            .map(|g| Gate::clone(g))
+            .collect(),
         issues: state.issues.keys().filter_map(|id| issue(state, *id)).collect(),
     }
 }

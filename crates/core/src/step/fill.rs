@@ -269,11 +269,19 @@ fn offer(
     let starters = starters(state);
     let fund = |agent: &AgentName| grant(state, config, persona, agent, task.id, starters);
     // Another agent may do it where the account of the first has used what it may in a day.
-    let agent = pick_agent(state, config, persona, task, work, |a| fund(a).is_ok())
-        .or_else(|| pick_agent(state, config, persona, task, work, |_| true))
-        .ok_or_else(|| {
-            gates::closed(state, config, &persona.agents).unwrap_or(Waiting::AgentsBusy(persona.role))
-        })?;
+    // One that is closed opens by itself, so where it has what it needs that is what is waited for.
+    let closed = |funded: bool| {
+        let agents = persona.agents.iter().filter(|a| !funded || fund(a).is_ok());
+        gates::closed(state, config, agents)
+    };
+    let agent = match pick_agent(state, config, persona, task, work, |a| fund(a).is_ok()) {
+        Some(agent) => agent,
+        None => match closed(true) {
+            Some(why) => return Err(why),
+            None => pick_agent(state, config, persona, task, work, |_| true)
+                .ok_or_else(|| closed(false).unwrap_or(Waiting::AgentsBusy(persona.role)))?,
+        },
+    };
     let grant = fund(&agent).map_err(Waiting::Budget)?;
     Ok(Offer { slot, agent, grant })
 }

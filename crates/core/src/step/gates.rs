@@ -4,6 +4,8 @@
 //! A failing start is an attempt that could not be launched, whose provider did not answer, or that ended in failure
 //! within seconds without having been answered by a model.
 
+mod opening;
+
 use std::sync::Arc;
 
 use super::Turn;
@@ -11,13 +13,12 @@ use crate::State;
 use crate::config::Config;
 use crate::event::AgentEnd;
 use crate::failure::{Cause, Failure, RetryAfter};
-use crate::gate::{Closing, Entry, Gate, NextStart, Opens, Pace, SETTLED, Standing, Trial};
+use crate::gate::{Closing, Entry, Gate, NextStart, Opens, SETTLED, Standing, Trial, Trust};
 use crate::ids::{AgentName, AttemptId};
 use crate::policy::{AccountRule, Charge, part};
 use crate::quota::{Quota, QuotaFill};
 use crate::step::Waiting;
-use crate::step::fill::ready;
-use crate::task::{AgentRun, Park, Stage, Stopping, Work};
+use crate::task::{AgentRun, Stopping};
 use crate::units::{CostBasis, Span, Spend, Timestamp};
 
 /// An account that is closed is so for at least this long, whatever is told.
@@ -45,13 +46,15 @@ pub(super) fn is_away(state: &State, agent: &AgentName) -> bool {
 }
 
 /// The account that those wait for who may be served by any of these agents: the one that opens first.
-pub(super) fn closed(state: &State, config: &Config, agents: &[AgentName]) -> Option<Waiting> {
-    let closed = agents
-        .iter()
-        .filter_map(|agent| match entry(state, config, agent) {
-            Entry::Closed { opens, cause } => Some((opens, agent, cause)),
-            Entry::Free | Entry::Full => None,
-        });
+pub(super) fn closed<'a>(
+    state: &State,
+    config: &Config,
+    agents: impl Iterator<Item = &'a AgentName>,
+) -> Option<Waiting> {
+    let closed = agents.filter_map(|agent| match entry(state, config, agent) {
+        Entry::Closed { opens, cause } => Some((opens, agent, cause)),
+        Entry::Free | Entry::Full => None,
+    });
     let (opens, agent, cause) = closed.min()?;
     Some(Waiting::Account {
         agent: agent.clone(),
@@ -124,6 +127,7 @@ impl Turn<'_> {
         let gate = self.gate(agent);
         gate.starting.remove(&attempt);
         gate.failed.clear();
+        gate.trust = Trust::Answers;
         gate.rounds = 0;
         if let Standing::Trying {
             trial: Trial::Runs(of),
@@ -248,6 +252,7 @@ impl Turn<'_> {
         let longest = config.map_or(Span(0), |c| c.policy.longest_wait);
         let gate = self.gate(agent);
         gate.starting.remove(&attempt);
+        gate.trust = Trust::Untried;
         gate.failed.retain(|at| now.since(*at) < rule.within);
         gate.failed.push(now);
         let many = gate.failed.len() >= usize::from(rule.failing_starts);
@@ -306,88 +311,6 @@ impl Turn<'_> {
             }
         }
     }
-
-    /// Gates whose time has come, and attempts that have ended in a way that says nothing of their account.
-    pub(super) fn tend_gates(&mut self) {
-        if self.state.gates.is_empty() {
-            return;
-        }
-        let running = self.state.attempts();
-        let (now, rule) = (self.now, self.account_rule());
-        for gate in self.state.gates.values_mut() {
-            let mut next = Gate::clone(gate);
-            next.starting.retain(|attempt, _| running.contains(attempt));
-            next.ease(now, rule, &running);
-            if next != **gate {
-                *gate = Arc::new(next);
-            }
-        }
-    }
-
-    /// A person has begun a shift: each closed account is given one trial, because what it was closed for may be mended.
-    pub(super) fn gates_for_a_shift(&mut self) {
-        for gate in self.state.gates.values_mut() {
-            let failure = match &gate.standing {
-                Standing::Shut { failure } => failure.clone(),
-                Standing::Closed { why, .. } => match why {
-                    Closing::Failure(failure) | Closing::Starts(failure) | Closing::Pace { failure, .. } => {
-                        failure.clone()
-                    }
-                    Closing::Window(name) => Failure::new(Cause::Quota, format!("its {name} window is full")),
-                },
-                Standing::Open | Standing::Slowed(_) | Standing::Trying { .. } => continue,
-            };
-            let gate = Arc::make_mut(gate);
-            gate.strikes.clear();
-            gate.rounds = 0;
-            gate.standing = Standing::Trying {
-                trial: Trial::Due,
-                failure,
-            };
-        }
-    }
-
-    /// Parks what no agent can do in this shift. One reason for all, and none of them loses a try.
-    /// True when anything was.
-    pub(super) fn park_unserved(&mut self) -> bool {
-        let Some(config) = self.state.config.clone() else {
-            return false;
-        };
-        let shut = |agent: &AgentName| match self.state.gates.get(agent).map(|g| &g.standing) {
-            Some(Standing::Shut { failure }) => Some(failure.clone()),
-            Some(
-                Standing::Open | Standing::Slowed(_) | Standing::Closed { .. } | Standing::Trying { .. },
-            )
-            | None => None,
-        };
-        if !self.state.gates.keys().any(|agent| shut(agent).is_some()) {
-            return false;
-        }
-        let role_of = super::brief::role_of;
-        let mut unserved: Vec<(crate::ids::TaskId, Work, Park)> = Vec::new();
-        for (id, work) in ready(self.state, |w, t| role_of(w, t).is_some()) {
-            let role = self.state.tasks.get(&id).and_then(|task| role_of(&work, task));
-            let mut agents = config
-                .personas
-                .iter()
-                .filter(|p| Some(p.role) == role)
-                .flat_map(|p| &p.agents);
-            let Some(agent) = agents.clone().next() else {
-                continue;
-            };
-            if agents.all(|a| shut(a).is_some())
-                && let Some(failure) = shut(agent)
-            {
-                let agent = agent.clone();
-                unserved.push((id, work, Park::Account { agent, failure }));
-            }
-        }
-        let any = !unserved.is_empty();
-        for (id, work, park) in unserved {
-            self.set_stage(id, Stage::Parked { work, park });
-        }
-        any
-    }
 }
 
 /// Closes it, unless it is closed for longer.
@@ -400,80 +323,6 @@ fn close(gate: &mut Gate, until: Timestamp, why: Closing) {
     if !longer {
         gate.standing = Standing::Closed { until, why };
     }
-}
-
-impl Gate {
-    /// What time alone changes.
-    fn ease(&mut self, now: Timestamp, rule: AccountRule, running: &std::collections::BTreeSet<AttemptId>) {
-        let settled: Vec<AttemptId> = self
-            .starting
-            .iter()
-            .filter(|(_, until)| **until <= now)
-            .map(|(attempt, _)| *attempt)
-            .collect();
-        for attempt in &settled {
-            self.starting.remove(attempt);
-        }
-        if !settled.is_empty() {
-            self.failed.clear();
-            self.rounds = 0;
-        }
-        self.failed.retain(|at| now.since(*at) < rule.within);
-        self.standing = match self.standing.clone() {
-            Standing::Trying {
-                trial: Trial::Runs(attempt),
-                failure,
-            } => {
-                if settled.contains(&attempt) {
-                    Standing::Open
-                } else if running.contains(&attempt) {
-                    return;
-                } else {
-                    Standing::Trying {
-                        trial: Trial::Due,
-                        failure,
-                    }
-                }
-            }
-            Standing::Closed { until, why } if until <= now => match why {
-                Closing::Window(_) | Closing::Failure(_) => Standing::Open,
-                Closing::Pace { every, .. } => Standing::Slowed(Pace {
-                    every,
-                    next: NextStart::Now,
-                    eases: now + rule.ease,
-                }),
-                Closing::Starts(failure) => Standing::Trying {
-                    trial: Trial::Due,
-                    failure,
-                },
-            },
-            Standing::Slowed(pace) => eased(pace, now, rule),
-            same @ (Standing::Open
-            | Standing::Closed { .. }
-            | Standing::Trying {
-                trial: Trial::Due, ..
-            }
-            | Standing::Shut { .. }) => same,
-        };
-    }
-}
-
-fn eased(pace: Pace, now: Timestamp, rule: AccountRule) -> Standing {
-    let next = match pace.next {
-        NextStart::At(at) if at > now => pace.next,
-        NextStart::At(_) | NextStart::Now => NextStart::Now,
-    };
-    if pace.eases > now {
-        return Standing::Slowed(Pace { next, ..pace });
-    }
-    if pace.every <= rule.pace {
-        return Standing::Open;
-    }
-    Standing::Slowed(Pace {
-        every: Span(pace.every.0 / 2),
-        next,
-        eases: now + rule.ease,
-    })
 }
 
 /// Whether a wait for an account is worth a shift's while: it opens by itself while the shift may still start work.

@@ -1,10 +1,11 @@
-//! Owns what is shown of agents' accounts: their windows, as providers told of them, and whether they may be started.
+//! Owns what is shown of the windows of agents' accounts, as providers told of them. Whether an account may be started
+//! is its gate's to say.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::gate::{Closing, Gate, Standing, Trial, Window};
+use crate::gate::Window;
 use crate::ids::AgentName;
 use crate::quota::QuotaFill;
 use crate::state::State;
@@ -15,22 +16,18 @@ use crate::units::Timestamp;
 pub struct AccountView {
     /// Whose.
     pub agent: AgentName,
-    /// Whether it may be started.
-    pub standing: Standing,
     /// What its provider told of its windows, by their names.
     pub windows: BTreeMap<String, Window>,
 }
 
-/// The accounts of which anything is known.
+/// The accounts of which a window is known.
 pub(super) fn accounts(state: &State) -> Vec<AccountView> {
-    let known = |gate: &Gate| gate.standing != Standing::Open || !gate.windows.is_empty();
     state
         .gates
         .values()
-        .filter(|gate| known(gate))
+        .filter(|gate| !gate.windows.is_empty())
         .map(|gate| AccountView {
             agent: gate.agent.clone(),
-            standing: gate.standing.clone(),
             windows: gate.windows.clone(),
         })
         .collect()
@@ -40,53 +37,23 @@ impl AccountView {
     /// What there is to say of it now, one part for each thing, in words; `at` words a time. A window that has been
     /// emptied since is not spoken of: nobody knows how full it is.
     pub fn phrases(&self, now: Timestamp, at: impl Fn(Timestamp) -> String) -> Vec<String> {
-        let windows = self.windows.iter().filter_map(|(name, window)| {
-            match (window.resets, window.fill) {
+        let windows = self
+            .windows
+            .iter()
+            .filter_map(|(name, window)| match (window.resets, window.fill) {
                 (Some(resets), _) if resets <= now => None,
-                // When it was full and when that ends was not told, the standing says what follows.
                 (Some(resets), fill) => Some(format!("{name} {fill}, resets {}", at(resets))),
                 (None, QuotaFill::Open) => None,
                 (None, fill) => Some(format!("{name} {fill}")),
-            }
-        });
-        windows.chain(self.standing_phrase(&at)).collect()
-    }
-
-    fn standing_phrase(&self, at: &impl Fn(Timestamp) -> String) -> Option<String> {
-        match &self.standing {
-            Standing::Open => None,
-            Standing::Slowed(pace) => Some(format!("one start every {}", pace.every)),
-            Standing::Closed { until, why } => {
-                let why = match why {
-                    Closing::Window(name) => format!("its {name} limit is reached"),
-                    Closing::Failure(_) | Closing::Pace { .. } | Closing::Starts(_) => {
-                        why.cause().phrase().to_owned()
-                    }
-                };
-                Some(format!("not started before {}: {why}", at(*until)))
-            }
-            Standing::Trying { trial, failure } => {
-                let who = match trial {
-                    Trial::Due => "the next start".to_owned(),
-                    Trial::Runs(attempt) => attempt.to_string(),
-                };
-                Some(format!(
-                    "{who} shows whether it works again: {}",
-                    failure.cause.phrase()
-                ))
-            }
-            Standing::Shut { failure } => Some(format!(
-                "not started again in this shift: {}",
-                failure.cause.phrase()
-            )),
-        }
+            });
+        windows.collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::failure::{Cause, Failure};
+    use crate::gate::Gate;
     use crate::ids::AttemptId;
     use crate::quota::Quota;
 
@@ -105,40 +72,12 @@ mod tests {
         saw("gone", QuotaFill::Full, Some(500));
         saw("open", QuotaFill::Open, None);
         saw("other", QuotaFill::Near, None);
-        let mut view = AccountView {
+        let view = AccountView {
             agent: gate.agent.clone(),
-            standing: Standing::Open,
             windows: gate.windows,
         };
-        let now = Timestamp(500);
         let clock = |at: Timestamp| format!("at {}", at.0);
         let windows = ["five-hour 83 % used, resets at 900", "other nearly used up"];
-        assert_eq!(view.phrases(now, clock), windows);
-        view.windows.clear();
-        let failure = Failure::new(Cause::Quota, "");
-        let standings = [
-            (
-                Standing::Closed {
-                    until: Timestamp(900),
-                    why: Closing::Window("five-hour".to_owned()),
-                },
-                "not started before at 900: its five-hour limit is reached",
-            ),
-            (
-                Standing::Trying {
-                    trial: Trial::Runs(AttemptId(7)),
-                    failure: failure.clone(),
-                },
-                "a7 shows whether it works again: the account's quota is used up",
-            ),
-            (
-                Standing::Shut { failure },
-                "not started again in this shift: the account's quota is used up",
-            ),
-        ];
-        for (standing, words) in standings {
-            view.standing = standing;
-            assert_eq!(view.phrases(now, clock), [words]);
-        }
+        assert_eq!(view.phrases(Timestamp(500), clock), windows);
     }
 }

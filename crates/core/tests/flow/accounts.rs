@@ -1,6 +1,5 @@
-//! Accounts of agents: told quotas, limits by the minute, starts that fail in a row; and that tasks lose no try for them.
+//! Accounts of agents: told quotas and limits by the minute; and that tasks lose no try for them.
 
-use rstest::rstest;
 use turno_core::command::{AgentStart, Command, Session};
 use turno_core::event::{AgentEnd, Event, LeftBehind};
 use turno_core::failure::{Cause, Failure, Luck, RetryAfter};
@@ -18,13 +17,13 @@ use turno_core::view::StageName;
 use crate::world::{World, approve, checks_green, left, persona, wrote};
 
 const HOUR: Span = Span::seconds(3600);
-const MINUTE: Span = Span::seconds(60);
+pub(crate) const MINUTE: Span = Span::seconds(60);
 
-fn id(text: &str) -> TaskId {
+pub(crate) fn id(text: &str) -> TaskId {
     text.parse().unwrap()
 }
 
-fn agent(name: &str) -> AgentName {
+pub(crate) fn agent(name: &str) -> AgentName {
     name.parse().unwrap()
 }
 
@@ -35,16 +34,16 @@ fn told(cause: Cause, at: Timestamp) -> AgentEnd {
     })
 }
 
-fn failed(cause: Cause) -> AgentEnd {
+pub(crate) fn failed(cause: Cause) -> AgentEnd {
     AgentEnd::Failed(Failure::new(cause, "it did not work"))
 }
 
 /// A world in which engineers and reviewers are all played by `claude`.
-fn alone() -> World {
+pub(crate) fn alone() -> World {
     with_agents(&["claude"])
 }
 
-fn with_agents(agents: &[&str]) -> World {
+pub(crate) fn with_agents(agents: &[&str]) -> World {
     World::with(|config| {
         config.personas = vec![
             persona("engineer", Role::Engineer, agents),
@@ -58,17 +57,17 @@ fn with_agents(agents: &[&str]) -> World {
 }
 
 impl World {
-    fn standing(&self, name: &str) -> Standing {
+    pub(crate) fn standing(&self, name: &str) -> Standing {
         self.state.gates[&agent(name)].standing.clone()
     }
 
-    fn wakes(&mut self) -> Vec<Command> {
+    pub(crate) fn wakes(&mut self) -> Vec<Command> {
         self.now = turno_core::next_deadline(&self.state).unwrap();
         self.take(Event::TimePassed)
     }
 
     /// A model answers every running attempt.
-    fn all_are_answered(&mut self) {
+    pub(crate) fn all_are_answered(&mut self) {
         for attempt in self.state.attempts() {
             let spend = crate::world::spend(1);
             self.take(Event::Metered { attempt, spend });
@@ -76,7 +75,7 @@ impl World {
     }
 
     /// Every running attempt of an agent ends so.
-    fn all_end(&mut self, end: &AgentEnd) {
+    pub(crate) fn all_end(&mut self, end: &AgentEnd) {
         let running: Vec<AttemptId> = self.state.attempts().into_iter().collect();
         for attempt in running {
             self.end_attempt(attempt, end.clone(), LeftBehind::Nothing);
@@ -90,13 +89,13 @@ impl World {
         self.take(Event::QuotaSeen { attempt, quota })
     }
 
-    fn charged(&self) -> u32 {
+    pub(crate) fn charged(&self) -> u32 {
         let tries = self.state.tasks.values().flat_map(|t| t.tries.values());
         tries.map(|n| u32::from(*n)).sum()
     }
 }
 
-fn started(commands: &[Command]) -> Vec<&AgentStart> {
+pub(crate) fn started(commands: &[Command]) -> Vec<&AgentStart> {
     commands
         .iter()
         .filter_map(|c| match c {
@@ -123,6 +122,11 @@ fn a_used_up_account_waits_and_goes_on_with_the_same_conversation() {
         })
     );
     assert_eq!((world.charged(), world.ended()), (0, None));
+    let shown = turno_core::view::status(&world.state).gates;
+    assert_eq!(
+        shown[0].closed_phrase().unwrap(),
+        "`claude` is not started: the account's quota is used up (used up)"
+    );
     // Not a moment sooner.
     world.now = Timestamp(reset.0 - 2);
     assert_eq!(world.take(Event::TimePassed), []);
@@ -350,129 +354,6 @@ fn a_busy_provider_slows_an_account_down_and_time_lets_it_go() {
     }
 }
 
-#[rstest]
-#[case(Cause::Spawn)]
-#[case(Cause::Agent)]
-#[case(Cause::Provider)]
-#[case(Cause::NoOutcome)]
-fn an_agent_that_cannot_be_started_is_tried_three_times_and_then_one_by_one(#[case] cause: Cause) {
-    let mut world = alone();
-    world.start_shift(40);
-    // Before one is answered there are no more than three.
-    assert_eq!(world.state.attempts().len(), 3);
-    world.all_end(&failed(cause));
-    assert!(world.state.attempts().is_empty());
-    let mut starts = 3;
-    let mut waits = Vec::new();
-    while world.ended().is_none() {
-        let before = world.now;
-        let commands = world.wakes();
-        let many = started(&commands).len();
-        assert!(many <= 1, "one trial at a time");
-        starts += many;
-        if many == 1 {
-            waits.push(world.now.since(before).0 / 60_000);
-            world.all_end(&failed(cause));
-        }
-    }
-    assert_eq!(world.ended(), Some(ShiftEnd::NeedsPerson));
-    assert_eq!(starts, 8, "three, and one for each round: {waits:?}");
-    assert!(world.charged() <= 8, "{}", world.charged());
-    let parked = |t: &&std::sync::Arc<turno_core::task::Task>| matches!(&t.stage, Stage::Parked { park: Park::Account { failure, .. }, .. } if failure.cause == cause);
-    assert_eq!(world.state.tasks.values().filter(parked).count(), 40);
-    // The next shift begins with one.
-    world.start_shift(0);
-    assert_eq!(world.state.attempts().len(), 1);
-    world.spend(5);
-    assert_eq!(world.state.attempts().len(), 4);
-}
-
-#[test]
-fn no_more_than_three_starts_fail_within_a_minute() {
-    let mut world = alone();
-    world.start_shift(20);
-    // It worked, and does not any more.
-    for _ in 0..3 {
-        world.all_are_answered();
-    }
-    let mut failing: Vec<Timestamp> = Vec::new();
-    let settled: Vec<AttemptId> = world.state.attempts().into_iter().collect();
-    assert_eq!(settled.len(), 8);
-    for attempt in settled {
-        // Those that were answered make room, and those that take it fail at once.
-        world.end_attempt(attempt, failed(Cause::Stalled), LeftBehind::Nothing);
-        let new: Vec<AttemptId> = world.state.gates[&agent("claude")]
-            .starting
-            .keys()
-            .copied()
-            .collect();
-        for attempt in new {
-            world.end_attempt(attempt, failed(Cause::Spawn), LeftBehind::Nothing);
-            failing.push(world.now);
-        }
-    }
-    assert_eq!(failing.len(), 3);
-    assert!(matches!(world.standing("claude"), Standing::Closed { .. }));
-}
-
-#[test]
-fn a_trial_that_is_answered_opens_the_account_at_once() {
-    let mut world = alone();
-    world.start_shift(10);
-    world.all_end(&failed(Cause::Agent));
-    while started(&world.wakes()).is_empty() {}
-    assert_eq!(world.state.attempts().len(), 1);
-    let commands = world.spend(1);
-    assert_eq!(world.standing("claude"), Standing::Open);
-    assert_eq!(started(&commands).len(), 3);
-}
-
-#[test]
-fn a_trial_that_is_lost_or_stopped_is_due_again() {
-    let mut world = alone();
-    world.start_shift(10);
-    world.all_end(&failed(Cause::Agent));
-    while started(&world.wakes()).is_empty() {}
-    let commands = world.take(Event::Restarted {
-        lost: vec![],
-        adopted: std::collections::BTreeSet::new(),
-    });
-    assert_eq!(started(&commands).len(), 1, "{commands:?}");
-}
-
-#[test]
-fn one_that_works_in_silence_is_not_failing() {
-    let mut world = alone();
-    world.start_shift(10);
-    let first: Vec<AttemptId> = world.state.attempts().into_iter().collect();
-    assert_eq!(first.len(), 3);
-    let commands = world.wakes();
-    assert_eq!(started(&commands).len(), 3);
-    for attempt in first {
-        world.end_attempt(attempt, failed(Cause::Agent), LeftBehind::Nothing);
-    }
-    assert_eq!(world.standing("claude"), Standing::Open);
-}
-
-#[test]
-fn one_that_is_not_signed_in_is_not_tried_again_and_nobody_else_pays() {
-    let mut world = with_agents(&["claude", "codex"]);
-    world.start_shift(5);
-    let of_claude = world.state.running().filter_map(|t| t.agent_run());
-    let attempt = of_claude
-        .filter(|r| r.agent == agent("claude"))
-        .map(|r| r.run.attempt)
-        .next()
-        .unwrap();
-    let commands = world.end_attempt(attempt, failed(Cause::SignIn), LeftBehind::Nothing);
-    assert!(
-        started(&commands).iter().all(|s| s.agent == agent("codex")),
-        "{commands:?}"
-    );
-    assert!(matches!(world.standing("claude"), Standing::Shut { .. }));
-    assert_eq!(world.charged(), 0);
-}
-
 #[test]
 fn a_policy_says_who_is_charged() {
     let mut world = alone();
@@ -570,65 +451,19 @@ fn a_restart_forgets_neither_a_closed_account_nor_a_try() {
     assert_eq!(world.task(id("1.1")).tries, [(Cause::Stalled, 1)].into());
 }
 
-/// Eight hours in which a whole backlog waits for one slot, because the other one is kept for urgent work.
 #[test]
-fn to_wait_for_a_slot_for_hours_is_no_failure() {
-    let mut world = World::with(|config| {
-        config.urgent_slots = 1;
-        for persona in &mut config.personas {
-            persona.wall_clock = Span::seconds(2 * 3600);
-        }
+fn an_account_that_opens_again_outranks_one_that_has_no_money() {
+    let mut world = with_agents(&["claude", "codex"]);
+    let mut config = world.state.config.as_ref().unwrap().as_ref().clone();
+    let codex = config.agents.get_mut(&agent("codex")).unwrap();
+    codex.allowance.turns = Some(0);
+    world.take(Event::ConfigLoaded {
+        config: Box::new(config),
     });
-    world.start_shift(20);
-    let begun = world.now;
-    let mut digit = 0;
-    while world.now.since(begun) < Span::seconds(8 * 3600) {
-        let running = world.state.attempts();
-        // It works for 50 minutes, and time passes for those who wait.
-        for _ in 0..50 {
-            world.now = world.now + MINUTE;
-            world.take(Event::TimePassed);
-        }
-        assert_eq!(world.state.attempts(), running);
-        for attempt in running {
-            let task = world.state.task_of(attempt).unwrap();
-            digit = (digit + 1) % 8;
-            let digit = digit.to_string();
-            match world.task(task).stage {
-                Stage::Writing { .. } => world.end_attempt(attempt, wrote(&digit).0, left(&digit)),
-                Stage::Checking { change, .. } => {
-                    let mut report = checks_green();
-                    report.tree = change.tree;
-                    world.take(Event::ChecksEnded {
-                        attempt,
-                        report,
-                        without: None,
-                        on_base: None,
-                    })
-                }
-                Stage::Reviewing { .. } => world.end_attempt(attempt, approve(), LeftBehind::Nothing),
-                Stage::Landing { .. } => {
-                    let commit = crate::world::commit(&digit);
-                    world.end_landing(turno_core::event::LandingEnd::Landed { commit })
-                }
-                other => panic!("{other:?}"),
-            };
-        }
-    }
-    assert_eq!((world.charged(), world.ended()), (0, None));
-    assert!(world.state.issues.values().all(|i| i.plan.failures == 0));
-    for gate in world.state.gates.values() {
-        assert_eq!(
-            (&gate.standing, gate.rounds, gate.failed.len()),
-            (&Standing::Open, 0, 0)
-        );
-        assert!(gate.strikes.is_empty());
-    }
-    let starved = world.state.tasks.values().filter(|t| {
-        matches!(
-            waiting(&world.state, t),
-            Some(Waiting::Reserved | Waiting::NoFreeSlot)
-        )
-    });
-    assert!(starved.count() >= 15);
+    world.start_shift(1);
+    world.end_agent(told(Cause::Quota, world.now + HOUR), LeftBehind::Nothing);
+    let why = waiting(&world.state, &world.task(id("1.1")));
+    assert!(matches!(why, Some(Waiting::Account { .. })), "{why:?}");
+    assert_eq!(world.ended(), None);
+    assert_eq!(started(&world.wakes()).len(), 1);
 }

@@ -21,6 +21,7 @@ mod red_base;
 mod repairs;
 mod report;
 mod soundness;
+mod starts;
 mod task;
 mod team;
 mod testing;

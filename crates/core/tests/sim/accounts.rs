@@ -7,6 +7,7 @@ use turno_core::State;
 use turno_core::command::Command;
 use turno_core::event::{AgentEnd, Event};
 use turno_core::failure::{Cause, Failure, RetryAfter};
+use turno_core::gate::SETTLED;
 use turno_core::ids::{AgentName, AttemptId, TaskId};
 use turno_core::quota::QuotaFill;
 use turno_core::task::Stopping;
@@ -23,7 +24,9 @@ pub(crate) struct Accounts {
     /// Starts that failed since one was answered.
     failed: BTreeMap<AgentName, Vec<Timestamp>>,
     answered: BTreeSet<AttemptId>,
-    running: BTreeMap<AttemptId, AgentName>,
+    /// Agents that were answered since their last failing start.
+    proven: BTreeSet<AgentName>,
+    running: BTreeMap<AttemptId, (AgentName, Timestamp)>,
     /// What a task had lost for a cause before an end that may cost it nothing.
     before: Option<(TaskId, Cause, u8)>,
     closings: u64,
@@ -73,7 +76,7 @@ impl Accounts {
         let agent = run.agent.clone();
         match event {
             Event::Metered { spend, .. } if *spend != Spend::NOTHING && spend.cost.0 > 0 => {
-                self.answers(&agent, attempt)
+                self.answers(&agent, attempt);
             }
             Event::DecisionAsked { .. } | Event::Noted { .. } | Event::TaskProposed { .. } => {
                 self.answers(&agent, attempt);
@@ -130,6 +133,7 @@ impl Accounts {
     fn answers(&mut self, agent: &AgentName, attempt: AttemptId) {
         if self.answered.insert(attempt) {
             self.failed.remove(agent);
+            self.proven.insert(agent.clone());
         }
     }
 
@@ -160,10 +164,12 @@ impl Accounts {
                 if !stopped && !self.answered.contains(&attempt) =>
             {
                 self.failing += 1;
+                self.proven.remove(agent);
                 let failed = self.failed.entry(agent.clone()).or_default();
                 failed.push(now);
                 let many = failed.iter().filter(|at| now.since(**at) < WITHIN).count();
-                if many > 3 {
+                // An account that was known to work may have as many at once as it has places.
+                if many > 4 {
                     return Err(format!(
                         "{many} starts of {agent} failed in a row within {WITHIN}"
                     ));
@@ -197,7 +203,16 @@ impl Accounts {
                 "{agent} is started after {failed} starts that failed just now"
             ));
         }
-        self.running.insert(start.attempt, agent.clone());
+        let pending = self.running.iter().filter(|(attempt, (of, since))| {
+            of == agent && !self.answered.contains(attempt) && now.since(*since) < SETTLED
+        });
+        let pending = pending.count();
+        if !self.proven.contains(agent) && pending > 0 && pending + failed >= 3 {
+            return Err(format!(
+                "{agent} is started after {failed} failing starts while {pending} have to show"
+            ));
+        }
+        self.running.insert(start.attempt, (agent.clone(), now));
         Ok(())
     }
 }
