@@ -34,6 +34,7 @@ impl Dialect for Command {
             interrupt: Support::No,
             tools: Support::No,
             questions: Support::No,
+            nudge: Support::No,
         }
     }
 

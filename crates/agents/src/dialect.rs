@@ -29,6 +29,8 @@ pub struct Capabilities {
     pub tools: Support,
     /// Whether it asks questions through its own protocol.
     pub questions: Support,
+    /// Whether it can be told something while it works.
+    pub nudge: Support,
 }
 
 /// Whether something is there.
@@ -245,6 +247,12 @@ pub trait Conversation: Send {
 
     /// Lines to write to its standard input to ask it to stop; empty when it has no such protocol.
     fn interrupt(&mut self) -> Vec<String>;
+
+    /// Lines to write to its standard input to tell it these words while it works; empty when it has no such protocol,
+    /// or is not at work any more.
+    fn nudge(&mut self, _words: &str) -> Vec<String> {
+        Vec::new()
+    }
 
     /// Lines to write to its standard input to answer a question that it put with [`Signal::Asked`]; empty when
     /// the key is unknown. After [`Reply::Parked`] it is to end its turn soon, and the run ends as

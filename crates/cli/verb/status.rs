@@ -159,8 +159,10 @@ pub(crate) fn run_line(run: &RunView, now: Timestamp) -> String {
         RunBy::Agent { persona, agent } => format!("{persona}/{agent}"),
         RunBy::Turno => "turno".to_owned(),
     };
+    let does = run.watch.as_ref().and_then(|w| w.phrase(now));
+    let does = does.map_or_else(String::new, |does| format!("  {}", print::plain(&does, 120)));
     format!(
-        "{place:<7} {:<5} {by:<20} {:<10} {:>6} {:>9}  {}",
+        "{place:<7} {:<5} {by:<20} {:<10} {:>6} {:>9}  {}{does}",
         run.task.to_string(),
         run.stage.as_str(),
         print::elapsed(now.since(run.started)),

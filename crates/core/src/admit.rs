@@ -211,6 +211,8 @@ pub fn admit(state: &State, event: &Event) -> Result<(), Refused> {
         | Event::SessionOpened { .. }
         | Event::Metered { .. }
         | Event::QuotaSeen { .. }
+        | Event::Seen { .. }
+        | Event::ClockJumped { .. }
         | Event::Contacted { .. }
         | Event::Tampered { .. }
         | Event::AgentEnded { .. }

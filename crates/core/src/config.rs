@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::check::Check;
 use crate::ids::{AgentName, PersonaName, RepoName};
 use crate::ledger::{Allowance, Tariff};
+use crate::liveness::Hears;
 use crate::persona::Persona;
 use crate::policy::Policy;
 
@@ -21,6 +22,9 @@ pub struct AgentLimits {
     /// What its account may use in a day.
     #[serde(default)]
     pub allowance: Allowance,
+    /// Whether it can be told something while it works.
+    #[serde(default)]
+    pub hears: Hears,
 }
 
 /// What each level may use, unless a person sets another limit for one of them.

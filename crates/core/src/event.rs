@@ -18,6 +18,7 @@ use crate::ids::{
 use crate::issue::IssueDraft;
 use crate::ledger::{Allowance, Level};
 use crate::lesson::LessonEdit;
+use crate::liveness::{Activity, JumpWhy};
 use crate::outcome::{LessonDraft, Outcome, Proposed};
 use crate::promotion::{Begun, Put};
 use crate::quota::Quota;
@@ -25,7 +26,7 @@ use crate::shift::{IssueAtStart, Scope};
 use crate::tampering::Tampering;
 use crate::task::{ConflictHunk, Said};
 use crate::train::{Red, Stands};
-use crate::units::{MicroUsd, Spend};
+use crate::units::{MicroUsd, Span, Spend};
 
 /// How a person wants a shift to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -382,6 +383,23 @@ pub enum Event {
         /// What it told.
         quota: Quota,
     },
+    /// What a running agent does is another thing than what was told of it last.
+    Seen {
+        /// Which.
+        attempt: AttemptId,
+        /// What it does.
+        activity: Activity,
+        /// For how long already.
+        lasts: Span,
+    },
+    /// The clock of the machine and the time that went by do not agree any more. What is after this was dated by the
+    /// new clock.
+    ClockJumped {
+        /// By so many milliseconds, forward or back.
+        by: i64,
+        /// Why.
+        why: JumpWhy,
+    },
     /// What an attempt asked of the network.
     Contacted {
         /// Which attempt.
@@ -480,6 +498,7 @@ impl Event {
             | Self::TaskProposed { attempt, .. }
             | Self::Noted { attempt, .. }
             | Self::QuotaSeen { attempt, .. }
+            | Self::Seen { attempt, .. }
             | Self::Contacted { attempt, .. }
             | Self::Tampered { attempt, .. }
             | Self::AttemptFailed { attempt, .. } => Some(*attempt),
@@ -502,6 +521,7 @@ impl Event {
             | Self::Reverted { .. }
             | Self::Foreseen { .. }
             | Self::TimePassed
+            | Self::ClockJumped { .. }
             | Self::Restarted { .. } => None,
         }
     }

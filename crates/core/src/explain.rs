@@ -12,6 +12,7 @@ use crate::following::CannotFollow;
 use crate::foresight::{sights_phrase, warns};
 use crate::ids::{AttemptId, Seq, TaskId};
 use crate::lesson::LessonEdit;
+use crate::liveness::{Activity, JumpWhy, short};
 use crate::outcome::{Finding, Outcome, ProposalVerdict, Verdict};
 use crate::promotion::{Assurance, Put};
 use crate::record::Record;
@@ -19,7 +20,7 @@ use crate::shift::Scope;
 use crate::state::Entity;
 use crate::task::{Because, Handoff, PlanBecause, Said, Stage, Stopping, Task, Work};
 use crate::train::Stands;
-use crate::units::{CostBasis, Spend, Timestamp};
+use crate::units::{CostBasis, Span, Spend, Timestamp};
 use crate::view::{failure_phrase, task_phrase};
 
 /// One thing that happened to a task.
@@ -69,7 +70,15 @@ pub fn explain<'a>(records: impl IntoIterator<Item = &'a Record>, task: TaskId) 
             continue;
         }
         // A meter reading alone is no news; one that stops the attempt is.
-        let quiet = matches!(record.event, Event::Metered { .. } | Event::SessionOpened { .. });
+        let quiet = matches!(
+            record.event,
+            Event::Metered { .. }
+                | Event::SessionOpened { .. }
+                | Event::Seen {
+                    activity: Activity::Working,
+                    ..
+                }
+        );
         let stops = record
             .commands
             .iter()
@@ -87,7 +96,9 @@ pub fn explain<'a>(records: impl IntoIterator<Item = &'a Record>, task: TaskId) 
                 format!("for another task, {}", event_phrase(&record.event))
             },
             so,
-            notes: if let Event::AgentEnded { spend, .. } = &record.event {
+            notes: if nudges(record, became) {
+                vec!["it was reminded that nothing is seen of it".to_owned()]
+            } else if let Event::AgentEnded { spend, .. } = &record.event {
                 difference(*spend).into_iter().collect()
             } else if let Event::Tampered { what, .. } = &record.event {
                 what.iter().map(ToString::to_string).collect()
@@ -121,10 +132,20 @@ fn is_for(command: &Command, task: TaskId) -> bool {
         | Command::OpenIssue { .. }
         | Command::Reply { .. }
         | Command::Foresee { .. }
+        | Command::Nudge { .. }
         | Command::Adopt { .. }
         | Command::WarnOfBudget { .. }
         | Command::EndShift { .. } => false,
     }
+}
+
+/// Whether the attempt of a task is reminded by a record.
+fn nudges(record: &Record, became: Option<&std::sync::Arc<Task>>) -> bool {
+    let run = became.and_then(|t| t.run());
+    record
+        .commands
+        .iter()
+        .any(|c| matches!(c, Command::Nudge { attempt } if run.is_some_and(|r| r.attempt == *attempt)))
 }
 
 fn so(task: &Task) -> String {
@@ -219,6 +240,25 @@ pub fn event_phrase(event: &Event) -> String {
         }
         Event::SessionOpened { attempt, session } => format!("{attempt} opened session {session}"),
         Event::Metered { attempt, spend } => format!("{attempt} has spent {}", spend.cost),
+        Event::Seen {
+            attempt,
+            activity: Activity::Working,
+            ..
+        } => format!("{attempt} works again"),
+        Event::Seen {
+            attempt,
+            activity,
+            lasts,
+        } => format!("{attempt}: {}", activity.phrase(*lasts)),
+        Event::ClockJumped { by, why } => {
+            let way = if *by < 0 { "back" } else { "forward" };
+            let why = match why {
+                JumpWhy::Slept => "the machine slept",
+                JumpWhy::Set => "it was set",
+            };
+            let far = short(Span(by.unsigned_abs()));
+            format!("the clock went {way} by {far}, because {why}; no limit of time counts that")
+        }
         Event::QuotaSeen { attempt, quota } => {
             format!(
                 "{attempt} heard of its account's {} window: {}",
@@ -567,10 +607,11 @@ pub fn attempts_of<'a>(records: impl IntoIterator<Item = &'a Record>, task: Task
         .collect()
 }
 
-/// The budgets that a record warned of, in words.
+/// What a record warned of, in words: budgets, and agents of which nothing is seen.
 pub fn warnings(record: &Record) -> impl Iterator<Item = String> {
     record.commands.iter().filter_map(|command| match command {
         Command::WarnOfBudget { warning } => Some(format!("warning: {warning}")),
+        Command::Nudge { attempt } => Some(format!("{attempt} is silent, and was reminded")),
         Command::StartAgent(_)
         | Command::RunChecks(_)
         | Command::Land(_)
@@ -603,7 +644,11 @@ pub fn headline(record: &Record) -> Option<String> {
         .any(|c| matches!(c, Command::StopAttempt { .. }));
     let quiet = matches!(
         record.event,
-        Event::Metered { .. } | Event::SessionOpened { .. } | Event::ConfigLoaded { .. } | Event::TimePassed
+        Event::Metered { .. }
+            | Event::SessionOpened { .. }
+            | Event::Seen { .. }
+            | Event::ConfigLoaded { .. }
+            | Event::TimePassed
     );
     let silent =
         matches!(&record.event, Event::Foreseen { of, sights, .. } if sights_phrase(*of, sights).is_none());

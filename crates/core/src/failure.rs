@@ -29,7 +29,7 @@ pub enum Cause {
     NoChange,
     /// A reader changed files.
     WroteWhileReading,
-    /// No output for longer than the silence limit.
+    /// No sign of life, or no progress, for longer than the policy has patience.
     Stalled,
     /// Ran longer than the wall-clock limit.
     WallClock,
@@ -98,7 +98,7 @@ impl Cause {
             Self::NoOutcome => "the agent gave no valid outcome",
             Self::NoChange => "the agent changed nothing",
             Self::WroteWhileReading => "the agent changed files though it may only read",
-            Self::Stalled => "the agent fell silent",
+            Self::Stalled => "the agent got stuck",
             Self::WallClock => "the time limit was reached",
             Self::AttemptBudget => "the attempt's money cap was reached",
             Self::ChecksFailed => "checks failed",

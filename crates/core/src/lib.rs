@@ -24,6 +24,7 @@ pub mod ids;
 pub mod issue;
 pub mod ledger;
 pub mod lesson;
+pub mod liveness;
 pub mod outcome;
 pub mod persona;
 pub mod plan;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::failure::Cause;
 use crate::guard::{GuardKind, GuardRule};
 use crate::ids::PolicyName;
+use crate::liveness::Patience;
 use crate::units::{MicroUsd, Span};
 
 /// Whether a second pair of eyes must approve.
@@ -250,8 +251,17 @@ pub struct Policy {
     pub unchecked: UncheckedRule,
     /// How often a failing check is run again at the same tree to see whether it is flaky.
     pub check_reruns: u8,
-    /// No output from an agent for this long is a stall.
+    /// Quiet for this long, an agent is reminded.
     pub silence: Span,
+    /// Quiet for this long, it is stopped.
+    #[serde(default = "silence_hard")]
+    pub silence_hard: Span,
+    /// Quiet for this long in one command, it is stopped.
+    #[serde(default = "longest_command")]
+    pub longest_command: Span,
+    /// Talking for this long without the use of a tool or a changed file, it is stopped.
+    #[serde(default = "no_progress")]
+    pub no_progress: Span,
     /// An attempt is not started with less money than this.
     pub least_start: MicroUsd,
     /// The longest wait between retries.
@@ -302,6 +312,18 @@ pub struct Policy {
     pub rows: BTreeMap<Cause, TryRow>,
 }
 
+fn silence_hard() -> Span {
+    Span::seconds(1800)
+}
+
+fn longest_command() -> Span {
+    Span::seconds(3600)
+}
+
+fn no_progress() -> Span {
+    Span::seconds(1800)
+}
+
 impl Policy {
     /// A policy that asks for nothing but checks and a review, and tries nothing again.
     pub fn new(name: PolicyName) -> Self {
@@ -312,6 +334,9 @@ impl Policy {
             unchecked: UncheckedRule::Refuse,
             check_reruns: 0,
             silence: Span::seconds(600),
+            silence_hard: silence_hard(),
+            longest_command: longest_command(),
+            no_progress: no_progress(),
             least_start: MicroUsd(10_000),
             longest_wait: Span::seconds(600),
             plan: PlanRule::Single,
@@ -329,6 +354,16 @@ impl Policy {
             landing: LandingRule::default(),
             red_base: RedBaseRule::Writer,
             rows: BTreeMap::new(),
+        }
+    }
+
+    /// How long an agent may go on in each way. One that may be quiet longer than it is stopped for is never reminded.
+    pub fn patience(&self) -> Patience {
+        Patience {
+            silence: self.silence,
+            silence_hard: self.silence_hard,
+            longest_command: self.longest_command.max(self.silence_hard),
+            no_progress: self.no_progress,
         }
     }
 

@@ -17,6 +17,7 @@ mod guarding;
 mod intake;
 mod joining;
 mod landing;
+mod liveness;
 mod planning;
 mod promoting;
 mod recovery;
@@ -77,10 +78,12 @@ pub fn step(state: &mut State, now: Timestamp, event: &Event) -> Vec<Command> {
 /// When [`step`] next has something to do by itself. The shell sleeps until then.
 pub fn next_deadline(state: &State) -> Option<Timestamp> {
     let tasks = state.tasks.values().filter_map(|task| expire::deadline(task));
+    let watched = liveness::deadline(state);
     let decisions = state.decisions.values().filter_map(|d| deciding::deadline(d));
     let others = joining::deadline(state)
         .into_iter()
-        .chain(following::deadline(state));
+        .chain(following::deadline(state))
+        .chain(watched);
     tasks.chain(decisions).chain(others).min()
 }
 
@@ -135,6 +138,12 @@ impl Turn<'_> {
             Event::Reverted { issue, from, .. } => self.reverted(*issue, from),
             Event::SessionOpened { attempt, session } => self.session_opened(*attempt, session),
             Event::Metered { attempt, spend } => self.metered(*attempt, *spend),
+            Event::Seen {
+                attempt,
+                activity,
+                lasts,
+            } => self.seen(*attempt, activity, *lasts),
+            Event::ClockJumped { by, .. } => self.clock_jumped(*by),
             Event::AgentEnded {
                 attempt,
                 end,

@@ -11,6 +11,7 @@ use crate::ids::{
     AgentName, AttemptId, CheckName, CommitId, DecisionId, PersonaName, SessionId, SlotId, TaskId, TreeId,
 };
 use crate::ledger::{Allowance, Level, Tariff};
+use crate::liveness::Watch;
 use crate::outcome::{Finding, Size};
 use crate::persona::Role;
 use crate::units::{MicroUsd, Span, Spend, Timestamp};
@@ -74,6 +75,8 @@ pub enum Stopping {
 pub enum StopWhy {
     /// It ran longer than its wall-clock limit.
     WallClock,
+    /// Nothing was seen of it, or no progress, for longer than the policy has patience.
+    Stalled,
     /// It reached its own cap, in money, tokens or turns.
     AttemptBudget,
     /// The budget of its task is spent.
@@ -102,7 +105,7 @@ impl StopWhy {
             | Self::AgentBudget
             | Self::ShiftBudget
             | Self::DayBudget => true,
-            Self::WallClock | Self::Asked | Self::Discarded => false,
+            Self::WallClock | Self::Stalled | Self::Asked | Self::Discarded => false,
         }
     }
 
@@ -110,6 +113,7 @@ impl StopWhy {
     pub fn phrase(self) -> &'static str {
         match self {
             Self::WallClock => "its time limit was reached",
+            Self::Stalled => "nothing was seen of it, or no progress, for too long",
             Self::AttemptBudget => "its cap was reached",
             Self::TaskBudget => "the budget of its task was spent",
             Self::IssueBudget => "the budget of its issue was spent",
@@ -163,6 +167,9 @@ pub struct AgentRun {
     /// Reserved for it besides money. Its time is in its deadline.
     #[serde(default)]
     pub within: Allowance,
+    /// What was last told of what it does.
+    #[serde(default)]
+    pub watch: Watch,
 }
 
 impl AgentRun {

@@ -11,6 +11,7 @@ use crate::guard::GuardedBy;
 use crate::ids::{AgentName, AttemptId, IssueId, PersonaName, PolicyName, RepoName, ShiftId, SlotId, TaskId};
 use crate::issue::{Issue, IssueStage, Priority, Proposal};
 use crate::ledger::Shortage;
+use crate::liveness::Watch;
 use crate::shift::ShiftStage;
 use crate::state::State;
 use crate::step::{Waiting, waiting};
@@ -152,6 +153,9 @@ pub struct RunView {
     pub stopping: Stopping,
     /// Spent by it so far.
     pub cost: MicroUsd,
+    /// What was last seen of an agent; absent where Turno's own code runs.
+    #[serde(default)]
+    pub watch: Option<Watch>,
 }
 
 /// Who does a running attempt.
@@ -306,6 +310,7 @@ fn run(task: &Task) -> Option<RunView> {
         deadline: run.deadline,
         stopping: run.stopping.clone(),
         cost: task.agent_run().map_or(MicroUsd::ZERO, |r| r.spend.cost),
+        watch: task.agent_run().map(|r| r.watch.clone()),
     })
 }
 
@@ -321,6 +326,7 @@ fn following(issue: &Issue) -> Option<RunView> {
         deadline: run.deadline,
         stopping: run.stopping.clone(),
         cost: MicroUsd::ZERO,
+        watch: None,
     })
 }
 

@@ -9,6 +9,7 @@ mod following;
 mod landing;
 mod leaving;
 mod lodger;
+mod pulse;
 mod standing;
 mod talk;
 mod understudy;

@@ -23,9 +23,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use include_dir::{Dir, include_dir};
 use toml::Value;
+use turno_agents::dialect;
+use turno_agents::dialect::Support;
 use turno_core::check::Reach;
 use turno_core::config::{AgentLimits, Config, Confinement};
 use turno_core::ids::{AgentName, PersonaName, PolicyName, RepoName};
+use turno_core::liveness::Hears;
 use turno_core::policy::Policy;
 use turno_core::promotion::Manner;
 use turno_core::retention::Ages;
@@ -177,15 +180,18 @@ pub fn build(inputs: &Inputs) -> Result<Loaded, Error> {
     let mut agents = BTreeMap::new();
     let mut limits = BTreeMap::new();
     for (name, file) in &settings.agents {
-        agents.insert(
-            name.clone(),
-            agents::setup(name, file, &layers, &inputs.places, &inputs.env)?,
-        );
+        let setup = agents::setup(name, file, &layers, &inputs.places, &inputs.env)?;
+        let hears = match dialect(setup.dialect.kind()).capabilities().nudge {
+            Support::Yes => Hears::Nudges,
+            Support::No => Hears::Nothing,
+        };
+        agents.insert(name.clone(), setup);
         let at_once = file.at_once.map_or(2, |n| n.0);
         let agent = AgentLimits {
             at_once,
             tariff: file.plan,
             allowance: file.budget.allowance(),
+            hears,
         };
         limits.insert(name.clone(), agent);
     }

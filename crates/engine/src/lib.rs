@@ -4,6 +4,7 @@
 mod attempt;
 pub mod bridge;
 mod change;
+pub mod clock;
 pub mod config;
 pub mod containers;
 pub mod crash_point;

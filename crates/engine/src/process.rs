@@ -13,6 +13,7 @@ mod paper;
 pub mod supervised;
 pub mod supervisor;
 pub mod tree;
+pub(crate) mod usage;
 mod wire;
 
 use std::collections::BTreeMap;

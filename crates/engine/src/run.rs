@@ -13,6 +13,7 @@ use turno_core::shift::ShiftEnd;
 use turno_core::units::Timestamp;
 use turno_core::{State, next_deadline};
 
+use crate::clock::{Clock, Machine, Source};
 use crate::crash_point::{self, Deed, Moment};
 use crate::runner::{Looking, Opening, Runner, Submission, Told};
 use crate::store::{self, Reader, Store};
@@ -159,6 +160,7 @@ pub enum DeskError {
 pub struct Engine<R> {
     desk: Desk,
     runner: R,
+    clock: Clock,
     heard: u64,
     requests: mpsc::UnboundedReceiver<Request>,
     head: watch::Sender<Seq>,
@@ -174,6 +176,11 @@ struct Taken {
 impl<R: Runner> Engine<R> {
     /// Puts a runner to work for a desk.
     pub fn new(desk: Desk, runner: R) -> (Self, Handle) {
+        Self::by_clock(desk, runner, Box::new(Machine))
+    }
+
+    /// The same by other clocks than this machine's.
+    pub fn by_clock(desk: Desk, runner: R, source: Box<dyn Source>) -> (Self, Handle) {
         let (sender, requests) = mpsc::unbounded_channel();
         let (head, head_seen) = watch::channel(desk.store.head());
         let (snapshot, snapshot_seen) = watch::channel(Arc::new(desk.state.clone()));
@@ -181,6 +188,7 @@ impl<R: Runner> Engine<R> {
         let engine = Self {
             desk,
             runner,
+            clock: Clock::new(source),
             heard: 0,
             requests,
             head,
@@ -255,7 +263,8 @@ impl<R: Runner> Engine<R> {
                 answers.push((answer, Ok(Seq(seq.0 + 1))));
             }
             seq = Seq(seq.0 + 1);
-            records.push(Record::of(&mut self.desk.state, seq, now(), event));
+            let now = self.clock.now();
+            records.push(Record::of(&mut self.desk.state, seq, now, event));
         }
         if !records.is_empty() {
             let store = &mut self.desk.store;
@@ -286,6 +295,7 @@ impl<R: Runner> Engine<R> {
                 Command::Land(start) => drop(self.runner.submit(Submission::Landing(start))),
                 Command::Follow(start) => drop(self.runner.submit(Submission::Following(start))),
                 Command::StopAttempt { attempt, why } => self.runner.cancel(attempt, why),
+                Command::Nudge { attempt } => self.runner.nudge(attempt),
                 Command::Reply { attempt, key, reply } => self.runner.reply(attempt, &key, &reply),
                 Command::OpenIssue { issue, repo, on } => self.runner.open(Opening { issue, repo, on }),
                 Command::Foresee {
@@ -317,14 +327,14 @@ impl<R: Runner> Engine<R> {
         loop {
             let deadline = next_deadline(&self.desk.state);
             let wait = deadline.map_or(LONGEST_SLEEP, |d| {
-                Duration::from_millis(d.since(now()).0).min(LONGEST_SLEEP)
+                Duration::from_millis(d.since(self.clock.now()).0).min(LONGEST_SLEEP)
             });
             tokio::select! {
                 told = self.runner.events(self.heard) => self.hear(told, &mut group),
                 Some(request) = self.requests.recv() => group.push(request.into()),
                 () = tokio::time::sleep(wait) => {}
             }
-            if deadline.is_some_and(|d| d <= now()) {
+            if deadline.is_some_and(|d| d <= self.clock.now()) {
                 group.push(Taken {
                     event: Event::TimePassed,
                     answer: None,
@@ -339,6 +349,9 @@ impl<R: Runner> Engine<R> {
             if group.is_empty() || group.iter().any(|t| ends_something(&t.event)) {
                 group.splice(0..0, self.look());
             }
+            // First of all: what is after it is dated by the new clock.
+            let jumped = self.clock.look();
+            group.splice(0..0, jumped.map(|event| Taken { event, answer: None }));
             if !group.is_empty() {
                 return group;
             }
@@ -393,6 +406,8 @@ fn ends_something(event: &Event) -> bool {
         | Event::Noted { .. }
         | Event::Metered { .. }
         | Event::QuotaSeen { .. }
+        | Event::Seen { .. }
+        | Event::ClockJumped { .. }
         | Event::Contacted { .. }
         | Event::Tampered { .. }
         | Event::Restarted { .. } => false,

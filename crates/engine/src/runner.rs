@@ -120,6 +120,9 @@ pub trait Runner: Send + Sync {
     /// Hastens the ending of an attempt.
     fn cancel(&self, attempt: AttemptId, why: StopWhy);
 
+    /// Reminds an agent that nothing is seen of it. Harmless when it is gone or cannot be told.
+    fn nudge(&self, attempt: AttemptId);
+
     /// Gives an agent that waits in a call what became of its question. Harmless when it is gone.
     fn reply(&self, attempt: AttemptId, key: &str, reply: &Reply);
 

@@ -473,6 +473,14 @@ impl Conversation for Talk {
         vec![success_line(request, &answer)]
     }
 
+    fn nudge(&mut self, words: &str) -> Vec<String> {
+        let told_to_end = self.asked_to_stop == AskedToStop::Yes || self.parked.is_some();
+        match self.phase {
+            Phase::Working | Phase::Repairing if !told_to_end => vec![user_line(words)],
+            Phase::Working | Phase::Repairing | Phase::Ended(_) => Vec::new(),
+        }
+    }
+
     fn part(&mut self, key: &str, parting: &Parting) -> Vec<String> {
         let Some(exit) = self.leaving.remove(key) else {
             return Vec::new();

@@ -314,6 +314,22 @@ fn an_interrupted_run_was_stopped() {
     assert_eq!(hearing.cause(), Cause::Stopped);
 }
 
+#[test]
+fn it_can_be_told_something_while_it_works() {
+    let mut hearing = Hearing::new(DialectKind::Claude, &job(Access::Write));
+    let sent: Value = serde_json::from_str(&hearing.talk.nudge("are you there?")[0]).unwrap();
+    assert_eq!(
+        (&sent["type"], &sent["message"]["role"]),
+        (&"user".into(), &"user".into())
+    );
+    assert_eq!(sent["message"]["content"], "are you there?");
+    hearing.hear(with_outcome(Some(&change())));
+    assert_eq!(hearing.talk.nudge("and now?"), Vec::<String>::new());
+    let mut stopped = Hearing::new(DialectKind::Claude, &job(Access::Write));
+    stopped.talk.interrupt();
+    assert_eq!(stopped.talk.nudge("still there?"), Vec::<String>::new());
+}
+
 /// The same words without our asking are the agent's own failure.
 #[test]
 fn an_interruption_that_nobody_asked_for_is_a_failure() {

@@ -175,6 +175,8 @@ impl Since {
             | Event::Noted { .. }
             | Event::Metered { .. }
             | Event::QuotaSeen { .. }
+            | Event::Seen { .. }
+            | Event::ClockJumped { .. }
             | Event::Contacted { .. }
             | Event::Tampered { .. }
             | Event::AgentEnded { .. }

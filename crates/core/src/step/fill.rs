@@ -22,6 +22,7 @@ use crate::guard::{History, Survey};
 use crate::ids::{AgentName, IssueId, PersonaName, SlotId, TaskId};
 use crate::issue::{IssueStage, Priority};
 use crate::ledger::{Level, Shortage};
+use crate::liveness::Watch;
 use crate::persona::{Access, AtOnce, Persona, Role};
 use crate::policy::{ClashRule, OverlapRule};
 use crate::shift::{ShiftStage, Winding};
@@ -534,6 +535,7 @@ impl Turn<'_> {
             session: None,
             tariff: offer.grant.tariff,
             within: offer.grant.within,
+            watch: Watch::from(self.now),
         };
         let stage = running(work, agent_run)?;
         self.set_stage(id, stage);
@@ -554,6 +556,7 @@ impl Turn<'_> {
                 cap: offer.grant.cap,
                 wall_clock: offer.grant.wall,
                 silence: config.policy.silence,
+                notice: config.policy.patience().notice(),
                 tariff: offer.grant.tariff,
             },
         })));

@@ -346,7 +346,7 @@ impl Turn<'_> {
                 Some(
                     Stopping::No
                     | Stopping::Asked {
-                        why: StopWhy::WallClock,
+                        why: StopWhy::WallClock | StopWhy::Stalled,
                         ..
                     },
                 ),

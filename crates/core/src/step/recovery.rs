@@ -63,6 +63,7 @@ impl Turn<'_> {
 
     /// An agent has worked on. What it was to be told, and perhaps was not, is told again.
     fn hear_again(&mut self, id: TaskId, attempt: AttemptId) {
+        self.watch_anew(id);
         let asked = self.questions(id, attempt).map(|d| AskedBefore {
             question: d.question.clone(),
             then: match &d.stage {
@@ -118,10 +119,12 @@ impl Turn<'_> {
         let work = match (&task.stage, task.work()) {
             (Stage::Writing { job, run }, _) => {
                 let stopped = Failure::new(Cause::Stopped, failure.detail.clone());
-                let why = if stop_asked(run).is_some() {
-                    &stopped
-                } else {
-                    failure
+                let why = match stop_asked(run) {
+                    Some(StopWhy::Stalled) => {
+                        &Failure::new(Cause::Stalled, super::liveness::why_stalled(run, self.now))
+                    }
+                    Some(_) => &stopped,
+                    None => failure,
                 };
                 Work::Write(go_on_from(job, run, left, why))
             }

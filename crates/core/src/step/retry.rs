@@ -1,6 +1,7 @@
 //! Owns what follows a failure: another try, a wait, or a person. One row of the policy for each cause.
 
 use super::Turn;
+use super::liveness::why_stalled;
 use crate::failure::{Cause, Failure, RetryAfter};
 use crate::ids::TaskId;
 use crate::ledger::Level;
@@ -81,6 +82,7 @@ impl Turn<'_> {
         let since = self.now;
         let cause = match why {
             StopWhy::WallClock => Cause::WallClock,
+            StopWhy::Stalled => Cause::Stalled,
             StopWhy::AttemptBudget => Cause::AttemptBudget,
             StopWhy::TaskBudget | StopWhy::IssueBudget => {
                 let level = if why == StopWhy::TaskBudget {
@@ -103,7 +105,12 @@ impl Turn<'_> {
                 );
             }
         };
-        self.retry(id, work, &Failure::new(cause, cause.phrase()));
+        let run = self.state.tasks.get(&id).and_then(|t| t.agent_run());
+        let detail = match (cause, run) {
+            (Cause::Stalled, Some(run)) => why_stalled(run, self.now),
+            _ => cause.phrase().to_owned(),
+        };
+        self.retry(id, work, &Failure::new(cause, detail));
     }
 }
 

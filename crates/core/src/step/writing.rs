@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Turn;
 use super::casting::PERSONAL;
+use super::liveness::why_stalled;
 use super::retry::go_on;
 use crate::event::{AgentEnd, LeftBehind};
 use crate::failure::{Cause, Failure};
@@ -161,6 +162,10 @@ impl Turn<'_> {
                 self.asked(id, run, question, work);
             }
             (AgentEnd::Failed(failure), _) => match asked {
+                Some(StopWhy::Stalled) => {
+                    let stalled = Failure::new(Cause::Stalled, why_stalled(run, self.now));
+                    self.again(id, job, run, left, &stalled);
+                }
                 Some(why) => {
                     let cause = Failure::new(Cause::Stopped, failure.detail.clone());
                     let next = go_on_from(job, run, left, &cause);

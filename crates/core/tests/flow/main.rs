@@ -13,6 +13,7 @@ mod contests;
 mod draining;
 mod following;
 mod guards;
+mod liveness;
 mod planning;
 mod promoting;
 mod questions;

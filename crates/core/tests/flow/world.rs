@@ -181,6 +181,7 @@ fn config() -> Config {
                         at_once: 2,
                         tariff: Tariff::Metered,
                         allowance: Allowance::NONE,
+                        hears: turno_core::liveness::Hears::Nothing,
                     },
                 )
             })

@@ -7,6 +7,7 @@ use turno_core::guard::{GuardKind, GuardRule};
 use turno_core::ids::IssueId;
 use turno_core::issue::{IssueDraft, Item, Items, Priority, Split};
 use turno_core::ledger::{Allowance, Tariff};
+use turno_core::liveness::Hears;
 use turno_core::persona::{AtOnce, Effort, Model, Persona, Role, Tools};
 use turno_core::policy::{
     AcceptRule, ClashRule, DecisionRule, FollowRule, NewTestsRule, Nobody, OverlapRule, PlanCaps, PlanRule,
@@ -233,7 +234,10 @@ fn base(slots: u16) -> Config {
             review: ReviewRule::Required,
             unchecked: UncheckedRule::Refuse,
             check_reruns: 1,
-            silence: Span(5000),
+            silence: Span(1500),
+            silence_hard: Span(3000),
+            longest_command: Span(6000),
+            no_progress: Span(4000),
             least_start: MicroUsd(20_000),
             longest_wait: Span(2000),
             test_paths: vec!["tests/**".to_owned()],
@@ -256,6 +260,11 @@ fn base(slots: u16) -> Config {
                         at_once,
                         tariff: Tariff::Metered,
                         allowance: Allowance::NONE,
+                        hears: if n == "claude" {
+                            Hears::Nudges
+                        } else {
+                            Hears::Nothing
+                        },
                     },
                 )
             })

@@ -41,6 +41,13 @@ impl Hands {
             | Command::Reply { .. }
             | Command::Foresee { .. }
             | Command::WarnOfBudget { .. } => return Ok(()),
+            Command::Nudge { attempt } => {
+                return if self.live.contains_key(attempt) {
+                    Ok(())
+                } else {
+                    Err(format!("{attempt} is reminded and does not run"))
+                };
+            }
             Command::Adopt { attempt, .. } => {
                 return if self.live.contains_key(attempt) {
                     Ok(())

@@ -14,6 +14,7 @@ mod cast;
 mod invariants;
 mod ledger;
 mod plan;
+mod quiet;
 mod reports;
 mod rng;
 mod witness;
@@ -72,7 +73,7 @@ fn shrink(mut plan: Plan) -> Plan {
 
 /// The smallest worlds of each kind of event that a run of a thousand worlds must see: one that never reaches a stage
 /// proves nothing about it.
-const SEEN: [(&str, u64); 67] = [
+const SEEN: [(&str, u64); 72] = [
     ("landed", 250),
     ("parked", 30),
     ("returns", 250),
@@ -140,6 +141,11 @@ const SEEN: [(&str, u64); 67] = [
     ("budgets raised", 20),
     ("parked for a budget", 10),
     ("went on with a raised budget", 1),
+    ("seen", 200),
+    ("reminded", 20),
+    ("stopped as stalled", 50),
+    ("clocks set", 20),
+    ("slept", 20),
 ];
 
 /// The worlds of these seeds, until one fails.

@@ -38,10 +38,12 @@ pub(crate) enum Fault {
     StillRed,
     TargetMoves,
     Budgets,
+    Quiet,
+    ClockJumps,
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 32] = [
+    pub(crate) const ALL: [Self; 34] = [
         Self::AgentFails,
         Self::AgentHangs,
         Self::NoOutcome,
@@ -74,6 +76,8 @@ impl Fault {
         Self::StillRed,
         Self::TargetMoves,
         Self::Budgets,
+        Self::Quiet,
+        Self::ClockJumps,
     ];
 }
 

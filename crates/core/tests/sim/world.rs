@@ -6,6 +6,7 @@ mod following;
 mod noise;
 mod performing;
 mod planner;
+mod quiet;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use super::cast::{config, draft, issue_of, spend};
 use super::invariants::{self, Hands};
 use super::ledger::Ledger;
 use super::plan::{Fault, Mode, Plan, Tally};
+use super::quiet::Quiet;
 use super::reports;
 use super::rng::Rng;
 use super::witness::Witness;
@@ -69,6 +71,7 @@ pub(crate) struct World {
     hands: Hands,
     witness: Witness,
     ledger: Ledger,
+    quiet: Quiet,
     /// Tasks that are parked because a budget is spent.
     poor: BTreeSet<TaskId>,
     agents: BTreeSet<AttemptId>,
@@ -103,6 +106,7 @@ impl World {
             hands: Hands::default(),
             witness: Witness::default(),
             ledger: Ledger::default(),
+            quiet: Quiet::default(),
             poor: BTreeSet::new(),
             agents: BTreeSet::new(),
             asleep: BTreeMap::new(),
@@ -221,18 +225,21 @@ impl World {
         self.ledger.take(&self.state, &record)?;
         self.ledger.agrees(&self.state)?;
         Ledger::within_limits(&self.state, &record, self.plan.slots, largest_message())?;
+        self.quiet.saw(&self.state, self.now, &event);
         self.count_budgets(&record);
         self.journal.push(record);
         self.old.push(event);
         for command in commands {
             self.hands.take(&command)?;
             self.witness.allows(&self.state, self.now, &command)?;
+            self.quiet.allows(&self.state, self.now, &command)?;
             self.perform(&command);
         }
         let waits_for = self.state.attempts();
         if let Some(gone) = waits_for.iter().find(|a| !self.hands.live.contains_key(a)) {
             return Err(format!("{gone} is waited for and nobody is at work on it"));
         }
+        self.quiet.forgets_nobody(&self.state, self.now)?;
         self.plans_are_bounded()?;
         self.consider_questions();
         Ok(())

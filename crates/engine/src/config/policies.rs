@@ -29,6 +29,9 @@ struct PolicyFile {
     unchecked: UncheckedRule,
     check_reruns: Whole,
     silence: Span,
+    silence_hard: Option<Span>,
+    longest_command: Span,
+    no_progress: Span,
     least_start_usd: Usd,
     longest_wait: Span,
     plan: PlanRule,
@@ -155,12 +158,16 @@ fn policy(name: PolicyName, layers: &Layers) -> Result<Policy, Error> {
             })?;
         guards.insert(kind, *rule);
     }
+    let silence_hard = hard(&file);
     Ok(Policy {
         description: file.description,
         review: file.review,
         unchecked: file.unchecked,
         check_reruns: small(&file.check_reruns, &["check_reruns"])?,
         silence: file.silence,
+        silence_hard,
+        longest_command: file.longest_command,
+        no_progress: file.no_progress,
         least_start: file.least_start_usd.0,
         longest_wait: file.longest_wait,
         plan: file.plan,
@@ -199,10 +206,29 @@ fn policy(name: PolicyName, layers: &Layers) -> Result<Policy, Error> {
     })
 }
 
+/// When a quiet agent is stopped: twice as late as it is reminded, where nothing is written.
+fn hard(file: &PolicyFile) -> Span {
+    file.silence_hard.unwrap_or(file.silence.doubled(1))
+}
+
 /// Whether the values make sense together.
 fn sense(file: &PolicyFile, layers: &Layers) -> Result<(), Error> {
     if file.silence == Span(0) {
         return Err(layers.wrong(&["silence"], "an agent needs some time; set it to 15m"));
+    }
+    if hard(file) < file.silence {
+        let why = format!(
+            "it is stopped before it is reminded, after {}; leave it out for twice that",
+            file.silence
+        );
+        return Err(layers.wrong(&["silence_hard"], why));
+    }
+    let limits = [
+        ("longest_command", file.longest_command),
+        ("no_progress", file.no_progress),
+    ];
+    for (key, _) in limits.iter().filter(|(_, span)| *span == Span(0)) {
+        return Err(layers.wrong(&[key], "an agent needs some time; set it to 1h"));
     }
     if file.decisions.deadline == Span(0) {
         let why = "an answer needs some time; set it to 10m, or set nobody = \"park\"";

@@ -306,7 +306,22 @@ pub const POLICY: Schema = Schema(&[
         "check_reruns",
         "how often a red check is run again at the same tree, to see whether it is flaky",
     ),
-    key("silence", "no output from an agent for this long is a stall"),
+    key(
+        "silence",
+        "quiet for this long, an agent is reminded, where it can be",
+    ),
+    key(
+        "silence_hard",
+        "quiet for this long, it is stopped and tried again; not set: twice `silence`",
+    ),
+    key(
+        "longest_command",
+        "quiet for this long while a command runs or its processes are busy, it is stopped",
+    ),
+    key(
+        "no_progress",
+        "talking for this long without the use of a tool or a changed file, it is stopped",
+    ),
     key(
         "least_start_usd",
         "an attempt is not started with less money than this",

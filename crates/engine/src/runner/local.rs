@@ -158,6 +158,10 @@ impl Runner for Local {
         self.shared.cancel(attempt, why);
     }
 
+    fn nudge(&self, attempt: AttemptId) {
+        self.shared.nudge(attempt);
+    }
+
     fn reply(&self, attempt: AttemptId, key: &str, reply: &Reply) {
         self.shared.reply(attempt, key, reply);
     }

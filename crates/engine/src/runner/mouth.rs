@@ -12,9 +12,10 @@ use turno_core::decision::{Question, Reply};
 use turno_core::event::Event;
 use turno_core::failure::{Cause, Failure};
 use turno_core::ids::{AttemptId, SessionId};
+use turno_core::liveness::Activity;
 use turno_core::tampering::Tampering;
 use turno_core::task::StopWhy;
-use turno_core::units::Spend;
+use turno_core::units::{Span, Spend};
 
 use super::{Observed, Told};
 use crate::redact::Redaction;
@@ -78,6 +79,8 @@ struct Line {
     /// How many calls of tools have asked so far.
     calls: u64,
     turn: watch::Sender<Turn>,
+    /// How often it was to be reminded.
+    nudges: watch::Sender<u32>,
     /// What it had asked of an earlier coordinator, until it is heard to ask it again.
     asked: Vec<AskedBefore>,
 }
@@ -177,6 +180,7 @@ impl Shared {
             // Calls that waits are named by their number, so no new one may be taken for an old one.
             calls: last_call(&asked),
             turn: watch::channel(Turn::Its).0,
+            nudges: watch::channel(0).0,
             asked,
         };
         line.count();
@@ -357,6 +361,13 @@ impl Shared {
     pub(super) fn cancel(&self, attempt: AttemptId, why: StopWhy) {
         if let Some(line) = locked(&self.running).get(&attempt) {
             line.stop.send_replace(Asked::Stop(why));
+        }
+    }
+
+    /// Asks for a reminder of an attempt. Nobody may be there any more.
+    pub(super) fn nudge(&self, attempt: AttemptId) {
+        if let Some(line) = locked(&self.running).get(&attempt) {
+            line.nudges.send_modify(|n| *n = n.saturating_add(1));
         }
     }
 
@@ -541,6 +552,24 @@ impl Mouth {
         running
             .get(&self.attempt)
             .map_or_else(|| watch::channel(0).1, |line| line.open.subscribe())
+    }
+
+    /// Changes each time that it is to be reminded.
+    pub(crate) fn nudges(&self) -> watch::Receiver<u32> {
+        let running = locked(&self.shared.running);
+        running
+            .get(&self.attempt)
+            .map_or_else(|| watch::channel(0).1, |line| line.nudges.subscribe())
+    }
+
+    /// What it does is another thing than what was told of it last.
+    pub(crate) fn seen(&self, activity: Activity, lasts: Span) {
+        let attempt = self.attempt;
+        self.shared.tell(Event::Seen {
+            attempt,
+            activity,
+            lasts,
+        });
     }
 
     /// Whether it was told that nobody answers it now.

@@ -158,6 +158,7 @@ pub fn fit(records: &[Record], only: Option<ShiftId>, assumed: Model, roles: &[(
                 | Command::WarnOfBudget { .. }
                 | Command::StopAttempt { .. }
                 | Command::Reply { .. }
+                | Command::Nudge { .. }
                 | Command::EndShift { .. } => {}
             }
         }

@@ -273,6 +273,8 @@ impl<'a> World<'a> {
                 Ok(())
             }
             Command::Reply { attempt, reply, .. } => self.reply(*attempt, reply),
+            // Nobody here tells what is seen of an agent, so nobody is reminded.
+            Command::Nudge { .. } => Ok(()),
             // Nothing here ever restarts, so nothing is ever adopted; what it was told still counts.
             Command::Adopt { attempt, asked } => {
                 for before in asked {

@@ -162,6 +162,9 @@ impl World {
         if self.strikes(Fault::Crashes, 3) {
             self.crash()?;
         }
+        if self.strikes(Fault::ClockJumps, 4) {
+            self.jump()?;
+        }
         if self.strikes(Fault::Stops, 1) {
             let how = self.rng.pick(&[StopHow::Drain, StopHow::Now]);
             self.take(Event::StopAsked { how })?;

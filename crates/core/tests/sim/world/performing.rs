@@ -55,7 +55,13 @@ impl World {
                     }
                 }
             }
-            Command::StopAttempt { attempt, why } => self.stop(*attempt, *why),
+            Command::Nudge { attempt } => self.nudged(*attempt),
+            Command::StopAttempt { attempt, why } => {
+                if *why == StopWhy::Stalled {
+                    self.tally.count("stopped as stalled");
+                }
+                self.stop(*attempt, *why);
+            }
             Command::WarnOfBudget { .. } => self.tally.count("warnings of a budget"),
             Command::EndShift { .. } => {}
         }
@@ -138,6 +144,9 @@ impl World {
         if self.strikes(Fault::Findings, 5) {
             let said = Said::Finding(found("seen on the way"));
             self.later(at, attempt, Fate::Say(Event::Noted { attempt, said }));
+        }
+        if self.strikes(Fault::Quiet, 40) {
+            at = self.falls_quiet(attempt, at);
         }
         if self.strikes(Fault::AgentHangs, 15) {
             return;

@@ -115,7 +115,9 @@ impl World<'_> {
         let mut takes_part = Span(part(takes.0).max(1000));
         self.spends(start, takes_part, MicroUsd(part(costs.0)));
         if cause == Cause::Stalled {
-            takes_part = Span(takes_part.0.saturating_add(start.limits.silence.0));
+            // What is seen of it is not played, only how long it is borne.
+            let borne = (self.state.config.as_ref()).map_or(start.limits.silence, |c| c.policy.silence_hard);
+            takes_part = Span(takes_part.0.saturating_add(borne.0));
         }
         let mut failure = Failure::new(cause, "simulated");
         if cause == Cause::Quota {
