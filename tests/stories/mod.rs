@@ -17,6 +17,7 @@ mod impostors;
 mod injections;
 mod kill_points;
 mod limits;
+mod liveness;
 mod lying;
 mod modes;
 mod new_tests;
