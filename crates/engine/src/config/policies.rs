@@ -227,7 +227,7 @@ fn sense(file: &PolicyFile, layers: &Layers) -> Result<(), Error> {
         ("longest_command", file.longest_command),
         ("no_progress", file.no_progress),
     ];
-    for (key, _) in limits.iter().filter(|(_, span)| *span == Span(0)) {
+    if let Some((key, _)) = limits.iter().find(|(_, span)| *span == Span(0)) {
         return Err(layers.wrong(&[key], "an agent needs some time; set it to 1h"));
     }
     if file.decisions.deadline == Span(0) {
