@@ -21,6 +21,8 @@ const PACES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_s
 const BUSY: u64 = 10;
 /// Bytes to or from a disk between two looks that are work.
 const BUSY_BYTES: u64 = 1024 * 1024;
+/// Bytes said between two looks that are work, though no line of them has ended or means anything.
+const BUSY_WORDS: u64 = 64 * 1024;
 /// Words that were said among the last so many say nothing new.
 const REMEMBERED: usize = 8;
 /// So many files and directories of a slot are looked at, the upper ones first.
@@ -35,6 +37,7 @@ pub(super) struct Pulse {
     pace: Duration,
     supervisor: Option<i32>,
     slot: PathBuf,
+    transcript: PathBuf,
     next_look: Instant,
     /// Tools that began and have not ended, oldest first.
     open: Vec<String>,
@@ -45,6 +48,8 @@ pub(super) struct Pulse {
     computed: Instant,
     changed: Instant,
     before: Option<(Instant, Usage)>,
+    /// How long its transcript was.
+    length: u64,
     /// The newest time of a file in its slot.
     newest: Option<SystemTime>,
     /// How often in a row no process was there, once one was.
@@ -54,7 +59,7 @@ pub(super) struct Pulse {
 
 impl Pulse {
     /// Of an agent that begins now, or is listened to from now on.
-    pub(super) fn new(notice: Span, supervisor: Option<i32>, slot: &Path) -> Self {
+    pub(super) fn new(notice: Span, supervisor: Option<i32>, slot: &Path, transcript: PathBuf) -> Self {
         let now = Instant::now();
         let notice = Duration::from_millis(notice.0.max(1));
         let pace = (notice / LOOKS).clamp(PACES.0, PACES.1);
@@ -63,6 +68,7 @@ impl Pulse {
             pace,
             supervisor,
             slot: slot.to_owned(),
+            transcript,
             next_look: now + pace,
             open: Vec::new(),
             said: VecDeque::new(),
@@ -71,6 +77,7 @@ impl Pulse {
             computed: now,
             changed: now,
             before: None,
+            length: 0,
             newest: None,
             gone: 0,
             told: Activity::Working,
@@ -173,6 +180,11 @@ impl Pulse {
 
     /// What its processes have used since the look before.
     async fn sample(&mut self) {
+        let length = std::fs::metadata(&self.transcript).map_or(self.length, |m| m.len());
+        if length.saturating_sub(self.length) >= BUSY_WORDS {
+            self.computed = Instant::now();
+        }
+        self.length = length;
         let Some(supervisor) = self.supervisor else { return };
         let Ok(used) = tokio::task::spawn_blocking(move || usage(supervisor)).await else {
             return;

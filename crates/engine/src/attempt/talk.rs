@@ -173,7 +173,12 @@ pub(super) async fn talk(
         mouth,
         conversation: dialect.converse(job),
         interrupt: dialect.capabilities().interrupt,
-        pulse: Pulse::new(start.limits.notice, run.supervisor(), Path::new(&job.cwd)),
+        pulse: Pulse::new(
+            start.limits.notice,
+            run.supervisor(),
+            Path::new(&job.cwd),
+            dir.join(files::OUT),
+        ),
         run,
         gate,
         spend: Spend::NOTHING,
