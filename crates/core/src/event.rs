@@ -19,6 +19,7 @@ use crate::issue::IssueDraft;
 use crate::ledger::{Allowance, Level};
 use crate::lesson::LessonEdit;
 use crate::outcome::{LessonDraft, Outcome, Proposed};
+use crate::progress::Essence;
 use crate::promotion::{Begun, Put};
 use crate::quota::Quota;
 use crate::shift::{IssueAtStart, Scope};
@@ -77,6 +78,9 @@ pub enum LeftBehind {
         /// What was found about the whole of the change, from the commit that the work began from.
         #[serde(default)]
         guards: Vec<Guarded>,
+        /// What the change is apart from white space, held against the same commit as the paths.
+        #[serde(default)]
+        essence: Essence,
     },
 }
 

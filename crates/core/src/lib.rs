@@ -28,6 +28,7 @@ pub mod outcome;
 pub mod persona;
 pub mod plan;
 pub mod policy;
+pub mod progress;
 pub mod promotion;
 pub mod quota;
 pub mod record;

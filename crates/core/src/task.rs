@@ -8,13 +8,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::failure::{Cause, Failure};
 use crate::ids::{
-    AgentName, AttemptId, CheckName, CommitId, DecisionId, PersonaName, SessionId, SlotId, TaskId, TreeId,
+    AgentName, AttemptId, CheckName, CommitId, DecisionId, PersonaName, SessionId, SlotId, TaskId,
 };
 use crate::ledger::{Allowance, Level, Tariff};
 use crate::outcome::{Finding, Size};
 use crate::persona::Role;
 use crate::units::{MicroUsd, Span, Spend, Timestamp};
 
+pub use crate::progress::{Essence, Likeness, Progress};
 pub use crate::work::{
     Actor, Approved, Because, Bounds, Change, ChangeKind, ConflictHunk, Consent, Frozen, Handoff, Neighbour,
     PlanBecause, Proof, Proven, StartFrom, Trial, Work, WriteJob,
@@ -185,10 +186,13 @@ pub enum Park {
         /// The last one.
         failure: Failure,
     },
-    /// The same tree with the same failures, three times.
+    /// The same change with the same failures, three times.
     NoProgress {
         /// What did not change.
         same: Progress,
+        /// How much of it did not.
+        #[serde(default)]
+        alike: Likeness,
     },
     /// The project has no checks, so nothing can be proven.
     NoChecks,
@@ -221,17 +225,6 @@ pub enum Park {
         /// Why.
         why: String,
     },
-}
-
-/// What a returned change looked like. The same one twice is no progress.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Progress {
-    /// The tree.
-    pub tree: TreeId,
-    /// Checks that were not green.
-    pub failing: BTreeSet<CheckName>,
-    /// Findings that were open, as file and text.
-    pub findings: BTreeSet<String>,
 }
 
 /// Where a task is. See the module's words on what this makes unwritable.

@@ -14,7 +14,7 @@ use crate::ledger::Shortage;
 use crate::shift::ShiftStage;
 use crate::state::State;
 use crate::step::{Waiting, waiting};
-use crate::task::{AgentRun, Because, Bounds, Park, PlanBecause, Stage, Stopping, Task, Work};
+use crate::task::{AgentRun, Because, Bounds, Likeness, Park, PlanBecause, Stage, Stopping, Task, Work};
 use crate::units::{MicroUsd, Timestamp};
 
 /// The name of a stage, without its data.
@@ -479,17 +479,18 @@ pub fn failure_phrase(failure: &crate::failure::Failure) -> String {
 pub fn park_phrase(park: &Park) -> String {
     match park {
         Park::OutOfTries { failure } => format!("parked, no tries left: {}", failure_phrase(failure)),
-        Park::NoProgress { same } => {
+        Park::NoProgress { same, alike } => {
             let what: Vec<_> = same
                 .failing
                 .iter()
                 .map(ToString::to_string)
                 .chain(same.findings.iter().cloned())
                 .collect();
-            format!(
-                "parked, no progress: three times the same tree with {}",
-                what.join("; ")
-            )
+            let same = match alike {
+                Likeness::Tree => "the same tree",
+                Likeness::Essence => "the same change but for white space,",
+            };
+            format!("parked, no progress: three times {same} with {}", what.join("; "))
         }
         Park::NoChecks => {
             "parked: there are no checks, so nothing can be proven; name some in turno.toml under [checks]"

@@ -114,6 +114,7 @@ impl Runner for Hands {
                             tree: "b".repeat(40).parse().unwrap(),
                             paths: BTreeSet::new(),
                             guards: Vec::new(),
+                            essence: turno_core::progress::Essence::Unknown,
                         },
                     ),
                     turno_core::brief::Ask::Review { .. } => (

@@ -317,6 +317,7 @@ impl Turn<'_> {
             .collect();
         let progress = Progress {
             tree: report.tree.clone(),
+            essence: change.essence.clone(),
             failing: failing.iter().map(|r| r.check.clone()).collect(),
             findings: BTreeSet::new(),
         };

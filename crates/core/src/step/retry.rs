@@ -61,12 +61,16 @@ impl Turn<'_> {
     /// Gives a change back to a writer with the evidence, unless that leads nowhere.
     pub(super) fn send_back(&mut self, id: TaskId, job: WriteJob, failure: &Failure, progress: Progress) {
         let Some(task) = self.task(id) else { return };
-        let seen = task.progress.iter().filter(|p| **p == progress).count();
+        let before = || task.progress.iter().filter_map(|p| p.likeness(&progress));
+        let (seen, alike) = (before().count(), before().max().unwrap_or_default());
         task.progress.push(progress.clone());
         if seen > SEEN_BEFORE {
             task.stage = Stage::Parked {
                 work: Work::Write(job),
-                park: Park::NoProgress { same: progress },
+                park: Park::NoProgress {
+                    same: progress,
+                    alike,
+                },
             };
             return;
         }

@@ -131,11 +131,13 @@ impl Turn<'_> {
                     tree,
                     paths,
                     guards,
+                    essence,
                 },
             ) => {
                 let change = Change {
                     commit: commit.clone(),
                     tree: tree.clone(),
+                    essence: essence.clone(),
                     base: run.base.clone(),
                     writer: run.actor(),
                     summary: summary.clone(),

@@ -14,6 +14,7 @@ mod draining;
 mod following;
 mod guards;
 mod planning;
+mod progress;
 mod promoting;
 mod questions;
 mod red_base;

@@ -13,7 +13,7 @@ use turno_core::persona::Role;
 use turno_core::policy::{ReviewRule, UncheckedRule};
 use turno_core::shift::ShiftEnd;
 use turno_core::step::Waiting;
-use turno_core::task::{Because, Park, Stage, StopWhy, Work};
+use turno_core::task::{Because, Likeness, Park, Stage, StopWhy, Work};
 use turno_core::units::{MicroUsd, Span};
 use turno_core::view::StageName;
 
@@ -175,13 +175,13 @@ fn the_same_change_with_the_same_failure_three_times_is_parked() {
         world.end_checks(checks_red("same"));
     }
     let Stage::Parked {
-        park: Park::NoProgress { same },
+        park: Park::NoProgress { same, alike },
         ..
     } = &world.task(task()).stage
     else {
         panic!("{:?}", world.task(task()).stage)
     };
-    assert_eq!(same.failing.len(), 1);
+    assert_eq!((same.failing.len(), *alike), (1, Likeness::Tree));
     assert_eq!(world.ended(), Some(ShiftEnd::NeedsPerson));
 }
 

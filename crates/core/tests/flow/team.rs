@@ -31,6 +31,7 @@ pub(crate) fn leaving(n: u64, paths: &[&str]) -> LeftBehind {
         tree: format!("{n:040x}").parse().unwrap(),
         paths: paths.iter().map(|p| (*p).to_owned()).collect(),
         guards: vec![],
+        essence: turno_core::progress::Essence::Unknown,
     }
 }
 

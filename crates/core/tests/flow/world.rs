@@ -12,6 +12,7 @@ use turno_core::ledger::{Allowance, Tariff};
 use turno_core::outcome::{Finding, Outcome, Severity, Verdict};
 use turno_core::persona::{Access, Effort, Model, Persona, Role, Tools};
 use turno_core::policy::{Policy, ReviewRule, TryRow, UncheckedRule};
+use turno_core::progress::Essence;
 use turno_core::record::Record;
 use turno_core::shift::{IssueAtStart, ShiftEnd, ShiftStage};
 use turno_core::task::{Stage, Task};
@@ -42,6 +43,7 @@ pub(crate) fn left(digit: &str) -> LeftBehind {
         tree: tree(digit),
         paths: ["src/lib.rs".to_owned()].into(),
         guards: vec![],
+        essence: Essence::Unknown,
     }
 }
 

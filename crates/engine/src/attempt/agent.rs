@@ -13,6 +13,7 @@ use turno_core::failure::{Cause, Failure};
 use turno_core::ids::{AgentName, PersonaName};
 use turno_core::outcome::Outcome;
 use turno_core::persona::{Access, Persona};
+use turno_core::progress::Essence;
 use turno_core::tampering::Tampering;
 use turno_core::units::{CostBasis, MicroUsd, Spend};
 
@@ -485,6 +486,7 @@ async fn left_behind(
                     tree,
                     paths: files.into_iter().collect(),
                     guards: Vec::new(),
+                    essence: Essence::Unknown,
                 })
             }
         },

@@ -16,6 +16,7 @@ use turno_core::failure::{Cause, Failure};
 use turno_core::following::Target;
 use turno_core::foresight::{Found, Rival, Sight};
 use turno_core::ids::{AgentName, AttemptId, CheckName, CommitId, DecisionId, InvalidId, IssueId, TreeId};
+use turno_core::progress::Essence;
 use turno_core::shift::{IssueAtStart, Scope, Shift};
 use turno_core::units::{MicroUsd, Span, Timestamp};
 use turno_core::{State, next_deadline, step};
@@ -412,6 +413,7 @@ impl<'a> World<'a> {
             tree: self.tree()?,
             paths,
             guards: Vec::new(),
+            essence: Essence::Unknown,
         })
     }
 

@@ -24,6 +24,7 @@ impl World {
             tree: self.tree(),
             paths,
             guards: Vec::new(),
+            essence: turno_core::progress::Essence::Unknown,
         }
     }
 
