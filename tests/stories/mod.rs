@@ -20,6 +20,7 @@ mod limits;
 mod lying;
 mod modes;
 mod new_tests;
+mod no_progress;
 mod own_proxy;
 mod preflight;
 mod promoting;
