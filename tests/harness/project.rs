@@ -103,7 +103,8 @@ impl Project {
             who: Who::Harness,
         };
         std::fs::create_dir(project.shared()).unwrap();
-        project.configure("[sandbox]\ncaches = [\"~/shared\"]\n");
+        // A machine on which these stories run may have little room, and some give a project a small disk of its own.
+        project.configure("[sandbox]\ncaches = [\"~/shared\"]\n[disk]\nfree = 0\nfiles = 0\n");
         project.git(&["init", "-q", "-b", "main"]);
         project.git(&["config", "user.name", "A Person"]);
         project.git(&["config", "user.email", "person@example.invalid"]);

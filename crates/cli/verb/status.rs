@@ -6,6 +6,7 @@ use turno_core::config::Confinement;
 use turno_core::foresight::clashes_phrase;
 use turno_core::ids::TaskId;
 use turno_core::ledger::levels;
+use turno_core::room::MAKE_ROOM;
 use turno_core::shift::{ShiftEnd, ShiftStage, Winding};
 use turno_core::step::Waiting;
 use turno_core::units::Timestamp;
@@ -86,6 +87,12 @@ fn show(status: &StatusView, now: Timestamp) {
                 print::data(&print::yellow(&format!("      {}", print::plain(&coming, 300))));
             }
         }
+    }
+    for tight in &status.tight {
+        print::warning(&format!(
+            "when the disks were last looked at, nothing could be started: {}; {MAKE_ROOM}",
+            tight.phrase()
+        ));
     }
     if status.issues.is_empty() {
         print::data("no issues; file one with `turno issue add \"TITLE\"`");

@@ -211,6 +211,7 @@ pub fn admit(state: &State, event: &Event) -> Result<(), Refused> {
         | Event::SessionOpened { .. }
         | Event::Metered { .. }
         | Event::QuotaSeen { .. }
+        | Event::RoomSeen { .. }
         | Event::Contacted { .. }
         | Event::Tampered { .. }
         | Event::AgentEnded { .. }

@@ -9,6 +9,7 @@ use crate::ids::{AgentName, PersonaName, RepoName};
 use crate::ledger::{Allowance, Tariff};
 use crate::persona::Persona;
 use crate::policy::Policy;
+use crate::units::Span;
 
 /// What the core must know of an agent. How it is launched is no concern of the core.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,6 +66,13 @@ pub struct Config {
     /// What each level of the ledger may use.
     #[serde(default)]
     pub budgets: Budgets,
+    /// A shift that could go on but for the room on a disk waits so long for it.
+    #[serde(default = "one_hour")]
+    pub disk_wait: Span,
+}
+
+fn one_hour() -> Span {
+    Span::seconds(3600)
 }
 
 /// What holds attempts and checks to what they may do.

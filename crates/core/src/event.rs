@@ -22,6 +22,7 @@ use crate::outcome::{LessonDraft, Outcome, Proposed};
 use crate::progress::Essence;
 use crate::promotion::{Begun, Put};
 use crate::quota::Quota;
+use crate::room::Tight;
 use crate::shift::{IssueAtStart, Scope};
 use crate::tampering::Tampering;
 use crate::task::{ConflictHunk, Said};
@@ -458,6 +459,11 @@ pub enum Event {
         /// Why.
         failure: Failure,
     },
+    /// Disks that Turno writes to were looked at, and it is not as it was.
+    RoomSeen {
+        /// Those with too little room; none when there is room again.
+        tight: Vec<Tight>,
+    },
     /// A deadline that the core had named has come.
     TimePassed,
     /// The coordinator began again; every attempt that ran is accounted for.
@@ -505,6 +511,7 @@ impl Event {
             | Self::Promoted { .. }
             | Self::Reverted { .. }
             | Self::Foreseen { .. }
+            | Self::RoomSeen { .. }
             | Self::TimePassed
             | Self::Restarted { .. } => None,
         }

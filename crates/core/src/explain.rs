@@ -219,6 +219,10 @@ pub fn event_phrase(event: &Event) -> String {
         }
         Event::SessionOpened { attempt, session } => format!("{attempt} opened session {session}"),
         Event::Metered { attempt, spend } => format!("{attempt} has spent {}", spend.cost),
+        Event::RoomSeen { tight } => match tight.first() {
+            None => "there is room on the disks again".to_owned(),
+            Some(first) => format!("nothing is started: {}", first.phrase()),
+        },
         Event::QuotaSeen { attempt, quota } => {
             format!(
                 "{attempt} heard of its account's {} window: {}",

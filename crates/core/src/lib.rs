@@ -34,6 +34,7 @@ pub mod quota;
 pub mod record;
 pub mod report;
 pub mod retention;
+pub mod room;
 pub mod shift;
 pub mod state;
 pub mod step;

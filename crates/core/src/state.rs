@@ -15,6 +15,7 @@ use crate::ids::{AgentName, AttemptId, DecisionId, IssueId, LessonId, PersonaNam
 use crate::issue::Issue;
 use crate::ledger::{Account, Day, Level};
 use crate::lesson::Lesson;
+use crate::room::Room;
 use crate::shift::{Shift, ShiftStage};
 use crate::task::{AgentRun, Stage, Task};
 use crate::units::MicroUsd;
@@ -39,6 +40,9 @@ pub struct Desk {
     /// The day of the last event, by UTC: the one whose budget a start is held against.
     #[serde(default)]
     pub today: Day,
+    /// The room on the disks that Turno writes to.
+    #[serde(default)]
+    pub room: Room,
 }
 
 fn first_decision() -> DecisionId {
@@ -59,6 +63,7 @@ impl Default for Desk {
             next_decision: first_decision(),
             next_lesson: first_lesson(),
             today: Day::default(),
+            room: Room::default(),
         }
     }
 }

@@ -22,6 +22,7 @@ mod promoting;
 mod recovery;
 mod retry;
 mod reviewing;
+mod rooms;
 mod settle;
 mod spending;
 mod surveying;
@@ -80,7 +81,8 @@ pub fn next_deadline(state: &State) -> Option<Timestamp> {
     let decisions = state.decisions.values().filter_map(|d| deciding::deadline(d));
     let others = joining::deadline(state)
         .into_iter()
-        .chain(following::deadline(state));
+        .chain(following::deadline(state))
+        .chain(rooms::deadline(state));
     tasks.chain(decisions).chain(others).min()
 }
 
@@ -107,6 +109,7 @@ impl Turn<'_> {
                 scope,
             } => {
                 self.ask_again();
+                self.wait_anew();
                 self.shift_started(mode, issues, *budget, *scope);
             }
             Event::IssueOpened { issue, base, target } => self.issue_opened(*issue, base, target),
@@ -156,9 +159,11 @@ impl Turn<'_> {
             | Event::Contacted { .. }
             | Event::Tampered { .. }
             | Event::TimePassed => {}
+            Event::RoomSeen { tight } => self.room_seen(tight),
             Event::Foreseen { of, commit, sights } => self.foreseen(*of, commit, sights),
             Event::Restarted { lost, adopted } => {
                 self.ask_again();
+                self.wait_anew();
                 self.restarted(lost, adopted);
             }
         }

@@ -11,6 +11,7 @@ use crate::guard::GuardedBy;
 use crate::ids::{AgentName, AttemptId, IssueId, PersonaName, PolicyName, RepoName, ShiftId, SlotId, TaskId};
 use crate::issue::{Issue, IssueStage, Priority, Proposal};
 use crate::ledger::Shortage;
+use crate::room::{MAKE_ROOM, Tight};
 use crate::shift::ShiftStage;
 use crate::state::State;
 use crate::step::{Waiting, waiting};
@@ -108,6 +109,9 @@ pub struct StatusView {
     pub decisions: Vec<Decision>,
     /// All issues.
     pub issues: Vec<IssueView>,
+    /// Disks that had too little room for anything to be started when they were last looked at.
+    #[serde(default)]
+    pub tight: Vec<Tight>,
 }
 
 /// A shift.
@@ -255,6 +259,7 @@ pub fn status(state: &State) -> StatusView {
             .map(|d| Decision::clone(d))
             .collect(),
         issues: state.issues.keys().filter_map(|id| issue(state, *id)).collect(),
+        tight: state.desk.room.tight().cloned().collect(),
     }
 }
 
@@ -551,5 +556,6 @@ pub fn waiting_phrase(waiting: &Waiting) -> String {
                 level.phrase()
             )
         }
+        Waiting::Disk(tight) => format!("{}; {MAKE_ROOM}", tight.phrase()),
     }
 }

@@ -5,6 +5,7 @@
 mod agent_env;
 mod agents;
 mod budget;
+mod disk;
 pub mod env;
 mod error;
 mod file;
@@ -47,6 +48,7 @@ pub use self::source::{Files, Layer, Places, Source, TextFile};
 use self::file::{Settings, Switch};
 use self::layer::Layers;
 use crate::known::Use;
+use crate::room::Floor;
 
 static PERSONAS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../personas");
 static POLICIES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../policies");
@@ -138,6 +140,8 @@ pub struct Loaded {
     pub budget: Budget,
     /// How long things are kept that nobody needs.
     pub retention: Ages,
+    /// The room on disks below which nothing is started.
+    pub disk: Floor,
     /// How work is put on a branch of the user's where nothing else is said.
     pub promote: Manner,
     /// Where each key's value came from.
@@ -201,6 +205,7 @@ pub fn build(inputs: &Inputs) -> Result<Loaded, Error> {
         urgent_slots: settings.urgent_slots.0,
         confinement: Confinement::Off,
         budgets: settings.budget.levels(),
+        disk_wait: settings.disk.wait,
     };
     let repos = repos::setups(&settings, &layers, inputs)?;
     let loaded = Loaded {
@@ -217,6 +222,7 @@ pub fn build(inputs: &Inputs) -> Result<Loaded, Error> {
             shift: settings.budget.shift_usd.0,
         },
         retention: settings.retention.ages(),
+        disk: settings.disk.floor(),
         promote: settings.promote,
         sources: layers.sources(),
     };

@@ -251,6 +251,7 @@ impl Deed {
             | Event::Noted { .. }
             | Event::Metered { .. }
             | Event::QuotaSeen { .. }
+            | Event::RoomSeen { .. }
             | Event::Contacted { .. }
             | Event::Tampered { .. }
             | Event::AgentEnded { .. }

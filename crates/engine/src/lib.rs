@@ -26,7 +26,7 @@ pub mod recover;
 pub mod redact;
 pub mod replay;
 pub mod repos;
-mod room;
+pub mod room;
 pub mod run;
 pub mod runner;
 pub mod salvage;

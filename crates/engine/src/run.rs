@@ -1,7 +1,7 @@
 //! Owns the loop: take what has happened, decide, commit, tell, act. In that order, always.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot, watch};
 use turno_core::admit::{Refused, admit};
@@ -9,6 +9,7 @@ use turno_core::command::Command;
 use turno_core::event::{Event, StopHow};
 use turno_core::ids::{Seq, ShiftId};
 use turno_core::record::Record;
+use turno_core::room::Room;
 use turno_core::shift::ShiftEnd;
 use turno_core::units::Timestamp;
 use turno_core::{State, next_deadline};
@@ -21,6 +22,8 @@ use crate::store::{self, Reader, Store};
 const GROUP: usize = 64;
 /// The clock of the machine may jump, so it is looked at again after this long at the latest.
 const LONGEST_SLEEP: Duration = Duration::from_secs(20);
+/// What waits for room on a disk is not kept waiting for much longer than that.
+const WITHOUT_ROOM: Duration = Duration::from_secs(2);
 
 /// The time now.
 pub fn now() -> Timestamp {
@@ -160,6 +163,8 @@ pub struct Engine<R> {
     desk: Desk,
     runner: R,
     heard: u64,
+    /// When it was last looked at what happens by itself.
+    looked: Instant,
     requests: mpsc::UnboundedReceiver<Request>,
     head: watch::Sender<Seq>,
     snapshot: watch::Sender<Arc<State>>,
@@ -182,6 +187,7 @@ impl<R: Runner> Engine<R> {
             desk,
             runner,
             heard: 0,
+            looked: Instant::now(),
             requests,
             head,
             snapshot,
@@ -316,9 +322,8 @@ impl<R: Runner> Engine<R> {
         let mut group = Vec::new();
         loop {
             let deadline = next_deadline(&self.desk.state);
-            let wait = deadline.map_or(LONGEST_SLEEP, |d| {
-                Duration::from_millis(d.since(now()).0).min(LONGEST_SLEEP)
-            });
+            let longest = self.longest_sleep();
+            let wait = deadline.map_or(longest, |d| Duration::from_millis(d.since(now()).0).min(longest));
             tokio::select! {
                 told = self.runner.events(self.heard) => self.hear(told, &mut group),
                 Some(request) = self.requests.recv() => group.push(request.into()),
@@ -336,7 +341,8 @@ impl<R: Runner> Engine<R> {
                 group.push(request.into());
             }
             // What ends may be all that an issue waited for: what it is to follow is known before that.
-            if group.is_empty() || group.iter().any(|t| ends_something(&t.event)) {
+            let is_due = self.looked.elapsed() >= longest;
+            if is_due || group.is_empty() || group.iter().any(|t| ends_something(&t.event)) {
                 group.splice(0..0, self.look());
             }
             if !group.is_empty() {
@@ -345,8 +351,17 @@ impl<R: Runner> Engine<R> {
         }
     }
 
-    /// Where the branches are that issues began on, as far as that is news.
-    fn look(&self) -> Vec<Taken> {
+    /// How long nobody looks at what happens by itself.
+    fn longest_sleep(&self) -> Duration {
+        match self.desk.state.desk.room {
+            Room::Enough => LONGEST_SLEEP,
+            Room::Short { .. } => WITHOUT_ROOM,
+        }
+    }
+
+    /// Where the branches are that issues began on, and whether disks have room, as far as that is news.
+    fn look(&mut self) -> Vec<Taken> {
+        self.looked = Instant::now();
         let seen = tokio::task::block_in_place(|| self.runner.look(&self.desk.state));
         let taken = |event| Taken { event, answer: None };
         seen.into_iter().map(taken).collect()
@@ -393,6 +408,7 @@ fn ends_something(event: &Event) -> bool {
         | Event::Noted { .. }
         | Event::Metered { .. }
         | Event::QuotaSeen { .. }
+        | Event::RoomSeen { .. }
         | Event::Contacted { .. }
         | Event::Tampered { .. }
         | Event::Restarted { .. } => false,

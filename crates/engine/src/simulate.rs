@@ -240,6 +240,8 @@ fn without_the_past(mut state: State) -> State {
         .collect();
     state.tasks.retain(|id, _| !over.contains(&id.issue));
     state.decisions.retain(|_, d| !over.contains(&d.task.issue));
+    // What is free tonight says nothing of other nights.
+    state.desk.room = turno_core::room::Room::Enough;
     state
 }
 

@@ -175,6 +175,7 @@ impl Since {
             | Event::Noted { .. }
             | Event::Metered { .. }
             | Event::QuotaSeen { .. }
+            | Event::RoomSeen { .. }
             | Event::Contacted { .. }
             | Event::Tampered { .. }
             | Event::AgentEnded { .. }

@@ -39,6 +39,8 @@ pub enum WaitKind {
     Landing,
     /// Money.
     Budget,
+    /// Room on a disk.
+    Disk,
     /// A person.
     Person,
     /// The end of the shift: it starts nothing more.
@@ -60,6 +62,7 @@ impl WaitKind {
             Self::Backoff => "before another try",
             Self::Landing => "for its turn to land",
             Self::Budget => "for money",
+            Self::Disk => "for room on a disk",
             Self::Person => "for a person",
             Self::Winding => "until the shift was over",
         }
@@ -68,7 +71,13 @@ impl WaitKind {
     /// Whether more slots, agents or money would have made it shorter: then it is shown as a queue.
     pub fn is_for_means(self) -> bool {
         match self {
-            Self::Slot | Self::Persona | Self::Agent | Self::Backoff | Self::Landing | Self::Budget => true,
+            Self::Slot
+            | Self::Persona
+            | Self::Agent
+            | Self::Backoff
+            | Self::Landing
+            | Self::Budget
+            | Self::Disk => true,
             Self::Needs
             | Self::Opening
             | Self::Group
@@ -95,6 +104,7 @@ impl WaitKind {
             Waiting::LandingBusy(_) | Waiting::Following(_) => Self::Landing,
             Waiting::AgentsBusy(_) => Self::Agent,
             Waiting::Budget { .. } => Self::Budget,
+            Waiting::Disk(_) => Self::Disk,
         })
     }
 }
@@ -293,6 +303,7 @@ fn words(why: &Waiting) -> String {
         | Waiting::Following(_)
         | Waiting::NobodyFor(_)
         | Waiting::AgentsBusy(_)
-        | Waiting::Budget { .. } => line(&waiting_phrase(why)),
+        | Waiting::Budget { .. }
+        | Waiting::Disk(_) => line(&waiting_phrase(why)),
     }
 }

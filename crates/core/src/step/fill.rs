@@ -12,6 +12,7 @@ use super::brief::{brief, role_of};
 use super::casting::{pick_agent, session};
 use super::following::holds_back;
 use super::funding::{Grant, grant, is_short};
+use super::rooms::no_room;
 use crate::State;
 use crate::command::{AgentStart, Command, Limits};
 use crate::config::Config;
@@ -24,6 +25,7 @@ use crate::issue::{IssueStage, Priority};
 use crate::ledger::{Level, Shortage};
 use crate::persona::{Access, AtOnce, Persona, Role};
 use crate::policy::{ClashRule, OverlapRule};
+use crate::room::Tight;
 use crate::shift::{ShiftStage, Winding};
 use crate::task::{AgentRun, Because, Park, Stage, StartFrom, Task, Work, WriteJob};
 use crate::units::{Spend, Timestamp};
@@ -71,6 +73,8 @@ pub enum Waiting {
     AgentsBusy(Role),
     /// What is left of a budget starts nothing.
     Budget(Shortage),
+    /// A disk has too little room for anything to be started.
+    Disk(Tight),
 }
 
 /// Why a task does not run. `None` when it runs or is over.
@@ -178,7 +182,7 @@ fn shift_for(state: &State, issue: IssueId) -> Result<&Config, Waiting> {
     // A closed issue has no branch that anything could land on.
     issue.integration().ok_or(Waiting::NoShift)?;
     match shift.stage {
-        ShiftStage::Running => Ok(config),
+        ShiftStage::Running => no_room(state).map_or(Ok(config), |tight| Err(Waiting::Disk(tight.clone()))),
         ShiftStage::Winding(winding) => Err(Waiting::WindingDown(winding)),
         ShiftStage::Ended { .. } => Err(Waiting::NoShift),
     }

@@ -20,6 +20,7 @@ mod questions;
 mod red_base;
 mod repairs;
 mod report;
+mod rooms;
 mod soundness;
 mod task;
 mod team;

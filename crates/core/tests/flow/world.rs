@@ -199,6 +199,7 @@ fn config() -> Config {
         urgent_slots: 0,
         confinement: Confinement::Off,
         budgets: Budgets::default(),
+        disk_wait: Span::seconds(3600),
     }
 }
 

@@ -220,6 +220,18 @@ pub const SETTINGS: Schema = Schema(&[
     ),
     key("retention.salvage", "how long salvage is kept after it was found"),
     key(
+        "disk.free",
+        "space on each disk that Turno writes to, below which nothing is started: like 2GiB, or 0 for no floor",
+    ),
+    key(
+        "disk.files",
+        "further files that each of these disks must have room for; 0 for no floor",
+    ),
+    key(
+        "disk.wait",
+        "how long a shift that can do nothing else waits for room, before it ends",
+    ),
+    key(
         "network.agents",
         "what agents reach: hosts (their provider's and those in network.allow) or open",
     ),
