@@ -8,6 +8,7 @@ mod bridge;
 mod budget;
 mod containers;
 mod coordinator;
+mod disk_floor;
 mod ends;
 mod examples;
 mod following;

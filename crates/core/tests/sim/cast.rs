@@ -272,6 +272,7 @@ fn base(slots: u16) -> Config {
         urgent_slots: 0,
         confinement: Confinement::Off,
         budgets: Budgets::default(),
+        disk_wait: Span(2000),
     }
 }
 

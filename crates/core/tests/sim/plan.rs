@@ -38,10 +38,11 @@ pub(crate) enum Fault {
     StillRed,
     TargetMoves,
     Budgets,
+    DiskFills,
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 32] = [
+    pub(crate) const ALL: [Self; 33] = [
         Self::AgentFails,
         Self::AgentHangs,
         Self::NoOutcome,
@@ -74,6 +75,7 @@ impl Fault {
         Self::StillRed,
         Self::TargetMoves,
         Self::Budgets,
+        Self::DiskFills,
     ];
 }
 

@@ -14,7 +14,8 @@ use turno_core::event::Event;
 use turno_core::ids::{AttemptId, CheckName, CommitId, DecisionId, IssueId, Seq, TaskId, TreeId};
 use turno_core::issue::{Issue, IssueStage};
 use turno_core::record::Record;
-use turno_core::shift::{IssueAtStart, Scope, ShiftStage};
+use turno_core::room::Room;
+use turno_core::shift::{IssueAtStart, Scope, ShiftEnd, ShiftStage};
 use turno_core::state::Entity;
 use turno_core::task::{Park, Stage, Task, TaskSpec};
 use turno_core::units::{MicroUsd, Span, Spend, Timestamp, Tokens};
@@ -430,12 +431,15 @@ impl World {
             return Err("no end".to_owned());
         };
         invariants::at_the_end(&self.state, end)?;
+        if self.state.desk.room != Room::Enough && end == ShiftEnd::NeedsPerson {
+            self.tally.count("ended without room");
+        }
         self.tally.count(match end {
-            turno_core::shift::ShiftEnd::Done => "ends: done",
-            turno_core::shift::ShiftEnd::NeedsPerson => "ends: person",
-            turno_core::shift::ShiftEnd::Budget => "ends: budget",
-            turno_core::shift::ShiftEnd::TimeUp => "ends: time",
-            turno_core::shift::ShiftEnd::Interrupted => "ends: interrupted",
+            ShiftEnd::Done => "ends: done",
+            ShiftEnd::NeedsPerson => "ends: person",
+            ShiftEnd::Budget => "ends: budget",
+            ShiftEnd::TimeUp => "ends: time",
+            ShiftEnd::Interrupted => "ends: interrupted",
         });
         Ok(())
     }

@@ -7,6 +7,7 @@ use turno_core::decision::{Asker, DecisionStage};
 use turno_core::event::{Discard, Event, LeftBehind, LostAttempt, StopHow};
 use turno_core::ids::AttemptId;
 use turno_core::ledger::Allowance;
+use turno_core::room::{Lack, Tight};
 use turno_core::units::{MicroUsd, Span};
 
 use super::super::cast::spend;
@@ -136,6 +137,19 @@ impl World {
         Ok(())
     }
 
+    /// A disk fills, and a person makes room after a while, perhaps after the shift has given up.
+    fn fill_a_disk(&mut self) -> Result<(), String> {
+        self.tally.count("disks filled");
+        let at = self.rng.between(1, 4000);
+        let tight = Vec::new();
+        self.later(at, NOBODY, Fate::Person(Event::RoomSeen { tight }));
+        let tight = vec![Tight {
+            at: "/state".to_owned(),
+            lack: Lack::Files { free: 0, floor: 1 },
+        }];
+        self.take(Event::RoomSeen { tight })
+    }
+
     pub(super) fn noise(&mut self) -> Result<(), String> {
         if self.strikes(Fault::Stale, 10) && !self.old.is_empty() {
             let old = self.rng.pick(&self.old.clone());
@@ -158,6 +172,9 @@ impl World {
         }
         if self.strikes(Fault::TargetMoves, 4) {
             self.move_a_target()?;
+        }
+        if self.strikes(Fault::DiskFills, 3) {
+            self.fill_a_disk()?;
         }
         if self.strikes(Fault::Crashes, 3) {
             self.crash()?;
