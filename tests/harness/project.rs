@@ -372,9 +372,21 @@ impl Project {
                 let level = account["level"].as_str().unwrap().to_owned();
                 pages.insert(level, account["used"]["usd"].as_u64().unwrap());
             }
+            for lost in record["event"]["restarted"]["lost"]
+                .as_array()
+                .into_iter()
+                .flatten()
+            {
+                let cost = lost["spend"]["cost"].as_u64().unwrap();
+                all_told &= cost == 0 || lost["spend"]["basis"] == "reported";
+                told += cost;
+            }
             match record["event"].get("agent-ended") {
-                // A page without an end of an agent's: one that failed otherwise, or was lost.
-                None => all_told &= accounts.is_empty() || record["event"].get("metered").is_some(),
+                // A page without an end of an agent's: one that failed otherwise.
+                None => {
+                    let known = ["metered", "restarted"];
+                    all_told &= accounts.is_empty() || known.iter().any(|k| record["event"].get(k).is_some());
+                }
                 Some(end) => {
                     all_told &= end["spend"]["basis"] == "reported" || accounts.is_empty();
                     told += end["spend"]["cost"]

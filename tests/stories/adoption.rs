@@ -98,6 +98,7 @@ fn assert_sound(project: &Project, issues: u32) {
         .map(|i| i["cost"].as_u64().unwrap())
         .sum();
     assert_eq!(booked, spent, "the ledger is the sum of the journal");
+    project.ledger_adds_up();
     for n in 1..=issues {
         let text = project.at(&format!("turno/{n}/base"), &format!("t{n}.1.txt"));
         assert!(text.ends_with("one\ntwo\nthree"), "issue {n}: {text}");
