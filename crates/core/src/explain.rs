@@ -15,6 +15,7 @@ use crate::lesson::LessonEdit;
 use crate::outcome::{Finding, Outcome, ProposalVerdict, Verdict};
 use crate::promotion::{Assurance, Put};
 use crate::record::Record;
+use crate::room::seen_phrase;
 use crate::shift::Scope;
 use crate::state::Entity;
 use crate::task::{Because, Handoff, PlanBecause, Said, Stage, Stopping, Task, Work};
@@ -219,10 +220,7 @@ pub fn event_phrase(event: &Event) -> String {
         }
         Event::SessionOpened { attempt, session } => format!("{attempt} opened session {session}"),
         Event::Metered { attempt, spend } => format!("{attempt} has spent {}", spend.cost),
-        Event::RoomSeen { tight } => match tight.first() {
-            None => "there is room on the disks again".to_owned(),
-            Some(first) => format!("nothing is started: {}", first.phrase()),
-        },
+        Event::RoomSeen { tight } => seen_phrase(tight),
         Event::QuotaSeen { attempt, quota } => {
             format!(
                 "{attempt} heard of its account's {} window: {}",

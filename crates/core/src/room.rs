@@ -105,6 +105,14 @@ impl Tight {
     }
 }
 
+/// What a look at the disks has shown, in words.
+pub fn seen_phrase(tight: &[Tight]) -> String {
+    match tight.first() {
+        None => "there is room on the disks again".to_owned(),
+        Some(first) => format!("nothing is started: {}", first.phrase()),
+    }
+}
+
 /// What to do about it.
 pub const MAKE_ROOM: &str =
     "free some space there, e.g. with `turno gc --yes`, or set another floor in turno.toml under [disk]";
