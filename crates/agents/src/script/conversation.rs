@@ -5,6 +5,7 @@ use turno_core::decision::Reply;
 use turno_core::event::AgentEnd;
 use turno_core::failure::{Cause, Failure};
 use turno_core::outcome::OutcomeKind;
+use turno_core::units::Spend;
 
 use super::file::Ask;
 use super::line::{Ended, ScriptLine, Usage};
@@ -77,6 +78,22 @@ impl Talk {
     }
 }
 
+/// Whether a line stands for an answer of a model: words, the use of a tool, a question, or its last word.
+fn is_answer(line: &ScriptLine) -> bool {
+    match line {
+        ScriptLine::Say { .. }
+        | ScriptLine::ToolStarted { .. }
+        | ScriptLine::Ask { .. }
+        | ScriptLine::Parked { .. }
+        | ScriptLine::Outcome { .. } => true,
+        ScriptLine::Session { .. }
+        | ScriptLine::ToolEnded { .. }
+        | ScriptLine::Spent { .. }
+        | ScriptLine::Notice { .. }
+        | ScriptLine::Failed { .. } => false,
+    }
+}
+
 /// What an outcome line means for the run.
 fn outcome(asked: OutcomeKind, mut value: Value) -> AgentEnd {
     if value.get("kind").and_then(Value::as_str) == Some("question") {
@@ -122,10 +139,20 @@ impl Conversation for Talk {
         if line.trim().is_empty() {
             return Vec::new();
         }
-        vec![match serde_json::from_str(line) {
-            Ok(heard) => self.heard(heard),
-            Err(_) => Signal::Notice(text::line(line)),
-        }]
+        let Ok(heard) = serde_json::from_str(line) else {
+            return vec![Signal::Notice(text::line(line))];
+        };
+        if is_answer(&heard) {
+            self.meter.turn();
+        }
+        let went_on = self.end.is_none();
+        let mut signals = vec![self.heard(heard)];
+        if went_on && self.end.is_some() {
+            // Its turns are told with what it says it used, and at the latest here.
+            let spend = self.meter.spend();
+            signals.extend((spend != Spend::NOTHING).then_some(Signal::Spent(spend)));
+        }
+        signals
     }
 
     fn interrupt(&mut self) -> Vec<String> {

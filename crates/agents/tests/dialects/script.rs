@@ -318,8 +318,15 @@ fn a_performance_is_heard() {
         .collect();
     assert_eq!(
         sums,
-        [(20_000, CostBasis::Reported), (21_000, CostBasis::Estimated)]
+        [
+            (20_000, CostBasis::Reported),
+            (21_000, CostBasis::Estimated),
+            // Its last word tells how often it has answered.
+            (21_000, CostBasis::Estimated),
+        ]
     );
+    let turns: Vec<u32> = hearing.spends().iter().map(|spend| spend.turns).collect();
+    assert_eq!(turns, [2, 2, 4]);
     assert!(hearing.notices().contains(&"asks: words (a, b)"));
     assert!(matches!(
         hearing.end(0),

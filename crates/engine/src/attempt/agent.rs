@@ -247,11 +247,16 @@ impl Stay<'_> {
 
 /// What it spent, as far as that is known: an agent that finished and never said is taken at its cap.
 fn settled(dialect: &dyn Dialect, heard: &Heard) -> Spend {
-    let silent = heard.spend == Spend::NOTHING && matches!(heard.end, AgentEnd::Finished(_));
+    let turns = heard.spend.turns;
+    let nothing_but_turns = Spend {
+        turns,
+        ..Spend::NOTHING
+    };
+    let silent = heard.spend == nothing_but_turns && matches!(heard.end, AgentEnd::Finished(_));
     match dialect.capabilities().cost {
         Support::No if silent => Spend {
             basis: CostBasis::Unknown,
-            ..Spend::NOTHING
+            ..nothing_but_turns
         },
         Support::No | Support::Yes => heard.spend,
     }
