@@ -168,7 +168,6 @@ impl From<run::DeskError> for Failure {
     fn from(error: run::DeskError) -> Self {
         match error {
             run::DeskError::Refused(refused) => refused.into(),
-            alone @ run::DeskError::NobodyCoordinates(_) => Self::cannot_start(alone.to_string()),
             run::DeskError::Store(error) => error.into(),
         }
     }

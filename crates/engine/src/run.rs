@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use turno_core::admit::{Refused, admit};
 use turno_core::command::Command;
-use turno_core::event::{Event, StopHow};
-use turno_core::ids::{Seq, ShiftId};
+use turno_core::event::Event;
+use turno_core::ids::Seq;
 use turno_core::record::Record;
 use turno_core::shift::ShiftEnd;
 use turno_core::units::Timestamp;
@@ -115,20 +115,14 @@ impl Desk {
         Ok(record.commands)
     }
 
-    /// The same for what a person asks, which may be refused.
+    /// The same for what a person asks, which may be refused. Where the coordinator of a shift is dead, what follows
+    /// for the shift is decided here and done by the one that goes on with it: to that one it looks as if the dead one
+    /// had died between the record and the deed. The shift itself stays as it is.
     ///
     /// # Errors
     /// When it makes no sense now, or cannot be committed.
     pub fn request(&mut self, event: Event) -> Result<Vec<Command>, DeskError> {
         admit(&self.state, &event)?;
-        if let (Event::BudgetSet { .. }, Some(shift)) = (&event, self.state.shift()) {
-            // What goes on with more money is started, and nobody is here to do that.
-            return Err(DeskError::NobodyCoordinates(shift.id));
-        }
-        if self.state.shift().is_some() {
-            // Its coordinator is dead. Nobody is here to start anything, so nothing may be decided to start.
-            self.take(Event::StopAsked { how: StopHow::Now })?;
-        }
         Ok(self.take(event)?)
     }
 
@@ -144,11 +138,6 @@ pub enum DeskError {
     /// It makes no sense now.
     #[error(transparent)]
     Refused(#[from] Refused),
-    /// It would start work of a shift whose coordinator is gone.
-    #[error(
-        "nobody coordinates shift {0} any more; `turno resume` goes on with it, then set the budget again"
-    )]
-    NobodyCoordinates(ShiftId),
     /// It could not be committed.
     #[error(transparent)]
     Store(#[from] store::Error),
