@@ -2,10 +2,11 @@
 
 use std::process::ExitCode;
 
+use serde::Serialize;
 use turno_core::config::Confinement;
 use turno_core::foresight::clashes_phrase;
 use turno_core::ids::TaskId;
-use turno_core::ledger::levels;
+use turno_core::ledger::{LedgerView, ledger};
 use turno_core::shift::{ShiftEnd, ShiftStage, Winding};
 use turno_core::step::Waiting;
 use turno_core::units::Timestamp;
@@ -25,8 +26,12 @@ pub(crate) async fn run(scene: &Scene, verb: &Json) -> Result<ExitCode, Failure>
     let mut door = Door::open(scene).await?;
     let state = door.state().await?;
     let status = view::status(&state);
+    let ledger = ledger(&state, now());
     if verb.json {
-        print::json(&status)?;
+        print::json(&WithLedger {
+            status: &status,
+            ledger: &ledger,
+        })?;
         return Ok(ExitCode::SUCCESS);
     }
     if let (Door::Own { .. }, false) = (&door, status.running.is_empty()) {
@@ -35,12 +40,19 @@ pub(crate) async fn run(scene: &Scene, verb: &Json) -> Result<ExitCode, Failure>
         );
     }
     show(&status, now());
-    for view in levels(&state, now()).iter().filter(|v| !v.warned.is_empty()) {
-        for line in warned_lines(view) {
-            print::warning(&line);
-        }
+    for line in warned_lines(&ledger, state.shift().map(|s| s.id)) {
+        print::warning(&line);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Everything at a glance, for programs.
+#[derive(Serialize)]
+struct WithLedger<'a> {
+    #[serde(flatten)]
+    status: &'a StatusView,
+    #[serde(flatten)]
+    ledger: &'a LedgerView,
 }
 
 fn show(status: &StatusView, now: Timestamp) {

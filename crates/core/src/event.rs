@@ -16,7 +16,7 @@ use crate::ids::{
     AttemptId, CommitId, DecisionId, IssueId, LessonId, PolicyName, RepoName, SessionId, TaskId, TreeId,
 };
 use crate::issue::IssueDraft;
-use crate::ledger::{Allowance, Level};
+use crate::ledger::{AllowanceChange, Level};
 use crate::lesson::LessonEdit;
 use crate::outcome::{LessonDraft, Outcome, Proposed};
 use crate::promotion::{Begun, Put};
@@ -25,7 +25,7 @@ use crate::shift::{IssueAtStart, Scope};
 use crate::tampering::Tampering;
 use crate::task::{ConflictHunk, Said};
 use crate::train::{Red, Stands};
-use crate::units::{MicroUsd, Spend};
+use crate::units::{MicroUsd, Span, Spend};
 
 /// How a person wants a shift to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -205,6 +205,9 @@ pub struct LostAttempt {
     pub spend: Spend,
     /// What it left in its slot, now a commit on a branch of Turno's.
     pub left: LeftBehind,
+    /// How long it worked, by the last that it said; where that is not known, until it was found.
+    #[serde(default)]
+    pub worked: Option<Span>,
 }
 
 /// A fact.
@@ -296,8 +299,8 @@ pub enum Event {
     BudgetSet {
         /// Which.
         level: Level,
-        /// What; a measure that is not set stays as it was.
-        allowance: Allowance,
+        /// What; a measure that is not named stays as it was.
+        allowance: AllowanceChange,
     },
     /// A person asked the running shift to stop.
     StopAsked {

@@ -33,6 +33,7 @@ mod writing;
 pub use brief::current_brief;
 pub use fill::{Waiting, waiting};
 pub use following::{Watched, watched};
+pub use funding::lacking;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -10,7 +10,7 @@ use crate::failure::{Cause, Failure};
 use crate::ids::{
     AgentName, AttemptId, CheckName, CommitId, DecisionId, PersonaName, SessionId, SlotId, TaskId, TreeId,
 };
-use crate::ledger::{Allowance, Level, Tariff};
+use crate::ledger::{Allowance, Amount, Level, Measure, Tariff};
 use crate::outcome::{Finding, Size};
 use crate::persona::Role;
 use crate::units::{MicroUsd, Span, Spend, Timestamp};
@@ -163,6 +163,10 @@ pub struct AgentRun {
     /// Reserved for it besides money. Its time is in its deadline.
     #[serde(default)]
     pub within: Allowance,
+    /// Of which measures it got less than its persona may use, and the level that had no more. It is not to blame where
+    /// that runs out.
+    #[serde(default)]
+    pub cut: BTreeMap<Measure, Level>,
 }
 
 impl AgentRun {
@@ -215,6 +219,12 @@ pub enum Park {
     Budget {
         /// Whose.
         level: Level,
+        /// What is left of the measure that is short.
+        #[serde(default)]
+        left: Amount,
+        /// The least of it that an attempt is started with.
+        #[serde(default)]
+        least: Amount,
     },
     /// No candidate was good enough.
     NoCandidate {

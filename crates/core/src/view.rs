@@ -511,9 +511,11 @@ pub fn park_phrase(park: &Park) -> String {
         Park::Decision(id) => format!("parked with a question; `turno answer {id}` shows and answers it"),
         Park::NoPlan { errors } => format!("parked, no valid plan: {}", errors.join("; ")),
         Park::NotAccepted { missing } => format!("parked, still missing: {}", missing.join("; ")),
-        Park::Budget { level } => format!(
-            "parked, the budget of {} is spent; `turno budget set` raises it, and it goes on",
-            level.phrase()
+        Park::Budget { level, left, least } => format!(
+            "parked, the budget of {} is spent: {left} left, an attempt starts with at least {least}; `{}` raises it, \
+             and it goes on",
+            level.phrase(),
+            level.raise(left.measure())
         ),
         Park::NoCandidate { why } => format!("parked, no candidate is good enough: {why}"),
     }

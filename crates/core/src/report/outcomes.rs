@@ -432,9 +432,14 @@ impl Parked {
                         .to_owned();
                 parked.evidence = told(missing);
             }
-            Park::Budget { level } => {
-                parked.question = format!("May it cost more? The budget of {} is spent.", level.phrase());
-                parked.todo.insert(0, Todo::Raise(level.clone()));
+            Park::Budget { level, left, .. } => {
+                let measure = left.measure();
+                parked.question = format!(
+                    "May it use more {}? The budget of {} is spent.",
+                    measure.word(),
+                    level.phrase()
+                );
+                parked.todo.insert(0, Todo::Raise(level.clone(), measure));
             }
             Park::NoCandidate { why } => {
                 parked.question = "Try again, or give it up? No candidate was good enough.".to_owned();

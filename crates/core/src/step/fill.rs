@@ -11,7 +11,7 @@ use super::Turn;
 use super::brief::{brief, role_of};
 use super::casting::{pick_agent, session};
 use super::following::holds_back;
-use super::funding::{Grant, grant, is_short};
+use super::funding::{Grant, Starters, grant, unfunded};
 use crate::State;
 use crate::command::{AgentStart, Command, Limits};
 use crate::config::Config;
@@ -21,7 +21,7 @@ use crate::globs;
 use crate::guard::{History, Survey};
 use crate::ids::{AgentName, IssueId, PersonaName, SlotId, TaskId};
 use crate::issue::{IssueStage, Priority};
-use crate::ledger::{Level, Shortage};
+use crate::ledger::Shortage;
 use crate::persona::{Access, AtOnce, Persona, Role};
 use crate::policy::{ClashRule, OverlapRule};
 use crate::shift::{ShiftStage, Winding};
@@ -275,10 +275,14 @@ fn overlapping(state: &State, config: &Config, task: &Task, work: &Work) -> Opti
 
 /// How many could start now. Each reserves as much as leaves the same for the others, so that the first does not take a
 /// small budget whole.
-fn starters(state: &State) -> u64 {
+fn starters(state: &State) -> Starters {
+    let count = |n: usize| u64::try_from(n.max(1)).unwrap_or(1);
     let waiting = ready(state, |w, t| role_of(w, t).is_some()).len();
-    let starters = waiting.min(state.free_slots().len()).max(1);
-    u64::try_from(starters).unwrap_or(1)
+    let slots = state.free_slots().len();
+    Starters {
+        waiting: count(waiting.min(slots)),
+        slots: count(slots),
+    }
 }
 
 /// Ready tasks of the running shift, most wanted first: urgent, then with the longest chain of dependants, then those
@@ -395,21 +399,16 @@ impl Turn<'_> {
             .config
             .as_ref()
             .is_some_and(|c| !c.budgets.task.is_none() || !c.budgets.issue.is_none())
-            || self.state.accounts.values().any(|a| !a.set.is_none());
+            || self.state.accounts.values().any(|a| !a.set.is_nothing());
         if !limited {
             return false;
         }
-        let short: Vec<(TaskId, Work, Level)> = ready(self.state, |w, t| role_of(w, t).is_some())
+        let short: Vec<(TaskId, Work, Park)> = ready(self.state, |w, t| role_of(w, t).is_some())
             .into_iter()
-            .filter_map(|(id, work)| {
-                let levels = [Level::Issue(id.issue), Level::Task(id)];
-                let level = levels.into_iter().find(|level| is_short(self.state, level))?;
-                Some((id, work, level))
-            })
+            .filter_map(|(id, work)| Some((id, work, unfunded(self.state, id)?)))
             .collect();
         let any = !short.is_empty();
-        for (id, work, level) in short {
-            let park = Park::Budget { level };
+        for (id, work, park) in short {
             self.set_stage(id, Stage::Parked { work, park });
         }
         any
@@ -534,6 +533,7 @@ impl Turn<'_> {
             session: None,
             tariff: offer.grant.tariff,
             within: offer.grant.within,
+            cut: offer.grant.cut,
         };
         let stage = running(work, agent_run)?;
         self.set_stage(id, stage);

@@ -1,9 +1,9 @@
 //! Owns what follows a failure: another try, a wait, or a person. One row of the policy for each cause.
 
 use super::Turn;
+use super::funding::unfunded;
 use crate::failure::{Cause, Failure, RetryAfter};
 use crate::ids::TaskId;
-use crate::ledger::Level;
 use crate::policy::TryRow;
 use crate::task::{
     Because, Change, Park, Progress, Stage, StartFrom, StopWhy, Work, WriteJob, WriterSession,
@@ -83,13 +83,12 @@ impl Turn<'_> {
             StopWhy::WallClock => Cause::WallClock,
             StopWhy::AttemptBudget => Cause::AttemptBudget,
             StopWhy::TaskBudget | StopWhy::IssueBudget => {
-                let level = if why == StopWhy::TaskBudget {
-                    Level::Task(id)
-                } else {
-                    Level::Issue(id.issue)
+                // Where others hold the rest, or a person has given more meanwhile, it waits like any other.
+                let stage = match unfunded(self.state, id) {
+                    Some(park) => Stage::Parked { work, park },
+                    None => Stage::Ready { work, since },
                 };
-                let park = Park::Budget { level };
-                return self.set_stage(id, Stage::Parked { work, park });
+                return self.set_stage(id, stage);
             }
             StopWhy::AgentBudget | StopWhy::ShiftBudget | StopWhy::DayBudget | StopWhy::Asked => {
                 return self.set_stage(id, Stage::Ready { work, since });

@@ -27,6 +27,7 @@ impl Turn<'_> {
         spend: Spend,
         left: &LeftBehind,
     ) {
+        self.found_short(attempt, end);
         let Some(task) = self.task_of(attempt) else { return };
         if self.with_question(&task, end, left) {
             if let Some(run) = task.agent_run() {

@@ -445,6 +445,7 @@ fn a_coordinator_that_died_during_it_begins_it_again() {
         attempt: before,
         spend: turno_core::units::Spend::NOTHING,
         left: turno_core::event::LeftBehind::Nothing,
+        worked: None,
     }];
     let adopted = [].into();
     let commands = world.take(Event::Restarted { lost, adopted });

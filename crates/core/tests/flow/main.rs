@@ -19,6 +19,7 @@ mod questions;
 mod red_base;
 mod repairs;
 mod report;
+mod shares;
 mod soundness;
 mod task;
 mod team;

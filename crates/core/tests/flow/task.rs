@@ -407,6 +407,7 @@ fn after_a_restart_what_ran_is_tried_again_from_what_it_left() {
         attempt,
         spend: crate::world::spend(4_000),
         left: crate::world::left("d"),
+        worked: None,
     };
     let commands = world.take(Event::Restarted {
         lost: vec![lost],

@@ -72,7 +72,7 @@ fn shrink(mut plan: Plan) -> Plan {
 
 /// The smallest worlds of each kind of event that a run of a thousand worlds must see: one that never reaches a stage
 /// proves nothing about it.
-const SEEN: [(&str, u64); 67] = [
+const SEEN: [(&str, u64); 68] = [
     ("landed", 250),
     ("parked", 30),
     ("returns", 250),
@@ -140,6 +140,7 @@ const SEEN: [(&str, u64); 67] = [
     ("budgets raised", 20),
     ("parked for a budget", 10),
     ("went on with a raised budget", 1),
+    ("said to a dead coordinator", 20),
 ];
 
 /// The worlds of these seeds, until one fails.

@@ -59,6 +59,13 @@ enum Fate {
     Person(Event),
 }
 
+/// Whether anybody carries out what is decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Coordinator {
+    Alive,
+    Dead,
+}
+
 pub(crate) struct World {
     plan: Plan,
     rng: Rng,
@@ -71,6 +78,7 @@ pub(crate) struct World {
     ledger: Ledger,
     /// Tasks that are parked because a budget is spent.
     poor: BTreeSet<TaskId>,
+    coordinator: Coordinator,
     agents: BTreeSet<AttemptId>,
     /// Agents that wait in a call: how they end once they are told.
     asleep: BTreeMap<AttemptId, Event>,
@@ -104,6 +112,7 @@ impl World {
             witness: Witness::default(),
             ledger: Ledger::default(),
             poor: BTreeSet::new(),
+            coordinator: Coordinator::Alive,
             agents: BTreeSet::new(),
             asleep: BTreeMap::new(),
             fates: BTreeMap::new(),
@@ -227,7 +236,9 @@ impl World {
         for command in commands {
             self.hands.take(&command)?;
             self.witness.allows(&self.state, self.now, &command)?;
-            self.perform(&command);
+            if self.coordinator == Coordinator::Alive {
+                self.perform(&command);
+            }
         }
         let waits_for = self.state.attempts();
         if let Some(gone) = waits_for.iter().find(|a| !self.hands.live.contains_key(a)) {

@@ -6,12 +6,12 @@ use turno_core::admit::admit;
 use turno_core::decision::{Asker, DecisionStage};
 use turno_core::event::{Discard, Event, LeftBehind, LostAttempt, StopHow};
 use turno_core::ids::AttemptId;
-use turno_core::ledger::Allowance;
+use turno_core::ledger::{Allowance, AllowanceChange};
 use turno_core::units::{MicroUsd, Span};
 
 use super::super::cast::spend;
 use super::super::plan::Fault;
-use super::{Fate, NOBODY, World};
+use super::{Coordinator, Fate, NOBODY, World};
 
 impl World {
     /// A person hears of each new question, and answers soon, late or never.
@@ -75,6 +75,11 @@ impl World {
             return Err("the journal does not give the state".to_owned());
         }
         self.state = redone;
+        if self.rng.chance(30) {
+            self.coordinator = Coordinator::Dead;
+            self.ask_nobody()?;
+            self.coordinator = Coordinator::Alive;
+        }
         let (mut lost, mut adopted) = (Vec::new(), BTreeSet::new());
         for attempt in self.hands.live.keys().copied().collect::<Vec<_>>() {
             if self.agents.contains(&attempt) && self.rng.chance(50) {
@@ -92,6 +97,7 @@ impl World {
                     attempt,
                     spend: spend(cost),
                     left,
+                    worked: (cost % 2 == 0).then_some(Span(cost % 5000)),
                 });
             }
         }
@@ -105,6 +111,22 @@ impl World {
         self.fates
             .retain(|_, (a, f)| matches!(f, Fate::Person(_)) || adopted.contains(a));
         self.take(Event::Restarted { lost, adopted })
+    }
+
+    /// A person says something while no coordinator lives: it is recorded, and nobody does what follows.
+    fn ask_nobody(&mut self) -> Result<(), String> {
+        self.tally.count("said to a dead coordinator");
+        let said = self.fates.iter().find_map(|(key, (_, fate))| match fate {
+            Fate::Person(event) => Some((*key, event.clone())),
+            _ => None,
+        });
+        match said {
+            Some((key, event)) => {
+                self.fates.remove(&key);
+                self.take(event)
+            }
+            None => self.raise_a_budget(),
+        }
     }
 
     /// A person doubles one of the limits that something was used of.
@@ -121,12 +143,12 @@ impl World {
         }
         let (level, limit) = self.rng.pick(&limited);
         let event = Event::BudgetSet {
-            allowance: Allowance {
+            allowance: AllowanceChange::from(Allowance {
                 usd: limit.usd.map(|n| n + n),
                 tokens: limit.tokens.map(|n| n * 2),
                 wall: limit.wall.map(|n| Span(n.0 * 2)),
                 turns: limit.turns.map(|n| n * 2),
-            },
+            }),
             level,
         };
         if admit(&self.state, &event).is_ok() {
