@@ -2,7 +2,9 @@
 
 use serde_json::Value;
 
-use crate::harness::processes::until;
+use nix::sys::signal::Signal;
+
+use crate::harness::processes::{signal, until};
 use crate::harness::project::Project;
 
 const CONFIG: &str = "\
@@ -146,6 +148,52 @@ fn what_is_short_is_raised_by_its_own_flag_and_a_limit_can_be_taken_away() {
     project.turno(&["run", "1", "--agent", "actor"]).exits(0);
     let status = project.turno(&["status"]).exits(0);
     assert!(!status.err.contains("task 1.1"), "{}", status.err);
+    project.ledger_adds_up();
+}
+
+/// Nobody is there to start what has money again. The one that goes on does it.
+#[test]
+fn a_budget_that_is_raised_at_a_dead_coordinator_is_there_for_the_next() {
+    let of = |task: &str, steps: &str| {
+        format!("  - persona: engineer\n    task: \"{task}\"\n    round: 1\n{steps}")
+    };
+    let poor = of(
+        "1.1",
+        "    steps:\n      - usage: {usd: 0.6}\n      - sleep: 60s\n",
+    );
+    let waits = "    steps:\n      - run: 'touch $HOME/shared/here; until [ -f $HOME/shared/go ]; do sleep 0.02; done'\n      \
+                 - write: {path: kept.txt, text: \"kept\\n\"}\n      - outcome: {summary: it is done}\n";
+    let sessions = format!("sessions:\n{poor}{}", of("2.1", waits));
+    let script = SCRIPT.replacen("sessions:\n", &sessions, 1).replace(
+        "{path: later.txt, text: \"later\\n\"}",
+        "{path: kept.txt, text: \"kept\\n\"}",
+    );
+    let config = format!(
+        "{}[budget.task]\nusd = 0.5\n",
+        CONFIG.replace("slots = 1", "slots = 2")
+    );
+    let project = Project::new(&[("turno.toml", &config), ("script.yaml", &script)]);
+    project.issue("Write it");
+    project.issue("Write another");
+    let child = project.start(&["run", "1", "2", "--agent", "actor"]);
+    until("the second waits", || project.shared().join("here").exists());
+    until("the first is parked", || {
+        project
+            .turno(&["status"])
+            .exits(0)
+            .out
+            .contains("the budget of task 1.1 is spent")
+    });
+    signal(&child, Signal::SIGKILL);
+    project.wait(child);
+    project
+        .turno(&["budget", "set", "task", "1.1", "--usd", "3"])
+        .exits(0);
+    std::fs::write(project.shared().join("go"), "").unwrap();
+    project.turno(&["resume"]).exits(0);
+    for issue in ["turno/1/base", "turno/2/base"] {
+        assert_eq!(project.at(issue, "kept.txt"), "kept");
+    }
     project.ledger_adds_up();
 }
 

@@ -73,7 +73,11 @@ pub async fn recover(site: &Site, state: &State, orphans: Orphans) -> Option<Eve
 /// known.
 fn worked(state: &State, attempt: AttemptId, dir: &Path) -> Option<Span> {
     let task = state.task_of(attempt).and_then(|id| state.tasks.get(&id))?;
-    let started = task.run()?.started;
+    last_word(dir, task.run()?.started)
+}
+
+/// How long after its start the last of what an attempt wrote was written. `None` where that cannot be read.
+fn last_word(dir: &Path, started: Timestamp) -> Option<Span> {
     let written = |name: &str| match std::fs::metadata(dir.join(name)).and_then(|m| m.modified()) {
         Ok(at) => Ok(Some(Timestamp(
             chrono::DateTime::<chrono::Utc>::from(at).timestamp_millis(),
@@ -112,5 +116,40 @@ pub(crate) async fn keep(site: &Site, start: &AgentStart, spend: Spend) -> LeftB
             tracing::warn!(attempt = %start.attempt, %error, "what a lost attempt left could not be collected");
             LeftBehind::Nothing
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::time::{Duration, SystemTime};
+
+    use super::*;
+
+    const STARTED: i64 = 1_000_000;
+
+    fn write(dir: &Path, name: &str, seconds: u64) {
+        let file = File::create(dir.join(name)).unwrap();
+        let started = SystemTime::UNIX_EPOCH + Duration::from_millis(STARTED as u64);
+        file.set_modified(started + Duration::from_secs(seconds)).unwrap();
+    }
+
+    #[test]
+    fn an_attempt_has_worked_until_its_last_word() {
+        let dir = tempfile::tempdir().unwrap();
+        let worked = || last_word(dir.path(), Timestamp(STARTED));
+        assert_eq!(worked(), Some(Span(0)), "it never began");
+        write(dir.path(), files::OUT, 7);
+        assert_eq!(worked(), Some(Span::seconds(7)));
+        write(dir.path(), files::EXIT, 9);
+        assert_eq!(worked(), Some(Span::seconds(9)));
+    }
+
+    #[test]
+    fn what_cannot_be_looked_at_is_not_known() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        File::create(&file).unwrap();
+        assert_eq!(last_word(&file, Timestamp(STARTED)), None);
     }
 }
