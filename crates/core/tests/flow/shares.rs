@@ -110,6 +110,7 @@ fn an_attempt_gets_more_tokens_while_there_are_some() {
     let mut promised = Vec::new();
     for used in [100_000, 180_000, 250_000, 399_000] {
         assert_eq!(meter(&mut world, "1.1", told(used)), [], "at {used}");
+        assert!(run(&world, "1.1").within.tokens > Some(used), "at {used}");
         promised.push(world.state.promised(&Level::Day(Day(0))).tokens);
     }
     assert!(
