@@ -31,7 +31,7 @@ mod waves;
 mod writing;
 
 pub use brief::current_brief;
-pub use fill::{Waiting, waiting};
+pub use fill::{Reasons, Waiting, waiting};
 pub use following::{Watched, watched};
 
 use std::collections::BTreeSet;

@@ -13,7 +13,7 @@ use crate::issue::{Issue, IssueStage, Priority, Proposal};
 use crate::ledger::Shortage;
 use crate::shift::ShiftStage;
 use crate::state::State;
-use crate::step::{Waiting, waiting};
+use crate::step::{Reasons, Waiting};
 use crate::task::{AgentRun, Because, Bounds, Park, PlanBecause, Stage, Stopping, Task, Work};
 use crate::units::{MicroUsd, Timestamp};
 
@@ -254,12 +254,20 @@ pub fn status(state: &State) -> StatusView {
             .filter(|d| d.is_open())
             .map(|d| Decision::clone(d))
             .collect(),
-        issues: state.issues.keys().filter_map(|id| issue(state, *id)).collect(),
+        issues: {
+            let reasons = Reasons::of(state);
+            let ids = state.issues.keys();
+            ids.filter_map(|id| issue_view(state, &reasons, *id)).collect()
+        },
     }
 }
 
 /// One issue with its tasks.
 pub fn issue(state: &State, id: IssueId) -> Option<IssueView> {
+    issue_view(state, &Reasons::of(state), id)
+}
+
+fn issue_view(state: &State, reasons: &Reasons<'_>, id: IssueId) -> Option<IssueView> {
     let issue = state.issues.get(&id)?;
     Some(IssueView {
         id,
@@ -272,12 +280,15 @@ pub fn issue(state: &State, id: IssueId) -> Option<IssueView> {
         needs: issue.draft.needs.iter().copied().collect(),
         proposals: issue.plan.proposals.clone(),
         following: issue.following.clone(),
-        tasks: state.tasks_of(id).map(|task| task_view(state, task)).collect(),
+        tasks: state
+            .tasks_of(id)
+            .map(|task| task_view(state, reasons, task))
+            .collect(),
     })
 }
 
-fn task_view(state: &State, task: &Task) -> TaskView {
-    let waiting = waiting(state, task);
+fn task_view(state: &State, reasons: &Reasons<'_>, task: &Task) -> TaskView {
+    let waiting = reasons.why(task);
     TaskView {
         id: task.id,
         title: task.spec.title.clone(),

@@ -9,7 +9,7 @@ use super::line;
 use crate::ids::TaskId;
 use crate::shift::Winding;
 use crate::state::State;
-use crate::step::{Waiting, waiting};
+use crate::step::{Reasons, Waiting};
 use crate::units::{Span, Timestamp};
 use crate::view::waiting_phrase;
 
@@ -181,8 +181,9 @@ impl Tracker {
     /// Looks at every task of the shift after a record.
     pub(super) fn look(&mut self, state: &State, at: Timestamp) {
         let Some(shift) = state.shift() else { return };
+        let reasons = Reasons::of(state);
         for task in shift.issues.iter().flat_map(|i| state.tasks_of(*i)) {
-            let now = waiting(state, task).and_then(|why| Some((WaitKind::of(&why)?, why)));
+            let now = reasons.why(task).and_then(|why| Some((WaitKind::of(&why)?, why)));
             // An issue's own task waits for all the others: that is no news.
             let now = now.filter(|(kind, _)| !(task.id.is_lead() && *kind == WaitKind::Needs));
             if let Some((_, why)) = &now {

@@ -2,8 +2,10 @@
 //! may do, and its turn then moves past it. The reason why a task is not started is derived by the very
 //! function that starts it, so what `explain` shows cannot differ from what was decided.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+mod order;
+mod round;
+
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
@@ -11,22 +13,24 @@ use super::Turn;
 use super::brief::{brief, role_of};
 use super::casting::{pick_agent, session};
 use super::following::holds_back;
-use super::funding::{Grant, grant, is_short};
+use super::funding::{Grant, is_short};
 use crate::State;
 use crate::command::{AgentStart, Command, Limits};
 use crate::config::Config;
 use crate::failure::Cause;
-use crate::foresight::{self, Weather};
 use crate::globs;
 use crate::guard::{History, Survey};
 use crate::ids::{AgentName, IssueId, PersonaName, SlotId, TaskId};
-use crate::issue::{IssueStage, Priority};
+use crate::issue::IssueStage;
 use crate::ledger::{Level, Shortage};
-use crate::persona::{Access, AtOnce, Persona, Role};
-use crate::policy::{ClashRule, OverlapRule};
+use crate::persona::{Access, Persona, Role};
+use crate::policy::OverlapRule;
 use crate::shift::{ShiftStage, Winding};
 use crate::task::{AgentRun, Because, Park, Stage, StartFrom, Task, Work, WriteJob};
 use crate::units::{Spend, Timestamp};
+use order::{ready, to_land};
+pub(super) use round::Slots;
+use round::{Offers, Round, is_urgent};
 
 /// Why a task does not run at this moment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,6 +79,30 @@ pub enum Waiting {
 
 /// Why a task does not run. `None` when it runs or is over.
 pub fn waiting(state: &State, task: &Task) -> Option<Waiting> {
+    Reasons::of(state).why(task)
+}
+
+/// Why the tasks of a state do not run. For many of them this is much cheaper than to ask for each by itself.
+pub struct Reasons<'a> {
+    state: &'a State,
+    /// `None` without a configuration, by which nothing is started.
+    round: Option<Round<'a>>,
+}
+
+impl<'a> Reasons<'a> {
+    /// As the state is.
+    pub fn of(state: &'a State) -> Self {
+        let round = state.config.as_ref().map(|config| Round::of(state, config));
+        Self { state, round }
+    }
+
+    /// Why one does not run. `None` when it runs or is over.
+    pub fn why(&self, task: &Task) -> Option<Waiting> {
+        why(self.state, self.round.as_ref(), task)
+    }
+}
+
+fn why(state: &State, round: Option<&Round<'_>>, task: &Task) -> Option<Waiting> {
     match &task.stage {
         Stage::Writing { .. }
         | Stage::Checking { .. }
@@ -102,10 +130,11 @@ pub fn waiting(state: &State, task: &Task) -> Option<Waiting> {
             cause: failure.cause,
         }),
         Stage::Parked { park, .. } => Some(Waiting::Person(park.clone())),
-        Stage::Ready { work, .. } => match shift_for(state, task.id.issue) {
-            Err(why) => Some(why),
-            Ok(config) => match role_of(work, task) {
-                Some(role) => refusal(state, config, role, task, work),
+        Stage::Ready { work, .. } => match (shift_for(state, task.id.issue), round) {
+            (Err(why), _) => Some(why),
+            (Ok(_), None) => Some(Waiting::NoShift),
+            (Ok(_), Some(round)) => match role_of(work, task) {
+                Some(role) => refusal(round, role, task, work),
                 None => match work {
                     Work::Land(_) => landing_busy(state),
                     Work::Check(_)
@@ -116,7 +145,7 @@ pub fn waiting(state: &State, task: &Task) -> Option<Waiting> {
                     | Work::Compare(_)
                     | Work::Plan(_)
                     | Work::Try
-                    | Work::Accept(_) => pick_slot(state, task).err(),
+                    | Work::Accept(_) => pick_slot(state, &round.slots, task).err(),
                 },
             },
         },
@@ -143,10 +172,10 @@ fn blocked(state: &State, task: &Task) -> Waiting {
 }
 
 /// Why no persona of a role takes a task, if none does.
-fn refusal(state: &State, config: &Config, role: Role, task: &Task, work: &Work) -> Option<Waiting> {
+fn refusal(round: &Round<'_>, role: Role, task: &Task, work: &Work) -> Option<Waiting> {
     let mut why = Waiting::NobodyFor(role);
-    for persona in config.personas.iter().filter(|p| p.role == role) {
-        match offer(state, config, persona, task, work) {
+    for persona in round.config.personas.iter().filter(|p| p.role == role) {
+        match offer(round, persona, task, work) {
             Ok(_) => return None,
             // Money is looked at last: this one would have taken it. Another one's reason, e.g. that the conversation
             // is not its own, is not why the task waits.
@@ -185,22 +214,12 @@ fn shift_for(state: &State, issue: IssueId) -> Result<&Config, Waiting> {
 }
 
 /// A free slot, best the one with the task's build caches, else one that is nobody else's.
-pub(super) fn pick_slot(state: &State, task: &Task) -> Result<SlotId, Waiting> {
+pub(super) fn pick_slot(state: &State, slots: &Slots, task: &Task) -> Result<SlotId, Waiting> {
     if let Some(issue) = holds_back(state, task) {
         return Err(Waiting::Following(issue));
     }
-    let free = state.free_slots();
-    let is_urgent = |id: IssueId| {
-        let issue = state.issues.get(&id);
-        issue.is_some_and(|i| i.draft.priority == Priority::Urgent)
-    };
-    let kept = state.config.as_ref().map_or(0, |c| usize::from(c.urgent_slots));
-    // What urgent work holds already is no longer kept for it.
-    let used = state
-        .running()
-        .filter(|t| t.slot().is_some() && is_urgent(t.id.issue));
-    let kept = kept.saturating_sub(used.count());
-    if !is_urgent(task.id.issue) && !free.is_empty() && free.len() <= kept {
+    let free = &slots.free;
+    if !is_urgent(state, task.id.issue) && !free.is_empty() && free.len() <= slots.kept {
         return Err(Waiting::Reserved);
     }
     if let Some(last) = task.last_slot
@@ -208,13 +227,8 @@ pub(super) fn pick_slot(state: &State, task: &Task) -> Result<SlotId, Waiting> {
     {
         return Ok(last);
     }
-    let warm_for_others: BTreeSet<SlotId> = state
-        .tasks
-        .values()
-        .filter(|t| !t.is_over() && t.id != task.id)
-        .filter_map(|t| t.last_slot)
-        .collect();
-    free.difference(&warm_for_others)
+    // Its own is not among the free ones any more, so a warm one is another's.
+    free.difference(&slots.warm)
         .next()
         .or(free.first())
         .copied()
@@ -222,29 +236,16 @@ pub(super) fn pick_slot(state: &State, task: &Task) -> Result<SlotId, Waiting> {
 }
 
 /// Whether a persona may do a piece of work now, and with what.
-fn offer(
-    state: &State,
-    config: &Config,
-    persona: &Persona,
-    task: &Task,
-    work: &Work,
-) -> Result<Offer, Waiting> {
-    if let Some(other) = overlapping(state, config, task, work) {
+fn offer(round: &Round<'_>, persona: &Persona, task: &Task, work: &Work) -> Result<Offer, Waiting> {
+    let (state, config) = (round.state, round.config);
+    if let Some(other) = overlapping(round, task, work) {
         return Err(Waiting::Overlaps(other));
     }
-    let at_work = state
-        .running()
-        .filter_map(|t| t.agent_run())
-        .filter(|r| r.persona == persona.name)
-        .count();
-    if let AtOnce::Limit(limit) = persona.at_once
-        && at_work >= usize::from(limit)
-    {
+    if round.is_busy(persona) {
         return Err(Waiting::PersonaBusy(persona.name.clone()));
     }
-    let slot = pick_slot(state, task)?;
-    let starters = starters(state);
-    let fund = |agent: &AgentName| grant(state, config, persona, agent, task.id, starters);
+    let slot = pick_slot(state, &round.slots, task)?;
+    let fund = |agent: &AgentName| round.fund(persona, agent, task.id);
     // Another agent may do it where the account of the first has used what it may in a day.
     let agent = pick_agent(state, config, persona, task, work, |a| fund(a).is_ok())
         .or_else(|| pick_agent(state, config, persona, task, work, |_| true))
@@ -254,7 +255,7 @@ fn offer(
 }
 
 /// A task of the same issue in flight that may write the same paths, where a task is about to be begun.
-fn overlapping(state: &State, config: &Config, task: &Task, work: &Work) -> Option<TaskId> {
+fn overlapping(round: &Round<'_>, task: &Task, work: &Work) -> Option<TaskId> {
     let begins = matches!(
         work,
         Work::Write(WriteJob {
@@ -262,84 +263,43 @@ fn overlapping(state: &State, config: &Config, task: &Task, work: &Work) -> Opti
             ..
         })
     );
-    if config.policy.overlap == OverlapRule::Start || !begins {
+    if round.config.policy.overlap == OverlapRule::Start || !begins {
         return None;
     }
-    state
-        .pieces_of(task.id.issue)
-        .filter(|t| t.id != task.id && t.is_in_flight())
+    round
+        .flying(task.id.issue)
+        .filter(|t| t.id != task.id)
         .filter(|t| t.spec.contest.is_none() || t.spec.contest != task.spec.contest)
         .find(|t| globs::overlap(&t.spec.touches, &task.spec.touches))
         .map(|t| t.id)
 }
 
-/// How many could start now. Each reserves as much as leaves the same for the others, so that the first does not take a
-/// small budget whole.
-fn starters(state: &State) -> u64 {
-    let waiting = ready(state, |w, t| role_of(w, t).is_some()).len();
-    let starters = waiting.min(state.free_slots().len()).max(1);
-    u64::try_from(starters).unwrap_or(1)
+/// What is started next.
+struct Start {
+    /// The persona's place in the ring.
+    place: usize,
+    persona: PersonaName,
+    task: TaskId,
+    work: Work,
+    offer: Offer,
 }
 
-/// Ready tasks of the running shift, most wanted first: urgent, then with the longest chain of dependants, then those
-/// to be landed that conflict with nothing, then the oldest.
-fn ready(state: &State, wanted: impl Fn(&Work, &Task) -> bool) -> Vec<(TaskId, Work)> {
-    let mut chains: BTreeMap<IssueId, BTreeMap<TaskId, usize>> = BTreeMap::new();
-    let mut found: Vec<_> = state
-        .tasks
-        .values()
-        .filter_map(|task| {
-            let Stage::Ready { work, since } = &task.stage else {
-                return None;
-            };
-            if !wanted(work, task) || shift_for(state, task.id.issue).is_err() {
-                return None;
-            }
-            let priority = state
-                .issues
-                .get(&task.id.issue)
-                .map_or(Priority::Normal, |i| i.draft.priority);
-            let issue = task.id.issue;
-            let chains = chains.entry(issue).or_insert_with(|| dependants(state, issue));
-            let chain = chains.get(&task.id).copied().unwrap_or(0);
-            let weather = landing_weather(state, task, work);
-            Some(((priority, Reverse(chain), weather, *since, task.id), work.clone()))
+/// Who starts what next.
+fn next_start(state: &State, config: &Config, passed: &BTreeSet<(usize, TaskId)>) -> Option<Start> {
+    let offers = Offers::of(state, config)?;
+    offers
+        .all()
+        .filter(|(place, _, task, _)| !passed.contains(&(*place, task.id)))
+        .find_map(|(place, persona, task, work)| {
+            let offer = offer(&offers.round, persona, task, work).ok()?;
+            Some(Start {
+                place,
+                persona: persona.name.clone(),
+                task: task.id,
+                work: work.clone(),
+                offer,
+            })
         })
-        .collect();
-    found.sort_by_key(|(key, _)| *key);
-    found.into_iter().map(|(key, work)| (key.4, work)).collect()
-}
-
-/// What is coming for a change that waits to be landed, where the policy lets that order landings.
-fn landing_weather(state: &State, task: &Task, work: &Work) -> Weather {
-    let rule = state.config.as_ref().map(|c| c.policy.landing.clashes);
-    match (rule, work) {
-        (Some(ClashRule::Order | ClashRule::Return), Work::Land(_)) => foresight::weather(state, task),
-        (Some(_) | None, _) => Weather::Clear,
-    }
-}
-
-/// For each task of an issue the length of the longest chain of tasks that wait for it. Every round makes at least
-/// one chain longer, and none is longer than there are tasks, so it ends also where needs go round in a circle.
-fn dependants(state: &State, issue: IssueId) -> BTreeMap<TaskId, usize> {
-    let mut chains: BTreeMap<TaskId, usize> = BTreeMap::new();
-    for _ in 0..state.tasks_of(issue).count() {
-        let mut longer = false;
-        for task in state.tasks_of(issue) {
-            let own = chains.get(&task.id).copied().unwrap_or(0);
-            for need in &task.spec.needs {
-                let chain = chains.entry(*need).or_default();
-                if *chain <= own {
-                    *chain = own + 1;
-                    longer = true;
-                }
-            }
-        }
-        if !longer {
-            break;
-        }
-    }
-    chains
 }
 
 impl Turn<'_> {
@@ -350,10 +310,8 @@ impl Turn<'_> {
 
     /// Holds back what waits to be landed and may not yet.
     pub(super) fn guard_landings(&mut self) {
-        for (id, work) in ready(self.state, |w, _| matches!(w, Work::Land(_))) {
-            if let Work::Land(approved) = work {
-                self.guard_landing(id, &approved);
-            }
+        for (id, approved) in to_land(self.state) {
+            self.guard_landing(id, &approved);
         }
     }
 
@@ -361,21 +319,7 @@ impl Turn<'_> {
         if landing_busy(self.state).is_some() {
             return false;
         }
-        let waiting: Vec<_> = ready(self.state, |w, _| matches!(w, Work::Land(_)))
-            .into_iter()
-            .filter_map(|(id, work)| match work {
-                Work::Land(approved) => Some((id, approved)),
-                Work::Write(_)
-                | Work::Check(_)
-                | Work::Test(_)
-                | Work::Review(_)
-                | Work::Compare(_)
-                | Work::Survey
-                | Work::Plan(_)
-                | Work::Try
-                | Work::Accept(_) => None,
-            })
-            .collect();
+        let waiting = to_land(self.state);
         let Some(issue) = waiting.first().map(|(id, _)| id.issue) else {
             return false;
         };
@@ -401,10 +345,10 @@ impl Turn<'_> {
         }
         let short: Vec<(TaskId, Work, Level)> = ready(self.state, |w, t| role_of(w, t).is_some())
             .into_iter()
-            .filter_map(|(id, work)| {
-                let levels = [Level::Issue(id.issue), Level::Task(id)];
+            .filter_map(|(task, work)| {
+                let levels = [Level::Issue(task.id.issue), Level::Task(task.id)];
                 let level = levels.into_iter().find(|level| is_short(self.state, level))?;
-                Some((id, work, level))
+                Some((task.id, work.clone(), level))
             })
             .collect();
         let any = !short.is_empty();
@@ -416,7 +360,16 @@ impl Turn<'_> {
     }
 
     fn start_check(&mut self) -> bool {
-        for (id, work) in ready(self.state, |w, _| matches!(w, Work::Check(_) | Work::Survey)) {
+        let waiting: Vec<(TaskId, Work)> =
+            ready(self.state, |w, _| matches!(w, Work::Check(_) | Work::Survey))
+                .into_iter()
+                .map(|(task, work)| (task.id, work.clone()))
+                .collect();
+        if waiting.is_empty() {
+            return false;
+        }
+        let slots = Slots::of(self.state);
+        for (id, work) in waiting {
             if work == Work::Survey {
                 if self.start_survey(id) {
                     return true;
@@ -436,7 +389,7 @@ impl Turn<'_> {
                 );
                 return true;
             }
-            if let Ok(slot) = pick_slot(self.state, task) {
+            if let Ok(slot) = pick_slot(self.state, &slots, task) {
                 self.check_in(id, change, slot);
                 return true;
             }
@@ -448,27 +401,23 @@ impl Turn<'_> {
         let Some(config) = self.state.config.clone() else {
             return false;
         };
-        for (place, name) in self.state.desk.ring.clone().into_iter().enumerate() {
-            let Some(persona) = config.persona(&name) else {
+        // What was tried in this round: what could not be started after all is not tried again.
+        let mut passed: BTreeSet<(usize, TaskId)> = BTreeSet::new();
+        while let Some(start) = next_start(self.state, &config, &passed) {
+            let place = start.place;
+            passed.insert((place, start.task));
+            let Some(persona) = config.persona(&start.persona) else {
                 continue;
             };
-            let wanted = |w: &Work, t: &Task| role_of(w, t) == Some(persona.role);
-            for (id, work) in ready(self.state, wanted) {
-                let Some(task) = self.state.tasks.get(&id) else {
-                    continue;
-                };
-                if shift_for(self.state, id.issue).is_err() {
-                    continue;
-                }
-                if let Ok(offer) = offer(self.state, &config, persona, task, &work) {
-                    if self.start_agent(id, work, persona, offer, &config).is_none() {
-                        continue;
-                    }
-                    let turn = self.state.desk.ring.remove(place);
-                    self.state.desk.ring.push(turn);
-                    return true;
-                }
+            if self
+                .start_agent(start.task, start.work, persona, start.offer, &config)
+                .is_none()
+            {
+                continue;
             }
+            let turn = self.state.desk.ring.remove(place);
+            self.state.desk.ring.push(turn);
+            return true;
         }
         false
     }

@@ -24,20 +24,22 @@ pub(super) struct Grant {
     pub(super) tariff: Tariff,
 }
 
-/// What an attempt may reserve: the least that any level has left, shared with the others that could start now.
+/// What an attempt may reserve: the least that any level has left, shared with the others that could start now. `headroom`
+/// is [`State::headroom`], or knows the same.
 pub(super) fn grant(
     state: &State,
     config: &Config,
     persona: &Persona,
     agent: &AgentName,
     task: TaskId,
+    headroom: impl Fn(&Level) -> Allowance,
     starters: u64,
 ) -> Result<Grant, Shortage> {
     let tariff = config.agents.get(agent).map_or(Tariff::Metered, |a| a.tariff);
     let least = least(config, persona.budget, tariff);
     let (mut head, mut share) = (Allowance::NONE, Allowance::NONE);
     for level in state.levels(task, agent, state.desk.today) {
-        let left = state.headroom(&level);
+        let left = headroom(&level);
         // What is a task's own is no other's.
         share = share.and(match level {
             Level::Task(_) => left,

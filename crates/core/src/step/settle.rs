@@ -1,7 +1,7 @@
 //! Owns what is over: issues whose tasks have all ended, shifts that have nothing left to do.
 
 use super::Turn;
-use super::fill::{Waiting, waiting};
+use super::fill::{Reasons, Waiting};
 use super::following::is_due;
 use crate::command::Command;
 use crate::decision::{Decision, DecisionStage};
@@ -136,12 +136,13 @@ impl Turn<'_> {
         if self.state.decisions.values().any(|d| waits(d)) || shift.issues.iter().any(opening) {
             return None;
         }
+        let reasons = Reasons::of(self.state);
         let mut end = ShiftEnd::NeedsPerson;
         for task in shift.issues.iter().flat_map(|id| self.state.tasks_of(*id)) {
             match &task.stage {
                 Stage::Backoff { .. } => return None,
                 Stage::Ready { .. } => {
-                    if let Some(Waiting::Budget(_)) = waiting(self.state, task) {
+                    if let Some(Waiting::Budget(_)) = reasons.why(task) {
                         end = ShiftEnd::Budget;
                     }
                 }

@@ -13,7 +13,7 @@ use turno_core::policy::{FollowRule, PlanRule};
 use turno_core::record::Record;
 use turno_core::shift::{Scope, ShiftEnd, ShiftStage};
 use turno_core::state::Entity;
-use turno_core::step::{Waiting, waiting};
+use turno_core::step::{Reasons, Waiting};
 use turno_core::task::{Park, Stage, Work};
 use turno_core::units::MicroUsd;
 
@@ -198,6 +198,7 @@ fn followings(state: &State, record: &Record) -> Result<(), String> {
 
 /// What could be started has been started, and what is not has a reason.
 fn nothing_is_left_lying(state: &State) -> Result<(), String> {
+    let reasons = Reasons::of(state);
     for task in state.tasks.values() {
         let needs_reason = matches!(
             task.stage,
@@ -207,7 +208,7 @@ fn nothing_is_left_lying(state: &State) -> Result<(), String> {
                 | Stage::Backoff { .. }
                 | Stage::Parked { .. }
         );
-        let why = waiting(state, task);
+        let why = reasons.why(task);
         if needs_reason && why.is_none() {
             return Err(format!(
                 "{} could be started and is not: {:?}",
