@@ -140,6 +140,13 @@ fn hostile() -> Report {
     for issue in &mut report.issues {
         issue.title = long.clone();
         issue.proposed = vec![long.clone()];
+        issue.alarm = Some(turno_core::report::Alarmed {
+            since: Timestamp(0),
+            branch: long.clone(),
+            tip: "1".repeat(40).parse().unwrap(),
+            head: "2".repeat(40).parse().unwrap(),
+            why: long.clone(),
+        });
     }
     for landed in &mut report.landed {
         landed.title = long.clone();
@@ -184,6 +191,27 @@ fn hostile() -> Report {
         what: long,
     });
     report
+}
+
+#[test]
+fn a_branch_that_cannot_follow_is_told_first_in_every_form() {
+    let page = words::page(&hostile(), &setting());
+    let told = page
+        .warnings
+        .iter()
+        .find(|w| w.contains("cannot follow"))
+        .unwrap();
+    assert!(
+        told.contains("it is at 1111111") && told.contains("did not move"),
+        "{told}"
+    );
+    for told in [
+        text::text(&page, 80),
+        markdown::markdown(&page),
+        html::html(&page).unwrap(),
+    ] {
+        assert!(told.contains("cannot follow"), "{told}");
+    }
 }
 
 #[test]

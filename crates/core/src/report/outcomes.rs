@@ -40,6 +40,23 @@ pub struct OfIssue {
     pub todo: Vec<Todo>,
     /// What was proposed during it and nobody has answered.
     pub proposed: Vec<String>,
+    /// That its branch could not keep up with the user's, and still is behind.
+    pub alarm: Option<Alarmed>,
+}
+
+/// A branch that could not keep up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Alarmed {
+    /// When that was seen.
+    pub since: Timestamp,
+    /// The user's branch.
+    pub branch: String,
+    /// Where it was.
+    pub tip: CommitId,
+    /// Where the issue's branch is.
+    pub head: CommitId,
+    /// Why; cut.
+    pub why: String,
 }
 
 /// A check in a proof.
@@ -335,6 +352,13 @@ impl OfIssue {
                 .take(20)
                 .map(|p| line(&p.proposed.title))
                 .collect(),
+            alarm: issue.following.alarm().map(|(branch, alarm)| Alarmed {
+                since: alarm.since,
+                branch: cut(branch, PATH),
+                tip: alarm.tip.clone(),
+                head: alarm.head.clone(),
+                why: line(&alarm.why.phrase()),
+            }),
         }
     }
 }
