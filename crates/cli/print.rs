@@ -194,6 +194,15 @@ pub(crate) fn dollars(sum: MicroUsd) -> String {
     format!("${}.{:02}", cents / 100, cents % 100)
 }
 
+/// A number of tokens, for people.
+pub(crate) fn count(tokens: u64) -> String {
+    match tokens {
+        0..10_000 => tokens.to_string(),
+        10_000..1_000_000 => format!("{} k", tokens / 1000),
+        _ => format!("{}.{} M", tokens / 1_000_000, tokens % 1_000_000 / 100_000),
+    }
+}
+
 /// A length of time in words: `40 ms`, `0.9 s`, `42 s`, `12 min`, `7 h 05 min`.
 pub(crate) fn lasting(span: Span) -> String {
     let seconds = span.0 / 1000;

@@ -223,7 +223,7 @@ fn outside_of_a_project_it_goes_by_what_is_built_in() {
     );
     let drawn = std::fs::read_to_string(home.join("night.svg")).unwrap();
     assert!(
-        drawn.starts_with("<svg") && drawn.contains("<title>write 1.1,"),
+        drawn.starts_with("<svg xmlns") && drawn.contains("<title>write 1.1,"),
         "{drawn}"
     );
     // A picture that is there already is somebody's.

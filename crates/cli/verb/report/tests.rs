@@ -311,7 +311,7 @@ fn the_shape_of_the_data_stays() {
     assert_eq!(
         keys.join(" "),
         "project state_dir format shift issues landed parked failed dropped unfinished untried costs attempts spending \
-         waits landings checks tampering guards network decisions lessons since"
+         budgets waits landings checks tampering guards network decisions lessons since"
     );
     assert_eq!(told["format"], 1);
     assert_eq!(told["shift"]["end"]["ended"]["how"], "done");
