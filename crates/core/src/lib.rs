@@ -5,6 +5,7 @@
 #![warn(clippy::wildcard_enum_match_arm)]
 
 pub mod admit;
+pub mod board;
 pub mod brief;
 pub mod check;
 pub mod command;
