@@ -16,6 +16,7 @@ mod prices;
 mod repos;
 mod sandbox;
 pub mod schema;
+mod shown;
 mod source;
 mod validate;
 
@@ -42,6 +43,7 @@ pub use self::policies::cause_name;
 pub use self::prices::{DEFAULT as DEFAULT_PRICE, Prices};
 pub use self::repos::RepoSetup;
 pub use self::sandbox::{Cache, Confine, SandboxSetup};
+pub use self::shown::{Setting, Shown, settings};
 pub use self::source::{Files, Layer, Places, Source, TextFile};
 
 use self::file::{Settings, Switch};

@@ -41,14 +41,18 @@ impl Doing {
         })
     }
 
-    /// One short line for people.
-    pub fn line(&self) -> String {
-        let text = match self {
+    /// What, as it was said.
+    pub fn text(&self) -> &str {
+        match self {
             Self::Says(text) | Self::Uses(text) | Self::Used(text) | Self::Step(text) | Self::Notes(text) => {
                 text
             }
-        };
-        text.split_whitespace().collect::<Vec<_>>().join(" ")
+        }
+    }
+
+    /// One short line for people.
+    pub fn line(&self) -> String {
+        self.text().split_whitespace().collect::<Vec<_>>().join(" ")
     }
 }
 
