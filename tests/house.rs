@@ -87,6 +87,7 @@ const OWNERS: [(&str, &[&str]); 14] = [
         "UnixListener",
         &[
             "crates/engine/src/socket.rs",
+            "crates/board/src/server.rs",
             "crates/engine/src/process/wire.rs",
             "crates/sandbox/src/net/proxy.rs",
         ],
