@@ -1,5 +1,6 @@
 //! Owns the words a person may type. Types only, no logic: help, completions and the man page come from here.
 
+mod board;
 mod budget;
 mod keeping;
 mod modes;
@@ -14,6 +15,7 @@ use turno_core::ids::{AttemptId, DecisionId, IssueId, LessonId, PersonaName, Rep
 use turno_core::issue::Priority;
 use turno_core::promotion::Manner;
 
+pub(crate) use board::Board;
 pub(crate) use budget::{Budget, Set};
 pub(crate) use keeping::{Gc, Salvage};
 pub(crate) use modes::{Batch, BatchItems, Drain, Pair, Qa, Resume, Run, ShiftArgs};
@@ -75,6 +77,8 @@ pub(crate) enum Verb {
     Budget(Budget),
     /// Show what runs, what waits and why, and what it has cost.
     Status(Json),
+    /// Show the board in a browser, with live events and an API for programs. Nothing is started by it.
+    Board(Board),
     /// Show what happened: the journal in words, or what one attempt said.
     Log(Log),
     /// Tell what a shift came to: what landed and on what proof, what needs you, what failed, what it cost.

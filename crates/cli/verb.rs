@@ -2,6 +2,7 @@
 
 mod answer;
 mod batch;
+mod board;
 mod budget;
 mod completions;
 mod demo;
@@ -59,6 +60,7 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
         Verb::Lessons(verb) => lessons::run(&scene()?, verb).await,
         Verb::Budget(verb) => budget::run(&scene()?, verb).await,
         Verb::Status(verb) => status::run(&scene()?, &verb).await,
+        Verb::Board(verb) => board::run(scene()?, &verb).await,
         Verb::Log(verb) => log::run(&scene()?, &verb).await,
         Verb::Report(verb) => report::run(&scene()?, &verb).await,
         Verb::Record(verb) => record::run(&scene()?, &verb).await,

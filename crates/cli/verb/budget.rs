@@ -30,23 +30,28 @@ pub(crate) async fn run(scene: &Scene, verb: Budget) -> Result<ExitCode, Failure
         Budget::Set(set) => {
             let state = door.state().await?;
             let event = asked(&state, set)?;
-            // The configuration that was read last is the one of the last shift; an agent may be new since then.
-            if let Door::Own { desk, .. } = &mut door
-                && desk.state.config.is_none()
-            {
-                let config = Box::new(scene.config(&Overrides::default())?.core);
-                desk.take(Event::ConfigLoaded { config })?;
-            }
             let Event::BudgetSet { level, .. } = &event else {
                 return Err(Failure::bug("a budget is set by another event"));
             };
             let level = level.clone();
-            door.take(event).await?;
+            limit(scene, &mut door, event).await?;
             let limit = door.state().await?.limit(&level);
             print::data(&format!("{} may use {limit}", level.phrase()));
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Sets a limit.
+pub(super) async fn limit(scene: &Scene, door: &mut Door, event: Event) -> Result<(), Failure> {
+    // The configuration that was read last is the one of the last shift; an agent may be new since then.
+    if let Door::Own { desk, .. } = door
+        && desk.state.config.is_none()
+    {
+        let config = Box::new(scene.config(&Overrides::default())?.core);
+        desk.take(Event::ConfigLoaded { config })?;
+    }
+    door.take(event).await
 }
 
 fn asked(state: &State, set: Set) -> Result<Event, Failure> {
