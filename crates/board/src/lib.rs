@@ -13,6 +13,8 @@ mod pages;
 mod routes;
 mod server;
 mod stream;
+#[cfg(test)]
+mod tests;
 pub mod view;
 mod workspace;
 

@@ -243,9 +243,9 @@ struct Held<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite> Held<S> {
-    fn new(stream: S, place: Option<OwnedSemaphorePermit>) -> Self {
+    fn new(stream: S, place: Option<OwnedSemaphorePermit>, patience: Duration) -> Self {
         let mut io = TimeoutStream::new(stream);
-        io.set_write_timeout(Some(PATIENCE));
+        io.set_write_timeout(Some(patience));
         Self {
             io: Box::pin(io),
             _place: place,
@@ -294,7 +294,7 @@ impl Listener for Patient<TcpListener> {
         let place = self.place().await;
         loop {
             match self.listener.accept().await {
-                Ok((stream, from)) => return (Held::new(stream, place), from),
+                Ok((stream, from)) => return (Held::new(stream, place, PATIENCE), from),
                 Err(_) => a_moment().await,
             }
         }
@@ -313,7 +313,7 @@ impl Listener for Patient<UnixListener> {
         let place = self.place().await;
         loop {
             match self.listener.accept().await {
-                Ok((stream, from)) => return (Held::new(stream, place), from),
+                Ok((stream, from)) => return (Held::new(stream, place, PATIENCE), from),
                 Err(_) => a_moment().await,
             }
         }
@@ -321,5 +321,25 @@ impl Listener for Patient<UnixListener> {
 
     fn local_addr(&self) -> io::Result<Self::Addr> {
         self.listener.local_addr()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    #[tokio::test]
+    async fn who_does_not_read_is_cut_off_and_who_reads_is_not() {
+        let (_deaf, ours) = tokio::io::duplex(16);
+        let mut held = Held::new(ours, None, Duration::from_millis(20));
+        let error = held.write_all(&[0; 1000]).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TimedOut);
+
+        let (mut reads, ours) = tokio::io::duplex(16);
+        let mut held = Held::new(ours, None, Duration::from_secs(20));
+        let mut read = vec![0; 1000];
+        let (written, got) = tokio::join!(held.write_all(&[1; 1000]), reads.read_exact(&mut read));
+        assert_eq!((written.unwrap(), got.unwrap()), ((), 1000));
     }
 }
