@@ -125,6 +125,16 @@ impl Mirror {
         self.0.beside.each(Seq(0), self.seen().head, see)
     }
 
+    /// The same for the records after `at` and up to `head`.
+    pub(crate) fn each_between(
+        &self,
+        at: Seq,
+        head: Seq,
+        see: impl FnMut(&Record),
+    ) -> Result<(), store::Error> {
+        self.0.beside.each(at, head, see)
+    }
+
     /// Up to `max` lines of the records after `at` and up to `head`, from memory or else from the journal.
     pub(crate) async fn lines(&self, at: Seq, head: Seq, max: usize) -> Result<Vec<Arc<Line>>, store::Error> {
         {

@@ -20,6 +20,7 @@ use crate::auth::Gate;
 use crate::error::Problem;
 use crate::fence::{self, Names};
 use crate::mirror::{Mirror, Seen};
+use crate::view::attempt::{AttemptView, Attempts};
 use crate::workspace::{Wish, Workspace};
 use crate::{metrics, openapi, pages};
 
@@ -65,6 +66,7 @@ pub(crate) struct App {
     pub(crate) streams: Arc<Semaphore>,
     heavy: Arc<Semaphore>,
     told: Arc<Mutex<Option<Arc<Told>>>>,
+    attempts: Arc<Mutex<(Seq, Attempts)>>,
 }
 
 /// The last report that was folded.
@@ -94,6 +96,7 @@ impl App {
             streams: Arc::new(Semaphore::new(STREAMS)),
             heavy: Arc::new(Semaphore::new(HEAVY)),
             told: Arc::default(),
+            attempts: Arc::new(Mutex::new((Seq(0), Attempts::default()))),
         }
     }
 
@@ -131,6 +134,16 @@ impl App {
         let state = self.workspace.take(wish).await?;
         self.mirror.look();
         Ok(state)
+    }
+
+    /// Every attempt until what is seen. Only records that are news are read; it may block for as long as that takes.
+    pub(crate) fn attempts(&self, seen: &Seen) -> Result<Vec<AttemptView>, Problem> {
+        let mut known = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
+        let (at, attempts) = &mut *known;
+        self.mirror
+            .each_between(*at, seen.head, |record| attempts.take(record))?;
+        *at = seen.head.max(*at);
+        Ok(attempts.clone().finish(&seen.state))
     }
 
     /// Folds the report of a shift, unless it is the last one that was folded. It may block.

@@ -21,7 +21,7 @@ use turno_engine::workspace::StateDir;
 use super::{Asked, Id};
 use crate::error::{Problem, ProblemBody};
 use crate::routes::{App, Shared};
-use crate::view::attempt::{AttemptPage, Attempts, ConversationPage, KeptView, PartView, SaidView};
+use crate::view::attempt::{AttemptPage, ConversationPage, KeptView, PartView, SaidView};
 use crate::view::word;
 
 /// So many bytes of a transcript are given where nothing else is asked, and at most.
@@ -52,10 +52,7 @@ pub(crate) async fn attempt(
     known(&app, id)?;
     let page = app.heavy(move |app| {
         let seen = app.seen();
-        let mut attempts = Attempts::default();
-        app.mirror.each_record(|record| attempts.take(record))?;
-        let all = attempts.finish(&seen.state);
-        let attempt = all.into_iter().find(|a| a.id == id);
+        let attempt = app.attempts(&seen)?.into_iter().find(|a| a.id == id);
         Ok(AttemptPage {
             attempt: attempt.ok_or_else(|| Problem::no_such("attempt", id))?,
             doing: app.mirror.doing().remove(&id),

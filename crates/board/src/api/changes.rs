@@ -48,6 +48,16 @@ pub(crate) struct NewIssue {
     needs: Vec<IssueId>,
 }
 
+/// Text goes on to programs, and none of them can be given a NUL.
+fn text<'t>(texts: impl IntoIterator<Item = &'t String>) -> Result<(), Problem> {
+    if texts.into_iter().any(|t| t.contains('\0')) {
+        return Err(Problem::BadRequest(
+            "a text must not hold a NUL character".to_owned(),
+        ));
+    }
+    Ok(())
+}
+
 /// Files an issue.
 #[utoipa::path(post, path = "/api/issues", tag = "changes", request_body = NewIssue,
     responses((status = 201, body = IssueText), (status = 409, body = ProblemBody)))]
@@ -55,6 +65,12 @@ pub(crate) async fn file(
     State(app): State<Shared>,
     Body(new): Body<NewIssue>,
 ) -> Result<(StatusCode, Json<IssueText>), Problem> {
+    text(
+        [&new.title, &new.body]
+            .into_iter()
+            .chain(&new.acceptance)
+            .chain(&new.labels),
+    )?;
     let draft = IssueDraft {
         title: new.title,
         body: new.body,
@@ -98,6 +114,8 @@ pub(crate) async fn edit(
     Id(issue): Id<IssueId>,
     Body(edit): Body<IssueEdit>,
 ) -> Result<Json<IssueText>, Problem> {
+    let lists = edit.acceptance.iter().chain(&edit.labels).flatten();
+    text(edit.title.iter().chain(&edit.body).chain(lists))?;
     let edit = Edit {
         title: edit.title,
         body: edit.body,
@@ -139,6 +157,7 @@ pub(crate) async fn close(
     Id(issue): Id<IssueId>,
     Body(Why { why }): Body<Why>,
 ) -> Result<Json<Done>, Problem> {
+    text([&why])?;
     app.take(Wish::Close { issue, why }).await?;
     Ok(done(format!("issue {issue} is closed")))
 }
@@ -184,6 +203,7 @@ pub(crate) async fn answer(
     Id(decision): Id<DecisionId>,
     Body(Answer { answer }): Body<Answer>,
 ) -> Result<Json<DecisionView>, Problem> {
+    text([&answer])?;
     let state = app.take(Wish::Answer { decision, answer }).await?;
     let answered = state.decisions.get(&decision);
     let answered = answered.ok_or_else(|| Problem::no_such("question", decision))?;

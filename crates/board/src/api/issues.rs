@@ -14,7 +14,6 @@ use turno_engine::run::now;
 use super::Id;
 use crate::error::{Problem, ProblemBody};
 use crate::routes::{App, Shared};
-use crate::view::attempt::Attempts;
 use crate::view::issue::{IssuePage, issue as issue_view};
 use crate::view::task::{TaskPage, Told, task as task_view};
 use crate::view::things::DiffView;
@@ -35,9 +34,7 @@ pub(crate) async fn issue(
         if !seen.state.issues.contains_key(&id) {
             return Err(Problem::no_such("issue", id));
         }
-        let mut attempts = Attempts::default();
-        app.mirror.each_record(|record| attempts.take(record))?;
-        let attempts = attempts.finish(&seen.state);
+        let attempts = app.attempts(&seen)?;
         issue_view(&seen.state, seen.head, id, attempts, now()).ok_or_else(|| Problem::no_such("issue", id))
     });
     page.await.map(Json)
@@ -52,17 +49,15 @@ pub(crate) async fn task(State(app): State<Shared>, Id(id): Id<TaskId>) -> Resul
         if !seen.state.tasks.contains_key(&id) {
             return Err(Problem::no_such("task", id));
         }
-        let mut attempts = Attempts::default();
         let mut about = About::of(id);
         let mut records = Vec::new();
         app.mirror.each_record(|record| {
-            attempts.take(record);
             if about.is(record) {
                 records.push(record.clone());
             }
         })?;
         let told = Told {
-            attempts: attempts.finish(&seen.state),
+            attempts: app.attempts(&seen)?,
             conversation: conversation(&records, id),
             history: explain(&records, id),
         };

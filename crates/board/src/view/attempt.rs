@@ -176,7 +176,7 @@ pub struct SaidView {
 }
 
 /// The attempts of a journal. Takes its records in order.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Attempts(BTreeMap<AttemptId, AttemptView>);
 
 impl Attempts {
