@@ -4,6 +4,8 @@ mod adoption;
 mod attacks;
 mod bad_input;
 mod big_project;
+mod board;
+mod board_security;
 mod bridge;
 mod budget;
 mod containers;
