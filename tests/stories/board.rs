@@ -71,8 +71,10 @@ fn it_shows_a_shift_as_it_goes_and_each_record_comes_once() {
     project.issue("One");
     let shift = begin(&project, "1");
     let board = Shown::begin(&project);
+    until("it follows the coordinator", || {
+        board.get("/api/board")["coordinator"] == "works"
+    });
     let seen = board.get("/api/board");
-    assert_eq!(seen["coordinator"], "works");
     let card = &cards(&seen, "working")[0];
     assert_eq!(card["running"][0]["persona"], "engineer", "{card:#}");
     assert_eq!(card["running"][0]["task"], "1.1");

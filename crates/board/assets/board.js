@@ -76,5 +76,6 @@ events.addEventListener("live", (event) => {
   doing.set(line.attempt, line.line);
   if (board) show();
 });
+events.addEventListener("coordinator", soon);
 events.addEventListener("reset", () => location.reload());
 events.addEventListener("open", soon);

@@ -12,7 +12,8 @@ use tokio::sync::{OwnedSemaphorePermit, broadcast, watch};
 use tokio_util::sync::CancellationToken;
 use turno_core::ids::Seq;
 
-use crate::mirror::{Mirror, Seen};
+use crate::mirror::{Coordinator, Mirror, Seen};
+use crate::view::board::CoordinatorView;
 use crate::view::event::{Line, LiveView};
 
 /// So many lines are held for a client.
@@ -26,6 +27,7 @@ struct Client {
     at: Seq,
     waiting: VecDeque<Arc<Line>>,
     lost: Lost,
+    coordinator: Coordinator,
     _place: OwnedSemaphorePermit,
 }
 
@@ -44,11 +46,14 @@ pub(crate) fn events(
     place: OwnedSemaphorePermit,
 ) -> impl Stream<Item = Result<Event, Infallible>> + Send + use<> {
     let seen = mirror.watch();
-    let head = seen.borrow().head;
+    let Seen {
+        head, coordinator, ..
+    } = seen.borrow().clone();
     let at = after.unwrap_or(head);
     let client = Client {
         mirror: mirror.clone(),
         live: mirror.live(),
+        coordinator,
         seen,
         stop,
         at: at.min(head),
@@ -90,6 +95,13 @@ impl Client {
                     }
                 }
                 continue;
+            }
+            let coordinator = self.seen.borrow().coordinator.clone();
+            if coordinator != self.coordinator {
+                let view = CoordinatorView::from(&coordinator);
+                self.coordinator = coordinator;
+                let data = serde_json::to_string(&view).unwrap_or_default();
+                return Some(Event::default().event("coordinator").data(data));
             }
             tokio::select! {
                 () = self.stop.cancelled() => return None,

@@ -39,7 +39,7 @@ pub(crate) struct Since {
     after: Option<u64>,
 }
 
-/// What happens, as it happens: events of the kinds `record` (whose id is the record's number), `live` and `reset`.
+/// What happens, as it happens: events of the kinds `record` (whose id is the record's number), `live`, `coordinator` and `reset`.
 /// With `Last-Event-ID`, or `after`, it begins after that record.
 #[utoipa::path(get, path = "/api/events", tag = "views", params(
     ("after" = Option<u64>, Query, description = "the last record that the client knows; absent: the last there is"),

@@ -1,5 +1,6 @@
 //! Live events: in order, none missed, none twice, whenever a client breaks off and comes again.
 
+use std::io::{BufRead, BufReader, Write};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -114,4 +115,30 @@ async fn there_are_only_so_many_streams_and_who_leaves_makes_room() {
     assert_eq!(open().await.status(), StatusCode::SERVICE_UNAVAILABLE);
     streams.pop();
     assert_eq!(open().await.status(), StatusCode::OK);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_is_told_when_somebody_else_coordinates_or_nobody_can_be_followed() {
+    let board = Asked::new(Fake::new()).await;
+    board.fake.file("One");
+    let request = Request::get("/api/events?after=0")
+        .header("host", HOST)
+        .header("authorization", board.bearer());
+    let answer = board.send(request.body(Body::empty()).unwrap()).await;
+    let mut body = answer.into_body().into_data_stream();
+    let coordinator = std::os::unix::net::UnixListener::bind(board.fake.dirs.socket()).unwrap();
+    std::thread::spawn(move || {
+        let (mut asker, _) = coordinator.accept().unwrap();
+        let mut asked = String::new();
+        BufReader::new(asker.try_clone().unwrap())
+            .read_line(&mut asked)
+            .unwrap();
+        asker.write_all(b"{\"refused\": \"not you\"}\n").unwrap();
+    });
+    let mut text = String::new();
+    while !text.contains("event: coordinator") {
+        let piece = tokio::time::timeout(Duration::from_secs(20), body.next()).await;
+        text.push_str(std::str::from_utf8(&piece.unwrap().unwrap().unwrap()).unwrap());
+    }
+    assert!(text.contains("not you") || text.contains("works"), "{text}");
 }
