@@ -45,7 +45,7 @@ fn code(path: &Path) -> String {
 }
 
 /// What only some files may name.
-const OWNERS: [(&str, &[&str]); 14] = [
+const OWNERS: [(&str, &[&str]); 16] = [
     ("sled::", &["crates/engine/src/store/index.rs"]),
     ("git2::", &["crates/engine/src/git.rs", "crates/engine/src/git/"]),
     ("process::Command", &["crates/engine/src/process.rs"]),
@@ -93,6 +93,8 @@ const OWNERS: [(&str, &[&str]); 14] = [
     ),
     ("fastrand::", &["crates/engine/src/simulate/dice.rs"]),
     ("indicatif::", &["crates/cli/screen.rs"]),
+    ("ratatui::", &["crates/cli/verb/top.rs", "crates/cli/verb/top/"]),
+    ("crossterm::", &["crates/cli/verb/top.rs", "crates/cli/verb/top/"]),
     ("writeln!(anstream", &["crates/cli/print.rs"]),
 ];
 

@@ -5,6 +5,7 @@ mod keeping;
 mod modes;
 mod simulate;
 mod telling;
+mod watching;
 
 use std::path::PathBuf;
 
@@ -19,6 +20,7 @@ pub(crate) use keeping::{Gc, Salvage};
 pub(crate) use modes::{Batch, BatchItems, Drain, Pair, Qa, Resume, Run, ShiftArgs};
 pub(crate) use simulate::{History, Simulate};
 pub(crate) use telling::{Report, ReportFormat};
+pub(crate) use watching::{Size, Top};
 
 /// A multi-persona autopilot for coding agents: writes, checks, reviews and lands, within a budget.
 #[derive(Debug, Parser)]
@@ -75,6 +77,8 @@ pub(crate) enum Verb {
     Budget(Budget),
     /// Show what runs, what waits and why, and what it has cost.
     Status(Json),
+    /// Watch a shift in the terminal: what runs, what waits and why, what it costs; answer questions, stop it.
+    Top(Top),
     /// Show what happened: the journal in words, or what one attempt said.
     Log(Log),
     /// Tell what a shift came to: what landed and on what proof, what needs you, what failed, what it cost.

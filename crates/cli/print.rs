@@ -113,11 +113,13 @@ const OURS: [&str; 6] = [
 
 /// Something that is not as it should be, and does not stop the verb.
 pub(crate) fn warning(line: &str) {
-    note(&format!("\u{1b}[33mwarning:\u{1b}[0m {}", harmless(line)));
+    let line = folded(&harmless(line), error_width(), 9);
+    note(&format!("\u{1b}[33mwarning:\u{1b}[0m {line}"));
 }
 
 pub(crate) fn error(line: &str) {
-    note(&format!("\u{1b}[31merror:\u{1b}[0m {}", harmless(line)));
+    let line = folded(&harmless(line), error_width(), 7);
+    note(&format!("\u{1b}[31merror:\u{1b}[0m {line}"));
 }
 
 pub(crate) fn bold(text: &str) -> String {

@@ -30,6 +30,7 @@ mod simulate;
 mod status;
 mod stop;
 mod store;
+mod top;
 mod whereis;
 
 pub(crate) use answer::{answer_hint, question_lines};
@@ -59,6 +60,7 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
         Verb::Lessons(verb) => lessons::run(&scene()?, verb).await,
         Verb::Budget(verb) => budget::run(&scene()?, verb).await,
         Verb::Status(verb) => status::run(&scene()?, &verb).await,
+        Verb::Top(verb) => top::run(&scene()?, &verb).await,
         Verb::Log(verb) => log::run(&scene()?, &verb).await,
         Verb::Report(verb) => report::run(&scene()?, &verb).await,
         Verb::Record(verb) => record::run(&scene()?, &verb).await,

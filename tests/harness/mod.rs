@@ -6,4 +6,5 @@ pub(crate) mod model_server;
 pub(crate) mod processes;
 pub(crate) mod project;
 pub(crate) mod real_cli;
+pub(crate) mod tmux;
 pub(crate) mod tool_client;

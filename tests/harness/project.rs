@@ -128,6 +128,11 @@ impl Project {
         self.env("CARGO_HOME", cargo).env("RUSTUP_HOME", rustup)
     }
 
+    /// All of the environment that the binary gets.
+    pub(crate) fn environment(&self) -> &BTreeMap<String, String> {
+        &self.env
+    }
+
     pub(crate) fn repo(&self) -> PathBuf {
         self.top.join("repo")
     }

@@ -37,5 +37,6 @@ mod shift;
 mod simulate;
 mod tampering;
 mod tools;
+mod top;
 mod under_fire;
 mod user;

@@ -78,7 +78,7 @@ fn words(typed: &[String]) -> Result<String, Failure> {
 }
 
 /// The answer that is meant: an option by its label or, counted from 1, its number; else words of one's own.
-fn meant(question: &Question, typed: &str, id: DecisionId) -> Result<String, Failure> {
+pub(super) fn meant(question: &Question, typed: &str, id: DecisionId) -> Result<String, Failure> {
     let typed = typed.trim();
     let label = |label: &str| label.trim().to_lowercase();
     if let Some(option) = question.options.iter().find(|o| label(&o.label) == label(typed)) {

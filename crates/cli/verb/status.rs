@@ -129,7 +129,7 @@ pub(crate) fn unconfined(confinement: Confinement) -> String {
 }
 
 /// Why a shift starts nothing more.
-fn winding_words(why: Winding) -> &'static str {
+pub(super) fn winding_words(why: Winding) -> &'static str {
     match why {
         Winding::Drain => "what runs may finish",
         Winding::Stop => "it is stopped",
@@ -160,11 +160,11 @@ pub(crate) fn run_line(run: &RunView, now: Timestamp) -> String {
         RunBy::Turno => "turno".to_owned(),
     };
     format!(
-        "{place:<7} {:<5} {by:<20} {:<10} {:>6} {:>9}  {}",
+        "{place:<7} {:<5} {by:<17} {:<9} {:>5} {:>6}  {}",
         run.task.to_string(),
         run.stage.as_str(),
         print::elapsed(now.since(run.started)),
-        run.cost.to_string(),
+        print::dollars(run.cost),
         run.attempt
     )
 }
