@@ -64,7 +64,12 @@ const OWNERS: [(&str, &[&str]); 16] = [
     ),
     (
         "rmcp::",
-        &["crates/engine/src/tools.rs", "crates/engine/src/tools/"],
+        &[
+            "crates/engine/src/tools.rs",
+            "crates/engine/src/tools/",
+            "crates/cli/verb/mcp.rs",
+            "crates/cli/verb/mcp/",
+        ],
     ),
     (
         "regex::",

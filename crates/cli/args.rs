@@ -114,6 +114,8 @@ pub(crate) enum Verb {
     /// List, show and render personas.
     #[command(subcommand)]
     Persona(Persona),
+    /// Serve the verbs as tools over MCP, for programs of your own: `claude mcp add turno -- turno mcp`.
+    Mcp,
     /// Print a completion script for a shell.
     Completions {
         /// Which shell.

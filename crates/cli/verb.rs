@@ -16,6 +16,7 @@ mod init;
 mod issue;
 mod lessons;
 mod log;
+mod mcp;
 mod pair;
 mod persona;
 pub(crate) mod promote;
@@ -61,6 +62,7 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
         Verb::Budget(verb) => budget::run(&scene()?, verb).await,
         Verb::Status(verb) => status::run(&scene()?, &verb).await,
         Verb::Top(verb) => top::run(&scene()?, &verb).await,
+        Verb::Mcp => mcp::run(scene()?).await,
         Verb::Log(verb) => log::run(&scene()?, &verb).await,
         Verb::Report(verb) => report::run(&scene()?, &verb).await,
         Verb::Record(verb) => record::run(&scene()?, &verb).await,

@@ -18,6 +18,7 @@ mod injections;
 mod kill_points;
 mod limits;
 mod lying;
+mod mcp;
 mod modes;
 mod new_tests;
 mod own_proxy;

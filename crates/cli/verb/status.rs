@@ -22,8 +22,7 @@ use crate::verb::issue::stage_word;
 use crate::verb::{answer_hint, question_lines};
 
 pub(crate) async fn run(scene: &Scene, verb: &Json) -> Result<ExitCode, Failure> {
-    let mut door = Door::open(scene).await?;
-    let state = door.state().await?;
+    let (door, state) = Door::look_in(scene).await?;
     let status = view::status(&state);
     if verb.json {
         print::json(&status)?;

@@ -26,7 +26,6 @@ use ratatui::layout::Rect;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{Receiver, channel};
 use tokio::time::Instant;
-use turno_core::admit::Refused;
 use turno_core::event::{Event, StopHow};
 use turno_core::ids::DecisionId;
 use turno_engine::run::now;
@@ -42,7 +41,7 @@ use crate::exit;
 use crate::failure::Failure;
 use crate::print;
 use crate::scene::Scene;
-use crate::verb::answer::meant;
+use crate::verb::answer::give;
 
 /// News are shown no sooner after the ones before.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -260,20 +259,9 @@ fn run_errand<'a>(scene: &'a Scene, heard: &Heard, wish: Wish) -> Option<Errand<
 }
 
 async fn answer(scene: &Scene, id: DecisionId, words: String) -> Result<Brought, Failure> {
-    let mut door = Door::open(scene).await?;
-    let state = door.state().await?;
-    let decision = state.decisions.get(&id).ok_or(Refused::NoSuchDecision(id))?;
-    let answer = meant(&decision.question, &words, id)?;
-    let said = text::clean(&answer, 100);
-    let event = Event::DecisionAnswered { decision: id, answer };
-    door.take(event).await?;
-    let next = match state.shift() {
-        Some(_) => String::new(),
-        None => format!(
-            "; its task goes on with the next `turno run {}`",
-            decision.task.issue
-        ),
-    };
+    let given = give(&mut Door::open(scene).await?, id, &words).await?;
+    let said = text::clean(&given.answer, 100);
+    let next = given.next.map(|next| format!("; {next}")).unwrap_or_default();
     Ok(Brought::Word(
         format!("{id} is answered: {said}{next}"),
         Tone::Good,
