@@ -51,7 +51,7 @@ fn project() -> Project {
     project
 }
 
-fn watched(columns: u16, lines: u16) {
+fn watched(columns: u16, lines: u16, leave: &str) {
     if !is_there() {
         return;
     }
@@ -89,7 +89,7 @@ fn watched(columns: u16, lines: u16) {
     top.shows(&["+spaces"]);
     top.keys(&["Escape"]);
     top.shows(&["what happened"]);
-    top.keys(&["q"]);
+    top.keys(&[leave]);
     let left = top.shows(&["LEFT 0", "icanon"]);
     assert!(
         left.lines().any(|l| l == "icanon"),
@@ -102,12 +102,12 @@ fn watched(columns: u16, lines: u16) {
 
 #[test]
 fn a_shift_is_watched_and_a_question_answered_at_80_by_24() {
-    watched(80, 24);
+    watched(80, 24, "q");
 }
 
 #[test]
 fn a_shift_is_watched_and_a_question_answered_at_200_by_50() {
-    watched(200, 50);
+    watched(200, 50, "C-c");
 }
 
 #[test]

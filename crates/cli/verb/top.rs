@@ -177,6 +177,12 @@ async fn watch(scene: &Scene, paint: Paint) -> Result<ExitCode, Failure> {
                 taken.terminal.resize(Rect::new(0, 0, size.width, size.height))?;
                 due = Instant::now();
             }
+            // Before the news: those that never end would keep everything else from being shown.
+            () = tokio::time::sleep_until(due) => {
+                shown = frame::frame(&heard, now());
+                draw_now(&mut taken, &shown, &mut ui, paint)?;
+                due = Instant::now() + CLOCK;
+            }
             some = news.recv() => match some {
                 Some(some) => {
                     hear(&mut heard, some, &mut news);
@@ -184,11 +190,6 @@ async fn watch(scene: &Scene, paint: Paint) -> Result<ExitCode, Failure> {
                 }
                 None => return Err(Failure::bug("nobody listens to the news any more")),
             },
-            () = tokio::time::sleep_until(due) => {
-                shown = frame::frame(&heard, now());
-                draw_now(&mut taken, &shown, &mut ui, paint)?;
-                due = Instant::now() + CLOCK;
-            }
         }
     };
     drop(taken);

@@ -173,7 +173,6 @@ fn nothing_that_others_wrote_reaches_the_terminal_as_it_is() {
         attempt,
         doing: Doing::Says(bad.clone()),
     });
-    asks(&mut seen, &bad, now);
     let mut state: State = seen.state.clone();
     let draft = IssueDraft {
         title: bad.clone(),
@@ -181,8 +180,24 @@ fn nothing_that_others_wrote_reaches_the_terminal_as_it_is() {
     };
     let record = Record::of(&mut state, Seq(1000), now, Event::IssueAdded { draft });
     seen.record(&record);
+    asks(&mut seen, &bad, now);
     seen.trouble = Some(bad);
     let frame = frame(&seen, now);
+    let mut texts: Vec<&String> = frame
+        .alarms
+        .iter()
+        .chain(frame.work.iter().map(|r| &r.title))
+        .collect();
+    texts.extend(frame.questions.iter().map(|q| &q.question));
+    texts.extend(frame.at_work.iter().map(|r| &r.doing));
+    texts.extend(frame.events.iter().map(|e| &e.what));
+    assert!(
+        texts.iter().filter(|t| t.contains("evil")).count() >= 5,
+        "{texts:?}"
+    );
+    for text in texts {
+        assert!(!text.contains(crate::print::is_unseen), "{text:?}");
+    }
     for (columns, lines) in [(80, 24), (200, 50)] {
         for keys in ["", "a", "?", "s"] {
             let mut ui = Ui::new();
