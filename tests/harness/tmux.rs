@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::processes::until;
+use super::processes::{until, until_within};
 use super::project::Project;
 
 /// Whether there is a tmux. Where there must be one and is none, the story fails.
@@ -151,19 +151,26 @@ pub(crate) fn timeless(screen: &str) -> String {
     told.lines().map(|l| l.trim_end().to_owned() + "\n").collect()
 }
 
-/// Holds a screen against a file that was looked at. `TURNO_BLESS=1` writes it anew.
+/// Holds a screen against a file that was looked at: it comes to look so. `TURNO_BLESS=1` writes it anew.
 #[track_caller]
-pub(crate) fn matches(name: &str, screen: &str) {
+pub(crate) fn matches(name: &str, mut screen: impl FnMut() -> String) {
     let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/snapshots");
     let path = dir.join(name);
-    let shown = timeless(screen);
     if std::env::var_os("TURNO_BLESS").is_some() {
         std::fs::create_dir_all(&dir).unwrap();
-        std::fs::write(&path, &shown).unwrap();
+        std::fs::write(&path, timeless(&screen())).unwrap();
     }
     let golden = std::fs::read_to_string(&path).unwrap();
+    // One look may fall between two strokes of the pen.
+    let mut shown = String::new();
+    let seen = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        until_within(std::time::Duration::from_secs(8), "the screen looks so", || {
+            shown = timeless(&screen());
+            shown == golden
+        });
+    }));
     assert!(
-        shown == golden,
+        seen.is_ok(),
         "{name} looks otherwise now; look at it, then TURNO_BLESS=1:\n{shown}"
     );
 }

@@ -64,15 +64,22 @@ fn watched(columns: u16, lines: u16, leave: &str) {
     top.shows(&["questions for you: 1", "writing"]);
     run.shows(&["turno answer d1", "writing"]);
     fs::write(project.shared().join("listening"), "").unwrap();
-    matches(&name("top"), &top.shows(&["run `true", "[2J漢字"]));
+    top.shows(&["run `true", "[2J漢字"]);
+    matches(&name("top"), || top.screen());
     // What the machine is warned of comes before, and differs.
-    let told = run.shows(&["run `true"]);
-    let (_, told) = told.split_at(told.find("shift started").unwrap());
-    matches(&name("run"), told.trim_end());
+    run.shows(&["run `true"]);
+    matches(&name("run"), || {
+        let told = run.screen();
+        told.split_at(told.find("shift started").unwrap())
+            .1
+            .trim_end()
+            .to_owned()
+    });
 
     top.keys(&["a"]);
     top.keys(&["2"]);
-    matches(&name("top-answer"), &top.shows(&["Enter answers: spaces"]));
+    top.shows(&["Enter answers: spaces"]);
+    matches(&name("top-answer"), || top.screen());
     top.keys(&["Enter"]);
     top.shows(&["d1 is answered: spaces"]);
     fs::write(project.shared().join("go"), "").unwrap();
