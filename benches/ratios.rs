@@ -1,7 +1,7 @@
 //! Owns the figures of `docs/benchmarks.md`: each is a ratio to a named baseline that runs in turn with it, in
 //! the same process on the same disk, so that it means something on another machine too.
 //!
-//! `cargo bench --bench ratios [-- sandbox|slots|journal|size|stream] [--keep]`. The exit code is 1 when a bound is broken.
+//! `cargo bench --bench ratios [-- sandbox|slots|journal|size|steps|stream] [--keep]`. The exit code is 1 when a bound is broken.
 #![expect(
     clippy::unwrap_used,
     reason = "a benchmark that cannot run has no better answer"
@@ -18,6 +18,8 @@ mod sandbox;
 mod size;
 #[path = "ratios/slots.rs"]
 mod slots;
+#[path = "ratios/steps.rs"]
+mod steps;
 #[path = "ratios/stream.rs"]
 mod stream;
 
@@ -33,10 +35,11 @@ const SHADOW: Duration = Duration::from_secs(600);
 /// A section makes its data below a directory of its own and prints its figures.
 type Section = fn(&Path) -> Verdict;
 
-const SECTIONS: [(&str, Section); 5] = [
+const SECTIONS: [(&str, Section); 6] = [
     ("sandbox", sandbox::run),
     ("journal", journal::run),
     ("size", size::run),
+    ("steps", steps::run),
     ("stream", stream::run),
     ("slots", slots::run),
 ];
@@ -52,7 +55,9 @@ fn main() -> ExitCode {
         .iter()
         .find(|w| !SECTIONS.iter().any(|(name, _)| name == **w))
     {
-        println!("no section is called `{unknown}`; there are sandbox, journal, size, stream and slots");
+        println!(
+            "no section is called `{unknown}`; there are sandbox, journal, size, steps, stream and slots"
+        );
         return ExitCode::from(2);
     }
     // Beside the build, on its disk: the system's own directory for temporary files may be memory.

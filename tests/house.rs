@@ -45,7 +45,7 @@ fn code(path: &Path) -> String {
 }
 
 /// What only some files may name.
-const OWNERS: [(&str, &[&str]); 14] = [
+const OWNERS: [(&str, &[&str]); 16] = [
     ("sled::", &["crates/engine/src/store/index.rs"]),
     ("git2::", &["crates/engine/src/git.rs", "crates/engine/src/git/"]),
     ("process::Command", &["crates/engine/src/process.rs"]),
@@ -64,7 +64,12 @@ const OWNERS: [(&str, &[&str]); 14] = [
     ),
     (
         "rmcp::",
-        &["crates/engine/src/tools.rs", "crates/engine/src/tools/"],
+        &[
+            "crates/engine/src/tools.rs",
+            "crates/engine/src/tools/",
+            "crates/cli/verb/mcp.rs",
+            "crates/cli/verb/mcp/",
+        ],
     ),
     (
         "regex::",
@@ -87,12 +92,21 @@ const OWNERS: [(&str, &[&str]); 14] = [
         "UnixListener",
         &[
             "crates/engine/src/socket.rs",
+            "crates/board/src/server.rs",
             "crates/engine/src/process/wire.rs",
             "crates/sandbox/src/net/proxy.rs",
         ],
     ),
-    ("fastrand::", &["crates/engine/src/simulate/dice.rs"]),
+    (
+        "fastrand::",
+        &[
+            "crates/engine/src/simulate/dice.rs",
+            "crates/engine/src/runner/mouth.rs",
+        ],
+    ),
     ("indicatif::", &["crates/cli/screen.rs"]),
+    ("ratatui::", &["crates/cli/verb/top.rs", "crates/cli/verb/top/"]),
+    ("crossterm::", &["crates/cli/verb/top.rs", "crates/cli/verb/top/"]),
     ("writeln!(anstream", &["crates/cli/print.rs"]),
 ];
 

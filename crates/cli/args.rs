@@ -1,10 +1,12 @@
 //! Owns the words a person may type. Types only, no logic: help, completions and the man page come from here.
 
+mod board;
 mod budget;
 mod keeping;
 mod modes;
 mod simulate;
 mod telling;
+mod watching;
 
 use std::path::PathBuf;
 
@@ -14,11 +16,13 @@ use turno_core::ids::{AttemptId, DecisionId, IssueId, LessonId, PersonaName, Rep
 use turno_core::issue::Priority;
 use turno_core::promotion::Manner;
 
+pub(crate) use board::Board;
 pub(crate) use budget::{Budget, Set};
 pub(crate) use keeping::{Gc, Salvage};
 pub(crate) use modes::{Batch, BatchItems, Drain, Pair, Qa, Resume, Run, ShiftArgs};
 pub(crate) use simulate::{History, Simulate};
 pub(crate) use telling::{Report, ReportFormat};
+pub(crate) use watching::{Size, Top};
 
 /// A multi-persona autopilot for coding agents: writes, checks, reviews and lands, within a budget.
 #[derive(Debug, Parser)]
@@ -75,6 +79,10 @@ pub(crate) enum Verb {
     Budget(Budget),
     /// Show what runs, what waits and why, and what it has cost.
     Status(Json),
+    /// Show the board in a browser, with live events and an API for programs. Nothing is started by it.
+    Board(Board),
+    /// Watch a shift in the terminal: what runs, what waits and why, what it costs; answer questions, stop it.
+    Top(Top),
     /// Show what happened: the journal in words, or what one attempt said.
     Log(Log),
     /// Tell what a shift came to: what landed and on what proof, what needs you, what failed, what it cost.
@@ -110,6 +118,8 @@ pub(crate) enum Verb {
     /// List, show and render personas.
     #[command(subcommand)]
     Persona(Persona),
+    /// Serve the verbs as tools over MCP, for programs of your own: `claude mcp add turno -- turno mcp`.
+    Mcp,
     /// Print a completion script for a shell.
     Completions {
         /// Which shell.

@@ -3,6 +3,7 @@
 
 use std::process::ExitCode;
 
+use turno_board::Problem;
 use turno_core::admit::Refused;
 use turno_core::ids::InvalidId;
 use turno_engine::{
@@ -168,9 +169,24 @@ impl From<run::DeskError> for Failure {
     fn from(error: run::DeskError) -> Self {
         match error {
             run::DeskError::Refused(refused) => refused.into(),
-            alone @ run::DeskError::NobodyCoordinates(_) => Self::cannot_start(alone.to_string()),
             run::DeskError::Store(error) => error.into(),
         }
+    }
+}
+
+impl From<Failure> for Problem {
+    fn from(failure: Failure) -> Self {
+        match failure.kind {
+            Kind::Usage | Kind::NeedsPerson => Self::Refused(failure.message),
+            Kind::CannotStart => Self::Unavailable(failure.message),
+            Kind::Bug => Self::Bug(failure.message),
+        }
+    }
+}
+
+impl From<turno_board::Error> for Failure {
+    fn from(error: turno_board::Error) -> Self {
+        Self::cannot_start(error.to_string())
     }
 }
 

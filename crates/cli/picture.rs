@@ -15,6 +15,8 @@ use crate::print;
 pub(crate) enum Clock {
     /// As times of day.
     OfDay,
+    /// As the time that has gone by since the beginning, which is [`Timestamp`] zero.
+    SinceStart,
 }
 
 /// Money over time, against a limit.
@@ -25,8 +27,8 @@ pub(crate) struct Plot {
     pub(crate) to: Timestamp,
     /// The sum from each time on, in order.
     pub(crate) points: Vec<(Timestamp, MicroUsd)>,
-    /// All that may be spent.
-    pub(crate) limit: MicroUsd,
+    /// All that may be spent, from each time on, in order.
+    pub(crate) limits: Vec<(Timestamp, MicroUsd)>,
 }
 
 /// What a bar stands for. Each has its own colour and its own letter.
@@ -155,6 +157,14 @@ impl Gantt {
         Paint::ALL.into_iter().filter(used).collect()
     }
 
+    /// Whether anything did not go well.
+    fn went_badly(&self) -> bool {
+        self.rows
+            .iter()
+            .flat_map(|r| &r.bars)
+            .any(|b| b.went == Went::Badly)
+    }
+
     /// The most tasks that waited at once.
     pub(crate) fn longest_queue(&self) -> u32 {
         self.queue.iter().map(|q| q.1).max().unwrap_or(0)
@@ -162,20 +172,42 @@ impl Gantt {
 }
 
 impl Plot {
+    /// The highest limit that there was.
+    fn limit(&self) -> MicroUsd {
+        self.limits.iter().map(|l| l.1).max().unwrap_or_default()
+    }
+
     /// The top of the scale. A limit far above what was spent would leave nothing to see.
     fn top(&self) -> MicroUsd {
         let most = self.points.iter().map(|p| p.1).max().unwrap_or_default();
-        let shown = if self.limit.0 <= most.0.saturating_mul(4) {
-            most.max(self.limit)
+        let limit = self.limit();
+        let shown = if limit.0 <= most.0.saturating_mul(4) {
+            most.max(limit)
         } else {
             most
         };
         MicroUsd(shown.0.max(10_000))
     }
 
-    /// Whether the limit is within the scale.
+    /// Whether the limits are within the scale.
     fn shows_limit(&self) -> bool {
-        self.limit <= self.top()
+        !self.limits.is_empty() && self.limit() <= self.top()
+    }
+
+    /// The limits in words: the one there was, or each with the time from which it held.
+    fn limit_words(&self) -> String {
+        let mut words = String::new();
+        for (at, limit) in &self.limits {
+            words.push_str(&match words.is_empty() {
+                true => format!("budget {}", print::dollars(*limit)),
+                false => format!(
+                    ", {} from {}",
+                    print::dollars(*limit),
+                    tick_label(self.clock, *at, self.to.since(self.from))
+                ),
+            });
+        }
+        words
     }
 }
 
@@ -220,6 +252,7 @@ fn tick_label(clock: Clock, at: Timestamp, span: Span) -> String {
     match clock {
         Clock::OfDay if span.0 < 600_000 => print::clock(at),
         Clock::OfDay => print::clock(at).chars().take(5).collect(),
+        Clock::SinceStart => print::elapsed(at.since(Timestamp(0))),
     }
 }
 

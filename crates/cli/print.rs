@@ -113,11 +113,13 @@ const OURS: [&str; 6] = [
 
 /// Something that is not as it should be, and does not stop the verb.
 pub(crate) fn warning(line: &str) {
-    note(&format!("\u{1b}[33mwarning:\u{1b}[0m {}", harmless(line)));
+    let line = folded(&harmless(line), error_width(), 9);
+    note(&format!("\u{1b}[33mwarning:\u{1b}[0m {line}"));
 }
 
 pub(crate) fn error(line: &str) {
-    note(&format!("\u{1b}[31merror:\u{1b}[0m {}", harmless(line)));
+    let line = folded(&harmless(line), error_width(), 7);
+    note(&format!("\u{1b}[31merror:\u{1b}[0m {line}"));
 }
 
 pub(crate) fn bold(text: &str) -> String {
@@ -192,6 +194,15 @@ pub(crate) fn dollars(sum: MicroUsd) -> String {
         return "<$0.01".to_owned();
     }
     format!("${}.{:02}", cents / 100, cents % 100)
+}
+
+/// A number of tokens, for people.
+pub(crate) fn count(tokens: u64) -> String {
+    match tokens {
+        0..10_000 => tokens.to_string(),
+        10_000..1_000_000 => format!("{} k", tokens / 1000),
+        _ => format!("{}.{} M", tokens / 1_000_000, tokens % 1_000_000 / 100_000),
+    }
 }
 
 /// A length of time in words: `40 ms`, `0.9 s`, `42 s`, `12 min`, `7 h 05 min`.

@@ -46,6 +46,14 @@ impl Show {
             Self::Lines
         }
     }
+
+    /// How wide its lines may be, where that matters.
+    fn width(self) -> Option<usize> {
+        match self {
+            Self::Live => print::error_width(),
+            Self::Lines | Self::Json => None,
+        }
+    }
 }
 
 /// The screen of a running shift.
@@ -106,6 +114,7 @@ struct Panel {
     bars: MultiProgress,
     lines: BTreeMap<AttemptId, ProgressBar>,
     total: ProgressBar,
+    counts: ProgressBar,
     doing: BTreeMap<AttemptId, String>,
 }
 
@@ -134,11 +143,13 @@ impl Panel {
         };
         let bars = MultiProgress::with_draw_target(target);
         let total = bars.add(plain_bar());
+        let counts = bars.add(plain_bar());
         Self {
             show,
             bars,
             lines: BTreeMap::new(),
             total,
+            counts,
             doing: BTreeMap::new(),
         }
     }
@@ -182,15 +193,15 @@ impl Panel {
                 if let Some(line) = headline(record) {
                     let clock = print::clock(record.at);
                     let line = print::plain(&line, 400);
-                    let line = match self.show {
-                        Show::Live => print::folded(&line, print::error_width(), clock.len() + 1),
-                        Show::Lines | Show::Json => line,
-                    };
+                    let line = print::folded(&line, self.show.width(), clock.len() + 1);
                     self.say(&format!("{} {line}", print::dim(&clock)));
                 }
                 for decision in newly_asked(record) {
                     for line in question_lines(decision, record.at) {
-                        self.say(&line);
+                        let words = line.trim_start();
+                        let (lead, _) = line.split_at(line.len() - words.len());
+                        let words = print::folded(words, self.show.width(), lead.len().max(4));
+                        self.say(&format!("{lead}{words}"));
                     }
                     self.say(&answer_hint(decision.id));
                 }
@@ -254,10 +265,10 @@ impl Panel {
                 0 => String::new(),
                 coming => format!(", {coming} will conflict"),
             };
+            self.total.set_message(print::bold(&shift_line(shift, now)));
             // What matters most comes first: a narrow terminal cuts the rest off.
-            self.total.set_message(format!(
-                "{}  {open}{alarms}{} of {} landed{parked}{coming}, {} running, {} slot(s) free",
-                print::bold(&shift_line(shift, now)),
+            self.counts.set_message(format!(
+                "  {open}{alarms}{} of {} landed{parked}{coming}, {} running, {} free",
                 count(StageName::Landed),
                 pieces().count(),
                 status.running.len(),
@@ -271,5 +282,6 @@ impl Panel {
             bar.finish_and_clear();
         }
         self.total.finish_and_clear();
+        self.counts.finish_and_clear();
     }
 }

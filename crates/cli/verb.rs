@@ -2,6 +2,7 @@
 
 mod answer;
 mod batch;
+mod board;
 mod budget;
 mod completions;
 mod demo;
@@ -16,6 +17,7 @@ mod init;
 mod issue;
 mod lessons;
 mod log;
+mod mcp;
 mod pair;
 mod persona;
 pub(crate) mod promote;
@@ -30,6 +32,7 @@ mod simulate;
 mod status;
 mod stop;
 mod store;
+mod top;
 mod whereis;
 
 pub(crate) use answer::{answer_hint, question_lines};
@@ -59,6 +62,9 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
         Verb::Lessons(verb) => lessons::run(&scene()?, verb).await,
         Verb::Budget(verb) => budget::run(&scene()?, verb).await,
         Verb::Status(verb) => status::run(&scene()?, &verb).await,
+        Verb::Board(verb) => board::run(scene()?, &verb).await,
+        Verb::Top(verb) => top::run(&scene()?, &verb).await,
+        Verb::Mcp => mcp::run(scene()?).await,
         Verb::Log(verb) => log::run(&scene()?, &verb).await,
         Verb::Report(verb) => report::run(&scene()?, &verb).await,
         Verb::Record(verb) => record::run(&scene()?, &verb).await,

@@ -103,7 +103,8 @@ impl Project {
             who: Who::Harness,
         };
         std::fs::create_dir(project.shared()).unwrap();
-        project.configure("[sandbox]\ncaches = [\"~/shared\"]\n");
+        // A machine on which these stories run may have little room, and some give a project a small disk of its own.
+        project.configure("[sandbox]\ncaches = [\"~/shared\"]\n[disk]\nfree = 0\nfiles = 0\n");
         project.git(&["init", "-q", "-b", "main"]);
         project.git(&["config", "user.name", "A Person"]);
         project.git(&["config", "user.email", "person@example.invalid"]);
@@ -126,6 +127,11 @@ impl Project {
         };
         let (cargo, rustup) = (below("CARGO_HOME", ".cargo"), below("RUSTUP_HOME", ".rustup"));
         self.env("CARGO_HOME", cargo).env("RUSTUP_HOME", rustup)
+    }
+
+    /// All of the environment that the binary gets.
+    pub(crate) fn environment(&self) -> &BTreeMap<String, String> {
+        &self.env
     }
 
     pub(crate) fn repo(&self) -> PathBuf {
@@ -371,9 +377,21 @@ impl Project {
                 let level = account["level"].as_str().unwrap().to_owned();
                 pages.insert(level, account["used"]["usd"].as_u64().unwrap());
             }
+            for lost in record["event"]["restarted"]["lost"]
+                .as_array()
+                .into_iter()
+                .flatten()
+            {
+                let cost = lost["spend"]["cost"].as_u64().unwrap();
+                all_told &= cost == 0 || lost["spend"]["basis"] == "reported";
+                told += cost;
+            }
             match record["event"].get("agent-ended") {
-                // A page without an end of an agent's: one that failed otherwise, or was lost.
-                None => all_told &= accounts.is_empty() || record["event"].get("metered").is_some(),
+                // A page without an end of an agent's: one that failed otherwise.
+                None => {
+                    let known = ["metered", "restarted"];
+                    all_told &= accounts.is_empty() || known.iter().any(|k| record["event"].get(k).is_some());
+                }
                 Some(end) => {
                     all_told &= end["spend"]["basis"] == "reported" || accounts.is_empty();
                     told += end["spend"]["cost"]

@@ -1,5 +1,5 @@
-//! Owns an MCP client by hand: JSON-RPC lines over the standard streams of `turno agent-tools`, so that the server's
-//! own library does not judge itself.
+//! Owns an MCP client by hand: JSON-RPC lines over the standard streams of `turno agent-tools` and `turno mcp`, so that
+//! the servers' own library does not judge itself.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
@@ -8,6 +8,8 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+
+use super::project::Project;
 
 /// The longest wait for a line.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -32,10 +34,24 @@ pub(crate) enum Came {
 impl ToolClient {
     /// Starts the server with this environment and shakes hands.
     pub(crate) fn start(env: &BTreeMap<String, String>) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_turno"))
-            .arg("agent-tools")
+        let mut server = Command::new(env!("CARGO_BIN_EXE_turno"));
+        server.arg("agent-tools").env_clear().envs(env);
+        Self::of(server)
+    }
+
+    /// Starts the server of a person's own tools in a project and shakes hands.
+    pub(crate) fn mcp(project: &Project) -> Self {
+        let mut server = Command::new(env!("CARGO_BIN_EXE_turno"));
+        server
+            .arg("mcp")
             .env_clear()
-            .envs(env)
+            .envs(project.environment())
+            .current_dir(project.repo());
+        Self::of(server)
+    }
+
+    fn of(mut server: Command) -> Self {
+        let mut child = server
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
@@ -72,7 +88,12 @@ impl ToolClient {
     }
 
     fn write(&mut self, message: &Value) {
-        writeln!(self.input, "{message}").unwrap();
+        self.write_line(&message.to_string());
+    }
+
+    /// Sends a line as it is.
+    pub(crate) fn write_line(&mut self, line: &str) {
+        writeln!(self.input, "{line}").unwrap();
         self.input.flush().unwrap();
     }
 

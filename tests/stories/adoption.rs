@@ -98,6 +98,7 @@ fn assert_sound(project: &Project, issues: u32) {
         .map(|i| i["cost"].as_u64().unwrap())
         .sum();
     assert_eq!(booked, spent, "the ledger is the sum of the journal");
+    project.ledger_adds_up();
     for n in 1..=issues {
         let text = project.at(&format!("turno/{n}/base"), &format!("t{n}.1.txt"));
         assert!(text.ends_with("one\ntwo\nthree"), "issue {n}: {text}");
@@ -154,6 +155,24 @@ fn an_agent_that_ended_while_nobody_listened_is_heard_all_the_same() {
             .count(),
         1
     );
+}
+
+/// What is asked for while nobody coordinates is written down, and says nothing of the shift.
+#[test]
+fn an_issue_that_is_filed_at_a_dead_coordinator_stops_nothing() {
+    let project = project(1);
+    let child = project.start(&["run", "1", "--agent", "actor"]);
+    until("it writes", || project.shared().join("begun").exists());
+    signal(&child, Signal::SIGKILL);
+    project.wait(child);
+    project.issue("Write part 2");
+    project
+        .turno(&["issue", "edit", "1", "--title", "Renamed"])
+        .exits(0);
+    project.turno(&["resume"]).exits(0);
+    project.turno(&["run", "2", "--agent", "actor"]).exits(0);
+    assert_sound(&project, 2);
+    assert_eq!(restarts(&project.journal()), (1, 0));
 }
 
 /// What a person asks for instead is done instead.

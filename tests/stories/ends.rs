@@ -284,7 +284,7 @@ fn a_coordinator_that_is_killed_while_it_waits() {
     let child = start(&project);
     until("the task waits", || {
         let status = project.turno(&["status", "--json"]).json();
-        status["issues"][0]["tasks"][0]["stage"] == "backoff"
+        status["issues"][0]["tasks"][0]["waiting"]["account"]["cause"] == "quota"
     });
     signal(&child, Signal::SIGKILL);
     ended(&project, child);

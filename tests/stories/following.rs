@@ -115,6 +115,7 @@ fn the_branch_follows_and_promotion_is_what_was_proven() {
     project.turno(&["promote", "1"]).exits(0);
     assert_eq!(project.git(&["rev-parse", "main^{tree}"]), proven);
     nothing_runs(&project);
+    project.ledger_adds_up();
 }
 
 #[rstest]
@@ -145,6 +146,7 @@ fn what_cannot_follow_is_said_and_the_shift_ends_well(
     );
     assert_eq!(project.git(&["rev-parse", "turno/1/base"]), landed);
     nothing_runs(&project);
+    project.ledger_adds_up();
 }
 
 #[test]
@@ -163,6 +165,7 @@ fn a_coordinator_killed_while_the_branch_follows_goes_on() {
     }
     project.git(&["merge-base", "--is-ancestor", "main", "turno/1/base"]);
     nothing_runs(&project);
+    project.ledger_adds_up();
 }
 
 #[test]
@@ -179,6 +182,7 @@ fn a_branch_that_the_user_only_switches_to_is_not_followed() {
     assert!(files.contains("a.txt") && !files.contains("aside.txt"), "{files}");
     assert_eq!(ends_of_following(&project).len(), 0);
     nothing_runs(&project);
+    project.ledger_adds_up();
 }
 
 #[test]
@@ -198,4 +202,5 @@ fn an_issue_that_is_dropped_leaves_no_trace_on_another() {
     let told = project.git(&["log", "--format=%B", "main..turno/2/base"]);
     assert!(!told.contains("Turno-Issue: 1"), "{told}");
     nothing_runs(&project);
+    project.ledger_adds_up();
 }

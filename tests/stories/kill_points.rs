@@ -12,7 +12,7 @@ use std::fs;
 
 use rstest::rstest;
 use serde_json::Value;
-use turno_core::task::StopWhy::{Asked, AttemptBudget, Discarded, ShiftBudget, WallClock};
+use turno_core::task::StopWhy::{Asked, AttemptBudget, Discarded, ShiftBudget, Stalled, WallClock};
 use turno_engine::crash_point::Moment::{AfterCommit, AfterEffect, BeforeCommit};
 use turno_engine::crash_point::{CrashPoint, Deed, LISTENS, Moment};
 
@@ -78,6 +78,18 @@ sessions:
       - outcome: {summary: it is done}
 "#;
 
+/// It speaks as Claude Code does, and does its work when it is reminded.
+const SLEEPER: &str = r#"#!/bin/sh
+echo "engineer $TURNO_TASK" >> "$HOME/shared/starts"
+echo '{"type":"system","subtype":"init","session_id":"s-1"}'
+while read -r line; do
+  case "$line" in *"Nothing has been seen of you"*)
+    echo tabs > a.txt
+    echo '{"type":"result","subtype":"success","is_error":false,"result":"","total_cost_usd":0.01,"structured_output":{"summary":"it woke up","evidence":[],"open_questions":[],"proposals":[],"lessons":[]}}';;
+  esac
+done
+"#;
+
 /// What goes on around the command that is killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Story {
@@ -97,6 +109,8 @@ enum Story {
     Hangs,
     /// The person's branch moves while an agent works.
     Moves,
+    /// An agent is silent until it is reminded.
+    Quiet,
 }
 
 impl Story {
@@ -104,10 +118,19 @@ impl Story {
         let config = match deed {
             Deed::Stop(WallClock) => "[personas.engineer]\nwall_clock = \"1s\"\n",
             Deed::Stop(AttemptBudget) => "[personas.engineer]\nbudget_usd = 0.1\n",
+            Deed::Nudge => {
+                "[personas.engineer]\nagents = [\"sleeper\"]\n[personas.reviewer]\nagents = [\"actor\"]\n\
+                [agents.sleeper]\ndialect = \"claude\"\nprogram = \"sh\"\nargs = [\"sleeper\"]\n"
+            }
             _ => "",
         };
-        let policy = match self {
-            Self::Waits => "[decisions]\nnobody = \"wait\"\n",
+        let policy = match (self, deed) {
+            (Self::Waits, _) => "[decisions]\nnobody = \"wait\"\n",
+            (Self::Quiet, _) => "silence = \"1s\"\nsilence_hard = \"5m\"\n",
+            (_, Deed::Stop(Stalled)) => {
+                "silence = \"1s\"\nsilence_hard = \"5s\"\nlongest_command = \"6s\"\n\
+                [rows.stalled]\ntries = 3\nwait = \"0s\"\n"
+            }
             _ => "",
         };
         let project = Project::new(&[
@@ -125,8 +148,12 @@ impl Story {
                 ".turno/policies/drain.toml",
                 "plan = \"single\"\naccept = \"off\"\nreview = \"off\"\n",
             ),
-        ])
-        .env("TURNO_AGENT", "actor")
+            ("sleeper", SLEEPER),
+        ]);
+        let project = match self {
+            Self::Quiet => project,
+            _ => project.env("TURNO_AGENT", "actor"),
+        }
         // The sandbox has stories of its own.
         .unconfined();
         match self {
@@ -141,6 +168,7 @@ impl Story {
             Self::Waits | Self::SentAway => drop(project.issue("Ask first")),
             Self::Orphan | Self::Moves => drop(project.issue("Wait first")),
             Self::Hangs => drop(project.issue("Hang first")),
+            Self::Quiet => drop(project.issue("Sleep first")),
         }
         project
     }
@@ -206,7 +234,13 @@ impl Story {
         match self {
             Self::SentAway => true,
             Self::Hangs => matches!(deed, Deed::Stop(Asked | ShiftBudget)),
-            Self::Alone | Self::Together | Self::Backlog | Self::Waits | Self::Orphan | Self::Moves => false,
+            Self::Alone
+            | Self::Together
+            | Self::Backlog
+            | Self::Waits
+            | Self::Orphan
+            | Self::Moves
+            | Self::Quiet => false,
         }
     }
 
@@ -214,7 +248,7 @@ impl Story {
     fn engineers(self, deed: Deed) -> usize {
         match (self, deed) {
             (Self::Hangs, Deed::Stop(Discarded))
-            | (Self::Alone | Self::Waits | Self::Orphan | Self::Moves, _) => 1,
+            | (Self::Alone | Self::Waits | Self::Orphan | Self::Moves | Self::Quiet, _) => 1,
             (Self::Hangs | Self::SentAway | Self::Backlog, _) => 2,
             (Self::Together, _) => 4,
         }
@@ -243,6 +277,8 @@ fn starts(project: &Project, persona: &str) -> Vec<String> {
 #[case::answer(Story::Waits, Deed::ReplyAnswer, 1)]
 #[case::sent_away(Story::SentAway, Deed::ReplyParked, 1)]
 #[case::adopt(Story::Orphan, Deed::Adopt, 1)]
+#[case::reminded(Story::Quiet, Deed::Nudge, 1)]
+#[case::stalled(Story::Hangs, Deed::Stop(Stalled), 1)]
 #[case::wall_clock(Story::Hangs, Deed::Stop(WallClock), 1)]
 #[case::attempt_budget(Story::Hangs, Deed::Stop(AttemptBudget), 1)]
 #[case::shift_budget(Story::Hangs, Deed::Stop(ShiftBudget), 1)]
@@ -391,7 +427,7 @@ fn has_landed(project: &Project, story: Story, deed: Deed) {
             assert_eq!(project.at("turno/1/base", "moved.txt"), "moved");
             assert_eq!(project.git(&["rev-list", "--count", "turno/1/base..main"]), "0");
         }
-        Story::Alone | Story::Waits | Story::SentAway | Story::Orphan | Story::Hangs => {
+        Story::Alone | Story::Waits | Story::SentAway | Story::Orphan | Story::Hangs | Story::Quiet => {
             assert_eq!(subjects(1), ["1.1"]);
             assert_eq!(project.at("turno/1/base", "a.txt"), "tabs");
         }

@@ -133,6 +133,7 @@ fn a_parked_question_frees_the_slot_and_the_same_conversation_goes_on_with_the_a
     assert_eq!(sessions.len(), 2, "it ran twice");
     assert_eq!(sessions[0], sessions[1], "in the same conversation");
     nothing_runs(&project);
+    project.ledger_adds_up();
 }
 
 #[test]
@@ -213,6 +214,7 @@ fn a_question_is_answered_while_the_agent_waits_and_silence_is_no_stall_meanwhil
     assert_eq!(project.at("turno/1/base", "answer.txt"), "waited for tabs");
     assert_eq!(sessions(&project, "1.1").len(), 1, "it was never sent away");
     nothing_runs(&project);
+    project.ledger_adds_up();
 }
 
 #[test]
@@ -235,6 +237,7 @@ fn a_killed_coordinator_loses_no_question() {
     sessions.dedup();
     assert_eq!(sessions.len(), 1, "it was never begun again");
     nothing_runs(&project);
+    project.ledger_adds_up();
 }
 
 #[test]
@@ -246,6 +249,7 @@ fn a_question_outlives_coordinator_and_agent() {
     project.wait(child);
     project.turno(&["stop"]).exits(0);
     nothing_runs(&project);
+    project.ledger_adds_up();
     assert_eq!(open_questions(&project), 1);
     project.turno(&["answer", "d1", "tabs"]).exits(0);
     project.turno(&["run", "1"]).exits(0);
@@ -253,4 +257,5 @@ fn a_question_outlives_coordinator_and_agent() {
     let sessions = sessions(&project, "1.1");
     assert_eq!(sessions[0], sessions[1]);
     nothing_runs(&project);
+    project.ledger_adds_up();
 }

@@ -153,7 +153,7 @@ fn nothing_of_the_users_is_touched_whatever_agents_do() {
     for (task, part) in [
         ("2.1", "test failed"),
         ("3.1", "it ended with exit code 3"),
-        ("4.1", "the agent fell silent"),
+        ("4.1", "the agent got stuck"),
         ("5.1", "landed as"),
         ("6.1", "landed as"),
         ("7.1", "conflict in 1 place"),

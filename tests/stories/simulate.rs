@@ -161,6 +161,64 @@ fn what_really_happened_lies_in_the_range_that_is_learned_from_it() {
     tells(&project.turno(&none).exits(2).err, &["no such shift"]);
 }
 
+/// A night of a dozen issues: one is sent back by its reviewer, one by the checks, one never gets there, one costs more
+/// than an attempt may at first, and one asks and is not answered. It is forecast from its own history.
+#[test]
+fn a_scripted_night_of_a_dozen_issues_lies_in_the_range_of_its_own_forecast() {
+    let more = r#"
+  - persona: engineer
+    task: "9.*"
+    round: 1
+    steps: [{sleep: 600ms}, {usage: {usd: 0.6}}, {hang: {}}]
+  - persona: engineer
+    task: "11.*"
+    steps: [{sleep: 300ms}, {usage: {usd: 0.05}}, {outcome: {kind: question, question: "Tabs or spaces?", options: [tabs, spaces]}}]
+"#;
+    let config = CONFIG.replace("[personas.engineer]\n", "[personas.engineer]\nbudget_usd = 0.5\n");
+    let night = NIGHT.replace("\nsessions:\n", &format!("\nsessions:{more}"));
+    let project = Project::new(&[("turno.toml", &config), ("night.yaml", &night), ("f", "f\n")]);
+    for n in 1..=12 {
+        project.issue(&format!("Issue {n}"));
+    }
+    project.turno(&["drain", "--budget", "20"]).exits(1);
+    let (landed, cost, took) = what_happened(&project);
+    assert_eq!(
+        landed, 10,
+        "all but the one that never works and the one that asks"
+    );
+    let before = project.journal().len();
+    let asked = [
+        "simulate",
+        "drain",
+        "--history",
+        "S1",
+        "--issues",
+        "12",
+        "--nights",
+        "400",
+        "--budget",
+        "20",
+        "--json",
+    ];
+    let told = project.turno(&asked).exits(0).json();
+    assert_eq!(told["learned_from"], 1);
+    let forecast = &told["forecast"];
+    assert_eq!(forecast["issues"], 12);
+    holds(forecast, "landed", landed);
+    holds(forecast, "cost_micros", cost);
+    holds(forecast, "took_ms", took);
+    // A range that holds everything says nothing.
+    for (what, most) in [("landed", 8), ("cost_micros", 2 * cost)] {
+        let range = &forecast[what];
+        let wide = range["p95"].as_u64().unwrap() - range["p5"].as_u64().unwrap();
+        assert!(wide <= most, "{what}: {range}");
+    }
+    // In some nights a rare wait makes it long; the one in the middle is like the real one.
+    let middle = forecast["took_ms"]["p50"].as_u64().unwrap();
+    assert!(took / 2 <= middle && middle <= 2 * took, "{middle} {took}");
+    assert_eq!(project.journal().len(), before, "who asks leaves nothing behind");
+}
+
 #[test]
 fn the_same_seed_says_the_same_and_another_one_does_not() {
     let project = project();
@@ -223,7 +281,7 @@ fn outside_of_a_project_it_goes_by_what_is_built_in() {
     );
     let drawn = std::fs::read_to_string(home.join("night.svg")).unwrap();
     assert!(
-        drawn.starts_with("<svg") && drawn.contains("<title>write 1.1,"),
+        drawn.starts_with("<svg xmlns") && drawn.contains("<title>write 1.1,"),
         "{drawn}"
     );
     // A picture that is there already is somebody's.

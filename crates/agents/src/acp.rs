@@ -38,6 +38,7 @@ pub(crate) const CAPABILITIES: Capabilities = Capabilities {
     interrupt: Support::Yes,
     tools: Support::Yes,
     questions: Support::No,
+    nudge: Support::No,
 };
 
 impl Dialect for Acp {

@@ -56,6 +56,7 @@ impl Dialect for Claude {
             interrupt: Support::Yes,
             tools: Support::Yes,
             questions: Support::Yes,
+            nudge: Support::Yes,
         }
     }
 

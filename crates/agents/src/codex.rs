@@ -41,6 +41,7 @@ impl Dialect for Codex {
             interrupt: Support::Yes,
             tools: Support::Yes,
             questions: Support::No,
+            nudge: Support::No,
         }
     }
 

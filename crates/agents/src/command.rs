@@ -8,6 +8,7 @@ use turno_core::decision::Reply;
 use turno_core::event::AgentEnd;
 use turno_core::failure::{Cause, Failure};
 use turno_core::outcome::OutcomeKind;
+use turno_core::units::Spend;
 
 use crate::dialect::{
     AfterInput, Capabilities, Conversation, Dialect, Exit, Job, Launch, LaunchError, Line, Signal, Support,
@@ -34,6 +35,7 @@ impl Dialect for Command {
             interrupt: Support::No,
             tools: Support::No,
             questions: Support::No,
+            nudge: Support::No,
         }
     }
 
@@ -67,6 +69,7 @@ impl Dialect for Command {
         Box::new(Talk {
             kind: job.outcome,
             words: Words::default(),
+            said: Said::Nothing,
         })
     }
 }
@@ -76,6 +79,14 @@ impl Dialect for Command {
 struct Talk {
     kind: OutcomeKind,
     words: Words,
+    said: Said,
+}
+
+/// Whether it has answered: its whole run is one answer to its prompt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Said {
+    Nothing,
+    Something,
 }
 
 impl Conversation for Talk {
@@ -87,7 +98,15 @@ impl Conversation for Talk {
                 if line.trim().is_empty() {
                     return Vec::new();
                 }
-                vec![Signal::Text(line.to_owned())]
+                let mut signals = vec![Signal::Text(line.to_owned())];
+                if self.said == Said::Nothing {
+                    self.said = Said::Something;
+                    signals.push(Signal::Spent(Spend {
+                        turns: 1,
+                        ..Spend::NOTHING
+                    }));
+                }
+                signals
             }
             Line::Cut(line) => {
                 // What came before may be answered by what was lost, so none of it is the final answer.

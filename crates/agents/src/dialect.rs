@@ -10,8 +10,9 @@ use turno_core::globs;
 use turno_core::ids::{PersonaName, SessionId, TaskId};
 use turno_core::outcome::OutcomeKind;
 use turno_core::persona::{Access, Effort, Model, Tools};
-use turno_core::units::{MicroUsd, Price, Spend};
+use turno_core::units::{MicroUsd, Price, Span, Spend};
 
+use crate::limits::QuotaSaid;
 use crate::needs::Needs;
 
 /// What a dialect can do. Shown by `doctor`, read by the engine.
@@ -29,6 +30,8 @@ pub struct Capabilities {
     pub tools: Support,
     /// Whether it asks questions through its own protocol.
     pub questions: Support,
+    /// Whether it can be told something while it works.
+    pub nudge: Support,
 }
 
 /// Whether something is there.
@@ -178,8 +181,10 @@ pub enum Signal {
     Spent(Spend),
     /// Something worth a line in the log: a retry, a fallback, an unknown message.
     Notice(String),
-    /// An account limit. The end of the run, if it ends by it, says so as a failure.
-    Quota(String),
+    /// How full a window of the account's quota is. The end of the run, if it ends by it, says so as a failure.
+    Quota(QuotaSaid),
+    /// The provider takes nothing more for so long, counted from this line. The agent itself may wait for it.
+    HeldOff(Span),
     /// It asks a person, and waits. The key is given back with the answer.
     Asked {
         /// Names this question in this conversation.
@@ -245,6 +250,12 @@ pub trait Conversation: Send {
 
     /// Lines to write to its standard input to ask it to stop; empty when it has no such protocol.
     fn interrupt(&mut self) -> Vec<String>;
+
+    /// Lines to write to its standard input to tell it these words while it works; empty when it has no such protocol,
+    /// or is not at work any more.
+    fn nudge(&mut self, _words: &str) -> Vec<String> {
+        Vec::new()
+    }
 
     /// Lines to write to its standard input to answer a question that it put with [`Signal::Asked`]; empty when
     /// the key is unknown. After [`Reply::Parked`] it is to end its turn soon, and the run ends as

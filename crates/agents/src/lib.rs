@@ -8,6 +8,7 @@ pub mod codex;
 pub mod command;
 pub mod dialect;
 pub mod gemini;
+pub mod limits;
 mod meter;
 pub mod needs;
 pub mod opencode;

@@ -5,18 +5,18 @@ use std::collections::BTreeMap;
 
 use turno_core::units::{CostBasis, MicroUsd, Price, Spend, Tokens};
 
-/// The name in a price list that stands for every model without a row of its own.
+/// The row of a price list that is dear enough for any model without a row of its own.
 const ANY_MODEL: &str = "default";
 
 /// A running sum.
 #[derive(Debug, Clone)]
 pub(crate) struct Meter {
     prices: BTreeMap<String, Price>,
-    /// What the sum is called when a model has no price: the attempt's cap.
+    /// What the sum is at the least when a model has no price: the attempt's cap.
     reserve: MicroUsd,
     /// What the agent named, with the tokens it named for it.
     reported: (MicroUsd, Tokens),
-    /// What was counted since, by the row of the price list; none for what has no price. By row and not by model:
+    /// What was counted since, by the row of the price list; none for what has no row of its own. By row and not by model:
     /// an agent may name a new model in every line, and the sum is asked for after each.
     counted: BTreeMap<Option<String>, Tokens>,
     /// Everything that was ever counted, to hold beside what the agent names.
@@ -89,7 +89,13 @@ impl Meter {
                     cost += price.of(*tokens);
                     basis = basis.max(CostBasis::Estimated);
                 }
-                None => basis = CostBasis::Unknown,
+                None => {
+                    cost += self
+                        .prices
+                        .get(ANY_MODEL)
+                        .map_or(MicroUsd::ZERO, |dear| dear.of(*tokens));
+                    basis = CostBasis::Unknown;
+                }
             }
         }
         if basis == CostBasis::Unknown {
@@ -118,14 +124,13 @@ impl Meter {
     }
 }
 
-/// The row with the longest name that the model's name begins with, else the default.
+/// The row with the longest name that the model's name begins with. What has none has no price, and a guess is no price.
 fn row_of<'a>(prices: &'a BTreeMap<String, Price>, model: &str) -> Option<&'a str> {
     prices
         .keys()
         .map(String::as_str)
         .filter(|row| model.starts_with(row))
         .max_by_key(|row| row.len())
-        .or_else(|| prices.contains_key(ANY_MODEL).then_some(ANY_MODEL))
 }
 
 /// Dollars as a program writes them, rounded to the nearest millionth; anything absurd becomes nothing or the most.
@@ -170,7 +175,7 @@ mod tests {
     #[rstest]
     #[case("big-2-20260101", 20)]
     #[case("big-1", 10)]
-    #[case("small", 1)]
+    #[case("default", 1)]
     fn the_longest_name_wins(#[case] model: &str, #[case] expected: u64) {
         let prices = [
             ("big", price(10_000_000)),
@@ -205,6 +210,25 @@ mod tests {
         }
         assert_eq!(meter.counted.len(), 2);
         assert_eq!(meter.spend().cost, MicroUsd(11_000));
+    }
+
+    #[test]
+    fn a_model_without_a_price_is_a_guess_of_the_dearest_and_never_less_than_the_reserve() {
+        let prices = [("big", price(10_000_000)), ("default", price(40_000_000))];
+        let prices = prices.map(|(name, price)| (name.to_owned(), price));
+        let mut meter = Meter::new(&prices.into(), MicroUsd(99));
+        let some = |input| Tokens {
+            input,
+            ..Tokens::default()
+        };
+        meter.count("nobody knows it", some(1));
+        let spend = meter.spend();
+        assert_eq!((spend.cost, spend.basis), (MicroUsd(99), CostBasis::Unknown));
+        assert_eq!(spend.counted, None, "nothing to hold beside what the agent says");
+        meter.count("nobody knows it", some(9));
+        meter.count("big-1", some(10));
+        let spend = meter.spend();
+        assert_eq!((spend.cost, spend.basis), (MicroUsd(500), CostBasis::Unknown));
     }
 
     #[test]

@@ -43,6 +43,7 @@ impl Dialect for Opencode {
             interrupt: Support::Yes,
             tools: Support::Yes,
             questions: Support::Yes,
+            nudge: Support::No,
         }
     }
 

@@ -37,6 +37,7 @@ impl Dialect for Script {
             interrupt: Support::No,
             tools: Support::Yes,
             questions: Support::No,
+            nudge: Support::No,
         }
     }
 

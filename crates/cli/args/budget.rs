@@ -2,7 +2,7 @@
 
 use clap::{Args as ClapArgs, Subcommand};
 use turno_core::ids::{AgentName, IssueId, ShiftId, TaskId};
-use turno_core::ledger::{Allowance, Day, TokenCount};
+use turno_core::ledger::{AllowanceChange, Bound, Day, TokenCount};
 use turno_core::units::{MicroUsd, Span};
 
 #[derive(Debug, Subcommand)]
@@ -13,7 +13,7 @@ pub(crate) enum Budget {
         #[arg(long)]
         json: bool,
     },
-    /// Set what a level may use, also while a shift runs. What had stopped for it goes on.
+    /// Set what a level may use, or that it has no limit, also while a shift runs. What had stopped for it goes on.
     #[command(subcommand)]
     Set(Set),
 }
@@ -58,30 +58,33 @@ pub(crate) enum Set {
     },
 }
 
-/// What may be used. What is not given stays as it is.
+/// What may be used. What is not given stays as it is; `none` takes a limit away.
 #[derive(Debug, Clone, Copy, ClapArgs)]
 #[group(required = true, multiple = true)]
 pub(crate) struct Limits {
-    /// US dollars, like 5 or 0.25.
+    /// US dollars, like 5 or 0.25; `none` for no limit.
     #[arg(long, value_name = "USD")]
-    usd: Option<MicroUsd>,
-    /// Tokens of every kind, cached ones too, like 500k or 2M.
+    usd: Option<Bound<MicroUsd>>,
+    /// Tokens of every kind, cached ones too, like 500k or 2M; `none` for no limit.
     #[arg(long, value_name = "N")]
-    tokens: Option<TokenCount>,
-    /// Time that agents work, added up, like 90m or 3h.
+    tokens: Option<Bound<TokenCount>>,
+    /// Time that agents work, added up, like 90m or 3h; `none` for no limit.
     #[arg(long, value_name = "TIME")]
-    wall: Option<Span>,
-    /// Answers of a model.
+    wall: Option<Bound<Span>>,
+    /// Answers of a model; `none` for no limit.
     #[arg(long, value_name = "N")]
-    turns: Option<u32>,
+    turns: Option<Bound<u32>>,
 }
 
 impl Limits {
     /// As the ledger knows them.
-    pub(crate) fn allowance(self) -> Allowance {
-        Allowance {
+    pub(crate) fn allowance(self) -> AllowanceChange {
+        AllowanceChange {
             usd: self.usd,
-            tokens: self.tokens.map(|n| n.0),
+            tokens: self.tokens.map(|bound| match bound {
+                Bound::Off(off) => Bound::Off(off),
+                Bound::At(count) => Bound::At(count.0),
+            }),
             wall: self.wall,
             turns: self.turns,
         }

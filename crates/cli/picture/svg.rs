@@ -1,10 +1,15 @@
-//! Draws the pictures as SVG, for HTML: no colour is named, each part has a class that the page's style gives one to.
-//! All text is escaped.
+//! Draws the pictures as SVG: no colour is named, each part has a class that the style gives one to. The style is here
+//! too, so that every page and file that shows a picture has the same. All text is escaped.
 
-use turno_core::units::MicroUsd;
+use turno_core::units::{MicroUsd, Timestamp};
 
 use super::{Gantt, Plot, Went, money_ticks, place, tick_label, time_ticks};
 use crate::print;
+
+/// The colours by name, for light and for dark.
+pub(crate) const PALETTE: &str = include_str!("palette.css");
+/// What the parts of a picture look like, in those colours.
+pub(crate) const STYLE: &str = include_str!("picture.css");
 
 const WIDTH: f64 = 960.0;
 const LEFT: f64 = 64.0;
@@ -53,11 +58,11 @@ pub(crate) fn plot(plot: &Plot, id: &str) -> String {
     let height = TOP + TALL + 30.0;
     let last = plot.points.last().map_or(MicroUsd::ZERO, |p| p.1);
     let described = format!(
-        "From {} to {}, {} were spent of a budget of {}.",
+        "From {} to {}, {} were spent; {}.",
         print::clock(plot.from),
         print::clock(plot.to),
         print::dollars(last),
-        print::dollars(plot.limit)
+        plot.limit_words()
     );
     let mut svg = open(id, height, "Money spent over time", &described);
     let top = plot.top();
@@ -91,29 +96,40 @@ pub(crate) fn plot(plot: &Plot, id: &str) -> String {
         );
     }
     if plot.shows_limit() {
-        let at = y(plot.limit);
-        put!(
-            svg,
-            "<line class=\"limit\" x1=\"{LEFT}\" x2=\"{:.1}\" y1=\"{at:.1}\" y2=\"{at:.1}\"/>\
-             <text class=\"limit-word\" x=\"{:.1}\" y=\"{:.1}\">budget {}</text>",
-            LEFT + inner(),
-            LEFT + 6.0,
-            at + 15.0,
-            escaped(&print::dollars(plot.limit))
-        );
+        limit(&mut svg, plot, x, y);
     }
     svg.push_str("</svg>");
     svg
 }
 
+/// What might be spent: a line with a step wherever a person changed it, and its sum at each step.
+fn limit(svg: &mut String, plot: &Plot, x: impl Fn(Timestamp) -> f64, y: impl Fn(MicroUsd) -> f64) {
+    let mut line = String::new();
+    for (place, (at, limit)) in plot.limits.iter().enumerate() {
+        // The first held from the beginning.
+        let from = if place == 0 { LEFT } else { x(*at) };
+        line.push_str(&match place {
+            0 => format!("M{from:.1} {:.1}", y(*limit)),
+            _ => format!("H{from:.1}V{:.1}", y(*limit)),
+        });
+        // Beside the step, and to its left where there is no room.
+        let (anchor, side) = if from > LEFT + inner() - 100.0 {
+            (from - 6.0, "end")
+        } else {
+            (from + 6.0, "start")
+        };
+        put!(
+            svg,
+            "<text class=\"limit-word\" x=\"{anchor:.1}\" y=\"{:.1}\" text-anchor=\"{side}\">budget {}</text>",
+            y(*limit) + 15.0,
+            escaped(&print::dollars(*limit))
+        );
+    }
+    put!(svg, "<path class=\"limit\" d=\"{line}H{:.1}\"/>", LEFT + inner());
+}
+
 /// The axis of time, with lines from top to bottom.
-fn times(
-    svg: &mut String,
-    clock: super::Clock,
-    (from, to): (turno_core::units::Timestamp, turno_core::units::Timestamp),
-    top: f64,
-    bottom: f64,
-) {
+fn times(svg: &mut String, clock: super::Clock, (from, to): (Timestamp, Timestamp), top: f64, bottom: f64) {
     for tick in time_ticks(from, to, 8) {
         let at = LEFT + place(tick, from, to, inner());
         put!(
@@ -134,19 +150,79 @@ fn times(
 
 /// Slots over time.
 pub(crate) fn gantt(gantt: &Gantt, id: &str) -> String {
+    let (height, body) = chart(gantt);
+    let mut svg = open(id, height, "Slots over time", &described(gantt));
+    svg.push_str(&body);
+    svg.push_str("</svg>");
+    svg
+}
+
+/// The same as a file of its own, with what its colours stand for below. Not every program that shows such files knows
+/// named colours, so the light ones are written out.
+pub(crate) fn file(gantt: &Gantt) -> String {
+    const LEGEND: f64 = 30.0;
+    let (height, body) = chart(gantt);
+    let mut style = STYLE.to_owned();
+    let light = PALETTE.split('}').next().unwrap_or_default();
+    for (name, value) in light.split(';').filter_map(|d| d.split_once(": ")) {
+        if let Some(at) = name.find("--") {
+            style = style.replace(&format!("var({})", &name[at..]), value);
+        }
+    }
+    let mut svg = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {}\" role=\"img\" \
+         font-family=\"sans-serif\"><title>Slots over time</title><desc>{}</desc><style>{style}</style>\
+         <rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>{body}",
+        height + LEGEND,
+        escaped(&described(gantt))
+    );
+    for (place, kind) in gantt.kinds().into_iter().enumerate() {
+        let x = LEFT + 120.0 * place as f64;
+        put!(
+            svg,
+            "<rect class=\"bar {}\" x=\"{x}\" y=\"{}\" width=\"12\" height=\"12\" rx=\"2\"/>\
+             <text class=\"axis row\" x=\"{}\" y=\"{}\">{}</text>",
+            kind.class(),
+            height + 4.0,
+            x + 18.0,
+            height + 14.0,
+            escaped(kind.word())
+        );
+    }
+    svg.push_str("</svg>\n");
+    svg
+}
+
+fn described(gantt: &Gantt) -> String {
+    let bars: usize = gantt.rows.iter().map(|r| r.bars.len()).sum();
+    let mut described = format!(
+        "{bars} attempts in {} rows, one for each slot and one for landing",
+        gantt.rows.len()
+    );
+    if !gantt.queue.is_empty() {
+        put!(
+            described,
+            "; at most {} tasks waited at once",
+            gantt.longest_queue()
+        );
+    }
+    described.push('.');
+    described
+}
+
+/// All of a chart but its frame, and how high it is.
+fn chart(gantt: &Gantt) -> (f64, String) {
     const TOP: f64 = 8.0;
     const ROW: f64 = 34.0;
     const BAR: f64 = 24.0;
     const QUEUE: f64 = 44.0;
     let rows = TOP + ROW * gantt.rows.len() as f64;
-    let bottom = rows + QUEUE;
-    let bars: usize = gantt.rows.iter().map(|r| r.bars.len()).sum();
-    let described = format!(
-        "{bars} attempts in {} rows, one for each slot and one for landing; at most {} tasks waited at once.",
-        gantt.rows.len(),
-        gantt.longest_queue()
-    );
-    let mut svg = open(id, bottom + 28.0, "Slots over time", &described);
+    let bottom = if gantt.queue.is_empty() {
+        rows
+    } else {
+        rows + QUEUE
+    };
+    let mut svg = String::new();
     svg.push_str(
         "<defs><pattern id=\"no\" width=\"6\" height=\"6\" patternUnits=\"userSpaceOnUse\" \
          patternTransform=\"rotate(45)\"><line class=\"hatch\" x1=\"0\" y1=\"0\" x2=\"0\" y2=\"6\"/></pattern></defs>",
@@ -205,9 +281,10 @@ pub(crate) fn gantt(gantt: &Gantt, id: &str) -> String {
             svg.push_str("</g>");
         }
     }
-    queue(&mut svg, gantt, rows + 6.0, QUEUE - 8.0);
-    svg.push_str("</svg>");
-    svg
+    if !gantt.queue.is_empty() {
+        queue(&mut svg, gantt, rows + 6.0, QUEUE - 8.0);
+    }
+    (bottom + 28.0, svg)
 }
 
 /// How many tasks waited.

@@ -13,7 +13,7 @@ fn plot_of(points: &[(i64, u64)], limit: u64) -> Plot {
             .iter()
             .map(|(at, cents)| (Timestamp(at * 1000), MicroUsd(cents * 10_000)))
             .collect(),
-        limit: MicroUsd(limit * 10_000),
+        limits: vec![(Timestamp(0), MicroUsd(limit * 10_000))],
     }
 }
 
@@ -79,6 +79,73 @@ fn a_plot_in_text_grows_with_the_sum_and_shows_the_budget() {
 }
 
 #[test]
+fn the_line_of_the_budget_has_a_step_where_it_was_changed() {
+    let mut plot = plot_of(&[(0, 0), (90, 90)], 50);
+    plot.limits.push((Timestamp(50_000), MicroUsd(1_000_000)));
+    let lines = text::plot(&plot, 30, 4);
+    assert_eq!(
+        lines[..3],
+        [
+            "   $1.00 │         ╌╌╌╌╌╌╌╌▅▅▅",
+            "         │                 ███",
+            "   $0.50 │╌╌╌╌╌╌╌╌╌        ███",
+        ]
+    );
+    let below = lines.last().unwrap();
+    assert!(below.contains("budget $0.50, $1.00 from "), "{below}");
+    let drawn = svg::plot(&plot, "p");
+    let (_, path) = drawn.split_once("class=\"limit\" d=\"").unwrap();
+    let path = path.split('"').next().unwrap();
+    assert_eq!(path.matches('V').count(), 1, "{path}");
+    assert_eq!(drawn.matches("class=\"limit-word\"").count(), 2);
+}
+
+#[test]
+fn a_chart_from_zero_tells_the_time_that_has_gone_by() {
+    let mut chart = chart();
+    chart.clock = Clock::SinceStart;
+    chart.queue.clear();
+    for row in &mut chart.rows {
+        row.bars.iter_mut().for_each(|b| b.went = Went::Well);
+    }
+    let lines = text::gantt(&chart, 60);
+    assert!(
+        lines[3].contains("0:00") && lines[3].contains("1:00"),
+        "{lines:?}"
+    );
+    let below = lines.join(" ");
+    assert!(below.contains("W write  C check  R review"), "{below}");
+    assert!(
+        !below.contains("small letters") && !below.contains("tasks wait"),
+        "{below}"
+    );
+}
+
+#[test]
+fn a_drawing_of_its_own_names_its_colours_and_what_they_stand_for() {
+    let mut chart = chart();
+    chart.queue.clear();
+    let drawn = svg::file(&chart);
+    assert!(
+        drawn.starts_with("<svg xmlns=\"http://www.w3.org/2000/svg\""),
+        "{drawn}"
+    );
+    assert!(
+        !drawn.contains("var(") && drawn.contains(".k-write { fill: #3f7ee8;"),
+        "{drawn}"
+    );
+    assert!(
+        drawn.contains(">write</text>") && !drawn.contains("waiting"),
+        "{drawn}"
+    );
+    assert_eq!(
+        drawn.matches("<title>").count(),
+        4,
+        "one for each bar, and its own: {drawn}"
+    );
+}
+
+#[test]
 fn a_gantt_in_text_has_a_letter_for_what_was_done_the_longest() {
     let lines = text::gantt(&chart(), 30);
     assert_eq!(lines[0], "      s1 │WWWWWWcc············");
@@ -91,6 +158,7 @@ fn svg_is_well_formed_and_holds_no_text_of_others_as_markup() {
     for drawn in [
         svg::gantt(&chart(), "g"),
         svg::plot(&plot_of(&[(0, 0), (50, 50)], 100), "p"),
+        svg::file(&chart()),
     ] {
         assert!(!drawn.contains("<script"), "{drawn}");
         assert!(

@@ -67,14 +67,22 @@ pub(crate) fn plot(plot: &Plot, width: usize, rows: usize) -> Vec<String> {
             *label = print::dollars(tick);
         }
     }
-    let limit = plot.shows_limit().then(|| row_of(plot.limit));
+    // The row of the limit that held at the end of each column.
+    let limit_at = |column: usize| {
+        let end = edge(plot.from, plot.to, column + 1, columns);
+        let held = plot.limits.iter().rev().find(|l| l.0 <= end);
+        let held = held.or(plot.limits.first()).filter(|_| plot.shows_limit());
+        held.map(|l| row_of(l.1))
+    };
+    let limits: Vec<Option<usize>> = (0..columns).map(limit_at).collect();
     let mut lines = Vec::new();
     for (row, label) in labels.iter().enumerate() {
         let below = (rows - 1 - row) * 8;
         let cells: String = heights
             .iter()
-            .map(|h| match BLOCKS[h.saturating_sub(below).min(8)] {
-                ' ' if limit == Some(row) => '╌',
+            .zip(&limits)
+            .map(|(h, limit)| match BLOCKS[h.saturating_sub(below).min(8)] {
+                ' ' if *limit == Some(row) => '╌',
                 block => block,
             })
             .collect();
@@ -88,7 +96,7 @@ pub(crate) fn plot(plot: &Plot, width: usize, rows: usize) -> Vec<String> {
         axis(plot.clock, plot.from, plot.to, columns)
     ));
     if plot.shows_limit() {
-        lines.push(format!("{:>LABEL$}  ╌ budget {}", "", print::dollars(plot.limit)));
+        lines.push(format!("{:>LABEL$}  ╌ {}", "", plot.limit_words()));
     }
     lines
 }
@@ -124,7 +132,9 @@ pub(crate) fn gantt(gantt: &Gantt, width: usize) -> Vec<String> {
         .into_iter()
         .map(|k| format!("{} {}", k.letter(), k.word()))
         .collect();
-    words.push("small letters: it did not go well".to_owned());
+    if gantt.went_badly() {
+        words.push("small letters: it did not go well".to_owned());
+    }
     if gantt
         .rows
         .iter()

@@ -24,22 +24,41 @@ pub(crate) async fn run(scene: &Scene, verb: Answer) -> Result<ExitCode, Failure
     let Some(id) = verb.decision else {
         return list(&state, verb.json);
     };
+    let given = give(&mut door, id, &words(&verb.answer)?).await?;
+    print::data(&format!("{id} is answered: {}", print::plain(&given.answer, 200)));
+    if let Some(next) = &given.next {
+        print::note(next);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// An answer that was given.
+pub(super) struct Given {
+    /// In these words.
+    pub(super) answer: String,
+    /// What a person does for it to be heard, where that takes something.
+    pub(super) next: Option<String>,
+}
+
+/// Answers a question with what was typed.
+pub(super) async fn give(door: &mut Door, id: DecisionId, typed: &str) -> Result<Given, Failure> {
+    let state = door.state().await?;
     let decision = state.decisions.get(&id).ok_or(Refused::NoSuchDecision(id))?;
-    let answer = meant(&decision.question, &words(&verb.answer)?, id)?;
+    let answer = meant(&decision.question, typed, id)?;
     let event = Event::DecisionAnswered {
         decision: id,
         answer: answer.clone(),
     };
     door.take(event).await?;
-    print::data(&format!("{id} is answered: {}", print::plain(&answer, 200)));
-    if state.shift().is_none() {
-        let task = decision.task;
-        print::note(&format!(
+    let task = decision.task;
+    let next = match state.shift() {
+        Some(_) => None,
+        None => Some(format!(
             "task {task} goes on with the next `turno run {}`",
             task.issue
-        ));
-    }
-    Ok(ExitCode::SUCCESS)
+        )),
+    };
+    Ok(Given { answer, next })
 }
 
 fn list(state: &State, json: bool) -> Result<ExitCode, Failure> {
@@ -78,7 +97,7 @@ fn words(typed: &[String]) -> Result<String, Failure> {
 }
 
 /// The answer that is meant: an option by its label or, counted from 1, its number; else words of one's own.
-fn meant(question: &Question, typed: &str, id: DecisionId) -> Result<String, Failure> {
+pub(super) fn meant(question: &Question, typed: &str, id: DecisionId) -> Result<String, Failure> {
     let typed = typed.trim();
     let label = |label: &str| label.trim().to_lowercase();
     if let Some(option) = question.options.iter().find(|o| label(&o.label) == label(typed)) {

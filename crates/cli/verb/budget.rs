@@ -5,7 +5,9 @@ use std::process::ExitCode;
 use turno_core::State;
 use turno_core::admit::Refused;
 use turno_core::event::Event;
-use turno_core::ledger::{Day, Level, LevelView, Measure, levels};
+use turno_core::ids::ShiftId;
+use turno_core::ledger::{Day, LedgerView, Level, LevelView, Measure, Shortage, levels};
+use turno_core::step::lacking;
 use turno_core::units::MicroUsd;
 use turno_engine::config::Overrides;
 use turno_engine::run::now;
@@ -30,23 +32,34 @@ pub(crate) async fn run(scene: &Scene, verb: Budget) -> Result<ExitCode, Failure
         Budget::Set(set) => {
             let state = door.state().await?;
             let event = asked(&state, set)?;
-            // The configuration that was read last is the one of the last shift; an agent may be new since then.
-            if let Door::Own { desk, .. } = &mut door
-                && desk.state.config.is_none()
-            {
-                let config = Box::new(scene.config(&Overrides::default())?.core);
-                desk.take(Event::ConfigLoaded { config })?;
-            }
             let Event::BudgetSet { level, .. } = &event else {
                 return Err(Failure::bug("a budget is set by another event"));
             };
             let level = level.clone();
-            door.take(event).await?;
-            let limit = door.state().await?.limit(&level);
-            print::data(&format!("{} may use {limit}", level.phrase()));
+            limit(scene, &mut door, event).await?;
+            let state = door.state().await?;
+            print::data(&format!("{} may use {}", level.phrase(), state.limit(&level)));
+            if let Some(Shortage { left, least, .. }) = lacking(&state, &level) {
+                print::warning(&format!(
+                    "it still starts nothing: {left} left, an attempt starts with at least {least}; `{}` raises it",
+                    level.raise(left.measure())
+                ));
+            }
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Sets a limit.
+pub(super) async fn limit(scene: &Scene, door: &mut Door, event: Event) -> Result<(), Failure> {
+    // The configuration that was read last is the one of the last shift; an agent may be new since then.
+    if let Door::Own { desk, .. } = door
+        && desk.state.config.is_none()
+    {
+        let config = Box::new(scene.config(&Overrides::default())?.core);
+        desk.take(Event::ConfigLoaded { config })?;
+    }
+    door.take(event).await
 }
 
 fn asked(state: &State, set: Set) -> Result<Event, Failure> {
@@ -78,13 +91,10 @@ fn show(levels: &[LevelView]) {
             let warned = view.warned.contains_key(&measure);
             print::data(&if warned { print::red(&line) } else { line });
         }
-        if view.used.unknown > MicroUsd::ZERO {
-            print::data(&format!(
-                "  {} of it is held for models without a price",
-                view.used.unknown
-            ));
+        if let Some(line) = unpriced_line(view) {
+            print::data(&format!("  {line}"));
         }
-        if view.compared.reported != view.compared.counted {
+        if view.compared.differ() {
             print::data(&format!(
                 "  agents reported {}, Turno counted {} for the same attempts",
                 view.compared.reported, view.compared.counted
@@ -103,13 +113,28 @@ fn show(levels: &[LevelView]) {
     }
 }
 
-/// The limits of a level that are half used up and more.
-pub(crate) fn warned_lines(view: &LevelView) -> Vec<String> {
-    let lines = view.warned.keys().map(|measure| {
-        let line = line(view, *measure);
-        format!("{}: {line}", view.level.phrase())
+/// The limits that are half used up and more, of whatever may still be used; and what is a guess in the shift that
+/// runs.
+pub(crate) fn warned_lines(ledger: &LedgerView, runs: Option<ShiftId>) -> Vec<String> {
+    let warned = ledger.warnings.iter().filter_map(|warning| {
+        let view = ledger.levels.iter().find(|v| v.level == warning.level)?;
+        let line = line(view, warning.used.measure());
+        Some(format!("{}: {line}", view.level.phrase()))
     });
-    lines.collect()
+    let runs = runs.map(Level::Shift);
+    let shift = ledger.levels.iter().filter(|v| runs.as_ref() == Some(&v.level));
+    let unpriced = shift.filter_map(|v| Some(format!("{}: {}", v.level.phrase(), unpriced_line(v)?)));
+    warned.chain(unpriced).collect()
+}
+
+/// What of a level's money nobody has priced.
+fn unpriced_line(view: &LevelView) -> Option<String> {
+    let unknown = view.used.unknown;
+    (unknown > MicroUsd::ZERO).then(|| {
+        format!(
+            "{unknown} of it is held for models without a price; give them one in turno.toml under [prices]"
+        )
+    })
 }
 
 /// One measure of a level on one line.

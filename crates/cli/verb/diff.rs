@@ -20,16 +20,7 @@ const SHOWN: usize = 64 << 20;
 
 pub(crate) async fn run(scene: &Scene, verb: &Diff) -> Result<ExitCode, Failure> {
     let state = Door::open(scene).await?.state().await?;
-    let issue = match verb.subject {
-        Subject::Issue(id) => id,
-        Subject::Task(id) if state.tasks.contains_key(&id) => id.issue,
-        Subject::Task(id) => return Err(Refused::NoSuchTask(id).into()),
-    };
-    let repo = scene.repo_of(&state, issue)?;
-    let (base, commit) = match verb.subject {
-        Subject::Issue(id) => of_issue(&repo, &state, id)?,
-        Subject::Task(id) => of_task(&repo, &state, id)?,
-    };
+    let (repo, base, commit) = range(scene, &state, verb.subject)?;
     if verb.stat {
         for file in repo.changed_files(&base, &commit)? {
             print::data(&print::plain(&file, 4096));
@@ -47,6 +38,25 @@ pub(crate) async fn run(scene: &Scene, verb: &Diff) -> Result<ExitCode, Failure>
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Where an issue's or a task's change begins and ends, and in which repository.
+pub(super) fn range(
+    scene: &Scene,
+    state: &State,
+    subject: Subject,
+) -> Result<(Repo, CommitId, CommitId), Failure> {
+    let issue = match subject {
+        Subject::Issue(id) => id,
+        Subject::Task(id) if state.tasks.contains_key(&id) => id.issue,
+        Subject::Task(id) => return Err(Refused::NoSuchTask(id).into()),
+    };
+    let repo = scene.repo_of(state, issue)?;
+    let (base, commit) = match subject {
+        Subject::Issue(id) => of_issue(&repo, state, id)?,
+        Subject::Task(id) => of_task(&repo, state, id)?,
+    };
+    Ok((repo, base, commit))
 }
 
 fn of_issue(repo: &Repo, state: &State, id: IssueId) -> Result<(CommitId, CommitId), Failure> {

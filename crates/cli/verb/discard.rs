@@ -13,14 +13,20 @@ use crate::print;
 use crate::scene::Scene;
 
 pub(crate) async fn run(scene: &Scene, verb: &Discard) -> Result<ExitCode, Failure> {
-    let mut door = Door::open(scene).await?;
+    let named = give_up(scene, Door::open(scene).await?, verb.subject).await?;
+    print::data(&format!("{named} is given up"));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Gives something up; gives its name.
+pub(super) async fn give_up(scene: &Scene, mut door: Door, subject: Subject) -> Result<String, Failure> {
     let state = door.state().await?;
-    let (what, named) = match verb.subject {
+    let (what, named) = match subject {
         Subject::Issue(id) => (What::Issue(id), format!("issue {id}")),
         Subject::Task(id) => (What::Task(id), format!("task {id}")),
     };
     // Found before anything is given up, so that its branches do not stay for want of a repository.
-    let with_branches = match verb.subject {
+    let with_branches = match subject {
         Subject::Issue(issue) => Some((issue, scene.repo_of(&state, issue)?)),
         Subject::Task(_) => None,
     };
@@ -41,7 +47,15 @@ pub(crate) async fn run(scene: &Scene, verb: &Discard) -> Result<ExitCode, Failu
     }
     match door {
         Door::Own { .. } => {
-            if let Some((issue, repo)) = with_branches {
+            // An agent that outlived its coordinator still works on it: its branches go when it has been heard.
+            let works = state
+                .running()
+                .any(|t| Some(t.id.issue) == with_branches.as_ref().map(|(i, _)| *i));
+            if works {
+                print::note(
+                    "agents still work on it; `turno resume` hears them out, then `turno discard` again removes its branches",
+                );
+            } else if let Some((issue, repo)) = with_branches {
                 for kept in repo.retire(issue).await? {
                     print::note(&format!("kept {kept}"));
                 }
@@ -50,6 +64,5 @@ pub(crate) async fn run(scene: &Scene, verb: &Discard) -> Result<ExitCode, Failu
         Door::Look { .. } => {}
         Door::Live(_) => print::note("what ran for it is being stopped; its branches stay as they are"),
     }
-    print::data(&format!("{named} is given up"));
-    Ok(ExitCode::SUCCESS)
+    Ok(named)
 }

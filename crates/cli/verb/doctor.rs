@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 use turno_core::ids::{AgentName, RepoName};
+use turno_core::room::{Bytes, MAKE_ROOM, Room};
 use turno_engine::config::{AgentSetup, EnvMap, EnvValue, Loaded, Overrides, Source};
 use turno_engine::git::Checkout;
 use turno_engine::person;
@@ -77,6 +78,7 @@ pub(crate) async fn run(at: Option<&Path>, verb: &Json) -> Result<ExitCode, Fail
         match scene.config(&Overrides::default()) {
             Err(error) => found.missing("configuration", error.to_string(), "mend the file it names"),
             Ok(config) => {
+                disks(&scene, &config, &mut found);
                 checks(&config, &mut found);
                 containers(&scene, &config, &mut found).await;
                 repos(&scene, &config, &mut found);
@@ -162,14 +164,9 @@ fn state(scene: &Scene, found: &mut Findings) {
     match scene.dirs.lock() {
         Ok(_lock) => {
             let space = nix::sys::statvfs::statvfs(root)
-                .map(|s| s.blocks_available().saturating_mul(s.fragment_size()) >> 20);
+                .map(|s| s.blocks_available().saturating_mul(s.fragment_size()));
             match space {
-                Ok(mib) if mib < 1024 => found.warn(
-                    "state",
-                    format!("{} has {mib} MiB free", root.display()),
-                    "free some space, or point TURNO_STATE_DIR at a larger disk",
-                ),
-                Ok(mib) => found.good("state", format!("{} ({mib} MiB free)", root.display())),
+                Ok(free) => found.good("state", format!("{} ({} free)", root.display(), Bytes(free))),
                 Err(error) => found.warn("state", error.to_string(), "see whether the disk is mounted"),
             }
         }
@@ -177,6 +174,24 @@ fn state(scene: &Scene, found: &mut Findings) {
             found.good("state", format!("{} is in use by pid {holder}", root.display()));
         }
         Err(error) => found.missing("state", error.to_string(), "make it writable"),
+    }
+}
+
+/// Whether a shift would start anything with the room there is.
+fn disks(scene: &Scene, config: &Loaded, found: &mut Findings) {
+    // A repository that is not in order is told of by itself.
+    let repos = scene.repos(config);
+    let repos = repos.iter().flat_map(|r| r.iter().map(|(_, repo)| repo));
+    let places = turno_engine::site::disks(&scene.dirs, repos);
+    let tight = turno_engine::room::tight(&places, config.disk, &Room::Enough);
+    for tight in &tight {
+        let detail = format!("{}: nothing is started", tight.phrase());
+        found.warn("disk", detail, MAKE_ROOM);
+    }
+    if tight.is_empty() {
+        let (free, files) = (config.disk.free, config.disk.files);
+        let detail = format!("room above the floor of {free} and {files} files");
+        found.good("disk", detail);
     }
 }
 

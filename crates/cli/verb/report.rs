@@ -13,6 +13,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use serde::Serialize;
+use turno_core::ids::ShiftId;
 use turno_core::report::{Fold, Report};
 
 use crate::args;
@@ -38,6 +39,24 @@ struct Told<'a> {
 }
 
 pub(crate) async fn run(scene: &Scene, verb: &args::Report) -> Result<ExitCode, Failure> {
+    let (shift, told) = told(scene, verb.shift, verb.format, width(verb)).await?;
+    match &verb.output {
+        Some(file) => {
+            write(file, &told)?;
+            print::note(&format!("the report of {shift} is in {}", print::name(file)));
+        }
+        None => print::data(told.trim_end()),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The report of a shift, the latest if none is named, in a form.
+pub(super) async fn told(
+    scene: &Scene,
+    shift: Option<ShiftId>,
+    format: ReportFormat,
+    width: usize,
+) -> Result<(ShiftId, String), Failure> {
     let mut door = Door::open(scene).await?;
     let latest = door.state().await?.shifts.keys().next_back().copied();
     let Some(latest) = latest else {
@@ -45,7 +64,7 @@ pub(crate) async fn run(scene: &Scene, verb: &args::Report) -> Result<ExitCode, 
             "no shift has run here yet, so there is nothing to report; `turno run ISSUE` starts one",
         ));
     };
-    let shift = verb.shift.unwrap_or(latest);
+    let shift = shift.unwrap_or(latest);
     let mut fold = Fold::new(shift);
     door.each_record(|record| fold.take(record)).await?;
     drop(door);
@@ -59,15 +78,7 @@ pub(crate) async fn run(scene: &Scene, verb: &args::Report) -> Result<ExitCode, 
         project: name.to_string_lossy().into_owned(),
         state_dir: scene.dirs.root().display().to_string(),
     };
-    let told = tell(&report, &setting, verb.format, width(verb))?;
-    match &verb.output {
-        Some(file) => {
-            write(file, &told)?;
-            print::note(&format!("the report of {shift} is in {}", print::name(file)));
-        }
-        None => print::data(told.trim_end()),
-    }
-    Ok(ExitCode::SUCCESS)
+    Ok((shift, tell(&report, &setting, format, width)?))
 }
 
 /// How wide lines of text may be. Below 72 characters no table of numbers fits, and the terminal breaks its lines.

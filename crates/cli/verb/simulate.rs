@@ -1,7 +1,6 @@
 //! `turno simulate`: what a shift would land, cost and take, on simulated agents. It reads the configuration and the
 //! journal, and changes nothing.
 
-mod picture;
 mod words;
 
 use std::io::Write;
@@ -13,19 +12,21 @@ use serde::Serialize;
 use turno_core::State;
 use turno_core::check::{Check, Reach};
 use turno_core::container::Within;
-use turno_core::ids::{Seq, ShiftId};
-use turno_core::record::Record;
+use turno_core::ids::SlotId;
 use turno_core::shift::Scope;
 use turno_core::units::{Span, Timestamp};
 use turno_engine::config::{self, Loaded, Overrides, Places};
 use turno_engine::git::{Error as GitError, Repo};
-use turno_engine::simulate::{Backlog, Evidence, Fit, Forecast, Job, Model, PlanSplit, Terms, fit, simulate};
+use turno_engine::simulate::{
+    self, Backlog, Evidence, Fit, Forecast, Job, Lane, Learner, Model, PlanSplit, Terms, used_by_day,
+};
 
 use super::drain;
 use crate::args::{History, Simulate};
 use crate::door::Door;
 use crate::exit;
 use crate::failure::Failure;
+use crate::picture::{self, Clock, Gantt, Paint, Row, Went};
 use crate::print;
 use crate::scene::{Scene, user_env};
 
@@ -57,7 +58,8 @@ struct Ground {
 /// What a workspace has done.
 struct Past {
     state: State,
-    records: Vec<Record>,
+    /// What its journal shows, if anybody asked.
+    learner: Option<Learner>,
 }
 
 pub(crate) async fn run(at: Option<&Path>, verb: &Simulate) -> Result<ExitCode, Failure> {
@@ -72,7 +74,7 @@ pub(crate) async fn run(at: Option<&Path>, verb: &Simulate) -> Result<ExitCode, 
     let mut ground = ground(at, verb).await?;
     let own = ground.repo.as_ref().map(|r| r.join(".turno/simulate.toml"));
     let over = verb.assume.clone().or(own.filter(|p| p.is_file()));
-    let fitted = learned(verb, &ground, Model::assumed(over.as_deref())?)?;
+    let fitted = learned(verb, &mut ground, Model::assumed(over.as_deref())?)?;
     let mut model = fitted.model;
     if let Some(tasks) = verb.tasks_per_issue {
         model.split = PlanSplit::Between(tasks.least, tasks.most);
@@ -86,14 +88,14 @@ pub(crate) async fn run(at: Option<&Path>, verb: &Simulate) -> Result<ExitCode, 
     };
     let backlog = backlog(verb, &mut ground);
     let job = Job::new(ground.config.core.clone(), backlog, &model.split, terms)?;
-    let forecast = simulate(&job, &model, verb.nights)?;
+    let forecast = simulate::simulate(&job, &model, verb.nights)?;
     let mut compared = Vec::new();
     if let Some(most) = verb.compare_slots {
         let nights = verb
             .nights
             .min(std::num::NonZeroUsize::MIN.saturating_add(NIGHTS_TO_COMPARE - 1));
         for slots in 1..=most {
-            compared.push(simulate(&job.on_slots(slots), &model, nights)?);
+            compared.push(simulate::simulate(&job.on_slots(slots), &model, nights)?);
         }
     }
     let mut notes = std::mem::take(&mut ground.notes);
@@ -122,7 +124,7 @@ pub(crate) async fn run(at: Option<&Path>, verb: &Simulate) -> Result<ExitCode, 
         if !forecast.middle.is_empty() {
             lines.push(String::new());
             lines.push("The night in the middle:".to_owned());
-            lines.extend(picture::text(&rows(&forecast), words::WIDTH));
+            lines.extend(picture::text::gantt(&middle(&forecast), words::WIDTH));
         }
         lines.push(String::new());
         lines.push("What this rests on:".to_owned());
@@ -158,14 +160,12 @@ async fn ground(at: Option<&Path>, verb: &Simulate) -> Result<Ground, Failure> {
     // Nothing is made where nothing is: who only asks leaves no trace.
     let past = if scene.dirs.store().exists() {
         let mut door = Door::open(&scene).await?;
-        Some(Past {
-            state: door.state().await?,
-            records: if verb.history.is_some() {
-                door.records(Seq(0)).await?
-            } else {
-                Vec::new()
-            },
-        })
+        let state = door.state().await?;
+        let mut learner = verb.history.map(learner);
+        if let Some(learner) = &mut learner {
+            door.each_record(|record| learner.take(record)).await?;
+        }
+        Some(Past { state, learner })
     } else {
         None
     };
@@ -210,8 +210,15 @@ fn nowhere(here: PathBuf, flags: &Overrides) -> Result<Ground, Failure> {
     })
 }
 
+fn learner(history: History) -> Learner {
+    Learner::of(match history {
+        History::All => None,
+        History::Of(shift) => Some(shift),
+    })
+}
+
 /// What the past shows, if anybody asked.
-fn learned(verb: &Simulate, ground: &Ground, assumed: Model) -> Result<Fit, Failure> {
+fn learned(verb: &Simulate, ground: &mut Ground, assumed: Model) -> Result<Fit, Failure> {
     let Some(history) = verb.history else {
         return Ok(Fit {
             model: assumed,
@@ -219,14 +226,13 @@ fn learned(verb: &Simulate, ground: &Ground, assumed: Model) -> Result<Fit, Fail
             evidence: Vec::new(),
         });
     };
-    let records: &[Record] = ground.past.as_ref().map_or(&[], |p| &p.records);
-    let only: Option<ShiftId> = match history {
-        History::All => None,
-        History::Of(shift) => Some(shift),
-    };
+    let past = ground.past.as_mut();
+    let seen = past
+        .and_then(|p| p.learner.take())
+        .unwrap_or_else(|| learner(history));
     let personas = &ground.config.core.personas;
     let roles: Vec<_> = personas.iter().map(|p| (p.name.clone(), p.role)).collect();
-    let fitted = fit(records, only, assumed, &roles);
+    let fitted = seen.fit(assumed, &roles);
     if fitted.shifts == 0 {
         return Err(Failure::usage(match history {
             History::All => {
@@ -248,11 +254,12 @@ fn backlog(verb: &Simulate, ground: &mut Ground) -> Backlog {
         p.state.issues.values().any(|i| open(&i.stage))
     };
     match (verb.issues, &ground.past) {
-        (Some(many), _) => {
+        (Some(many), past) => {
+            let used = past.as_ref().map_or_else(Vec::new, |p| used_by_day(&p.state));
             ground.notes.push(format!(
                 "{many} made-up issues, all alike, none of which needs another"
             ));
-            Backlog::MadeUp(many)
+            Backlog::MadeUp { issues: many, used }
         }
         (None, Some(past)) if is_open(past) => {
             ground.notes.push(
@@ -260,11 +267,15 @@ fn backlog(verb: &Simulate, ground: &mut Ground) -> Backlog {
             );
             Backlog::Of(Box::new(past.state.clone()))
         }
-        (None, _) => {
+        (None, past) => {
+            let used = past.as_ref().map_or_else(Vec::new, |p| used_by_day(&p.state));
             ground.notes.push(format!(
                 "there is no open issue here, so {SOME_ISSUES} made-up ones; --issues N takes another number"
             ));
-            Backlog::MadeUp(SOME_ISSUES)
+            Backlog::MadeUp {
+                issues: SOME_ISSUES,
+                used,
+            }
         }
     }
 }
@@ -285,15 +296,50 @@ fn scope(verb: &Simulate, begins: Timestamp) -> Result<Scope, Failure> {
     })
 }
 
-/// The bars of the night in the middle, as a picture takes them.
-fn rows(forecast: &Forecast) -> Vec<picture::Row> {
-    let row = |bar: &turno_engine::simulate::Bar| picture::Row {
-        slot: bar.slot.to_string(),
-        from: bar.from,
-        to: bar.to,
-        label: bar.label.clone(),
+/// The night in the middle, as a picture takes it.
+fn middle(forecast: &Forecast) -> Gantt {
+    let at = |after: Span| Timestamp(0) + after;
+    let row = |label: String, lane: Lane| Row {
+        label,
+        bars: forecast
+            .middle
+            .iter()
+            .filter(|b| b.slot == lane)
+            .map(|b| bar(at(b.from), at(b.to), b))
+            .collect(),
     };
-    forecast.middle.iter().map(row).collect()
+    let slots = (1..=forecast.slots).map(|n| row(format!("s{n}"), Lane::Slot(SlotId(n))));
+    Gantt {
+        clock: Clock::SinceStart,
+        from: Timestamp(0),
+        to: forecast
+            .middle
+            .iter()
+            .map(|b| at(b.to))
+            .max()
+            .unwrap_or(Timestamp(1)),
+        rows: slots.chain([row("landing".to_owned(), Lane::Landing)]).collect(),
+        queue: Vec::new(),
+    }
+}
+
+fn bar(from: Timestamp, to: Timestamp, bar: &simulate::Bar) -> picture::Bar {
+    let paint = Paint::of(bar.kind);
+    picture::Bar {
+        from,
+        to,
+        paint,
+        went: Went::Well,
+        label: bar.task.to_string(),
+        title: format!(
+            "{} {}, {} to {}",
+            paint.word(),
+            bar.task,
+            print::elapsed(bar.from),
+            print::elapsed(bar.to)
+        ),
+        pauses: Vec::new(),
+    }
 }
 
 fn draw(path: &Path, forecast: &Forecast) -> Result<(), Failure> {
@@ -301,6 +347,6 @@ fn draw(path: &Path, forecast: &Forecast) -> Result<(), Failure> {
         .write(true)
         .create_new(true)
         .open(path);
-    file.and_then(|mut file| file.write_all(picture::svg(&rows(forecast)).as_bytes()))
+    file.and_then(|mut file| file.write_all(picture::svg::file(&middle(forecast)).as_bytes()))
         .map_err(|e| Failure::usage(format!("{} cannot be written: {e}", path.display())))
 }

@@ -2,14 +2,17 @@
 
 use std::process::ExitCode;
 
+use serde::Serialize;
 use turno_core::config::Confinement;
 use turno_core::foresight::clashes_phrase;
+use turno_core::gate::{Opens, Standing};
 use turno_core::ids::TaskId;
-use turno_core::ledger::levels;
+use turno_core::ledger::{LedgerView, ledger};
+use turno_core::room::MAKE_ROOM;
 use turno_core::shift::{ShiftEnd, ShiftStage, Winding};
 use turno_core::step::Waiting;
-use turno_core::units::Timestamp;
-use turno_core::view::{self, RunBy, RunPlace, RunView, ShiftView, StatusView, waiting_phrase};
+use turno_core::units::{Span, Timestamp};
+use turno_core::view::{self, AccountView, RunBy, RunPlace, RunView, ShiftView, StatusView, waiting_phrase};
 use turno_engine::run::now;
 
 use crate::args::Json;
@@ -22,11 +25,14 @@ use crate::verb::issue::stage_word;
 use crate::verb::{answer_hint, question_lines};
 
 pub(crate) async fn run(scene: &Scene, verb: &Json) -> Result<ExitCode, Failure> {
-    let mut door = Door::open(scene).await?;
-    let state = door.state().await?;
+    let (door, state) = Door::look_in(scene).await?;
     let status = view::status(&state);
+    let ledger = ledger(&state, now());
     if verb.json {
-        print::json(&status)?;
+        print::json(&WithLedger {
+            status: &status,
+            ledger: &ledger,
+        })?;
         return Ok(ExitCode::SUCCESS);
     }
     if let (Door::Own { .. }, false) = (&door, status.running.is_empty()) {
@@ -35,12 +41,19 @@ pub(crate) async fn run(scene: &Scene, verb: &Json) -> Result<ExitCode, Failure>
         );
     }
     show(&status, now());
-    for view in levels(&state, now()).iter().filter(|v| !v.warned.is_empty()) {
-        for line in warned_lines(view) {
-            print::warning(&line);
-        }
+    for line in warned_lines(&ledger, state.shift().map(|s| s.id)) {
+        print::warning(&line);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Everything at a glance, for programs.
+#[derive(Serialize)]
+struct WithLedger<'a> {
+    #[serde(flatten)]
+    status: &'a StatusView,
+    #[serde(flatten)]
+    ledger: &'a LedgerView,
 }
 
 fn show(status: &StatusView, now: Timestamp) {
@@ -51,11 +64,25 @@ fn show(status: &StatusView, now: Timestamp) {
     for run in &status.running {
         print::data(&format!("  {}", run_line(run, now)));
     }
+    for line in status.accounts.iter().filter_map(|a| account_line(a, now)) {
+        print::data(&format!("  {}", print::plain(&line, 300)));
+    }
     for decision in &status.decisions {
         for line in question_lines(decision, now) {
             print::data(&line);
         }
         print::data(&print::dim(&answer_hint(decision.id)));
+    }
+    for gate in &status.gates {
+        let until = match &gate.standing {
+            Standing::Closed { until, .. } => format!(", until {}", print::moment(*until)),
+            Standing::Open | Standing::Slowed(_) | Standing::Trying { .. } | Standing::Shut { .. } => {
+                String::new()
+            }
+        };
+        if let Some(why) = gate.closed_phrase() {
+            print::data(&print::yellow(&format!("{}{until}", print::plain(&why, 300))));
+        }
     }
     for issue in &status.issues {
         let title = print::plain(&issue.title, 80);
@@ -79,7 +106,7 @@ fn show(status: &StatusView, now: Timestamp) {
             if let Some(why) = task.waiting.as_ref().filter(|w| !matches!(w, Waiting::Person(_))) {
                 print::data(&print::dim(&format!(
                     "      waits: {}",
-                    print::plain(&waiting_phrase(why), 200)
+                    print::plain(&format!("{}{}", waiting_phrase(why), until(why)), 200)
                 )));
             }
             if let Some(coming) = clashes_phrase(&task.clashes) {
@@ -87,9 +114,36 @@ fn show(status: &StatusView, now: Timestamp) {
             }
         }
     }
+    for tight in &status.tight {
+        print::warning(&format!(
+            "when the disks were last looked at, nothing could be started: {}; {MAKE_ROOM}",
+            tight.phrase()
+        ));
+    }
     if status.issues.is_empty() {
         print::data("no issues; file one with `turno issue add \"TITLE\"`");
     }
+}
+
+/// When a closed account opens, where that is known.
+fn until(why: &Waiting) -> String {
+    if let Waiting::Account {
+        opens: Opens::At(at), ..
+    } = why
+    {
+        format!(" (until {})", print::moment(*at))
+    } else {
+        String::new()
+    }
+}
+
+/// What is known of an account's windows, if there is anything to say.
+fn account_line(account: &AccountView, now: Timestamp) -> Option<String> {
+    let phrases = account.phrases(now, |at| {
+        let far = at.since(now) > Span::seconds(12 * 3600);
+        if far { print::moment(at) } else { print::clock(at) }
+    });
+    (!phrases.is_empty()).then(|| format!("{}: {}", account.agent, phrases.join("; ")))
 }
 
 /// A task's title before what is told of it; nothing for an issue's own task, which bears the title of the issue.
@@ -129,7 +183,7 @@ pub(crate) fn unconfined(confinement: Confinement) -> String {
 }
 
 /// Why a shift starts nothing more.
-fn winding_words(why: Winding) -> &'static str {
+pub(super) fn winding_words(why: Winding) -> &'static str {
     match why {
         Winding::Drain => "what runs may finish",
         Winding::Stop => "it is stopped",
@@ -159,12 +213,14 @@ pub(crate) fn run_line(run: &RunView, now: Timestamp) -> String {
         RunBy::Agent { persona, agent } => format!("{persona}/{agent}"),
         RunBy::Turno => "turno".to_owned(),
     };
+    let does = run.watch.as_ref().and_then(|w| w.phrase(now));
+    let does = does.map_or_else(String::new, |does| format!("  {}", print::plain(&does, 120)));
     format!(
-        "{place:<7} {:<5} {by:<20} {:<10} {:>6} {:>9}  {}",
+        "{place:<7} {:<5} {by:<17} {:<9} {:>5} {:>6}  {}{does}",
         run.task.to_string(),
         run.stage.as_str(),
         print::elapsed(now.since(run.started)),
-        run.cost.to_string(),
+        print::dollars(run.cost),
         run.attempt
     )
 }

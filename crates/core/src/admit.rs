@@ -6,7 +6,7 @@ use crate::event::{Discard, Event};
 use crate::globs;
 use crate::ids::{AgentName, DecisionId, IssueId, LessonId, RepoName, ShiftId, TaskId};
 use crate::issue::{IssueDraft, IssueStage, Split};
-use crate::ledger::{Allowance, Level, Used};
+use crate::ledger::{AllowanceChange, Bound, Level, Off, Used};
 use crate::lesson::LessonEdit;
 use crate::outcome::LessonDraft;
 use crate::plan::issue_cycle;
@@ -38,8 +38,13 @@ pub enum Refused {
     #[error("a budget of $0.00 starts nothing; give one with `--budget USD`")]
     NoBudget,
     /// A limit of nothing, or none at all.
-    #[error("a budget needs at least one limit above zero; give --usd, --tokens, --wall or --turns")]
+    #[error(
+        "a budget needs at least one limit, above zero or `none`; give --usd, --tokens, --wall or --turns"
+    )]
     NoAllowance,
+    /// The money of a shift without a limit.
+    #[error("a shift always has a budget in money; set a higher one with --usd")]
+    ShiftNeedsMoney,
     /// What the limit is for will use nothing more.
     #[error("{0} is over, so a budget for it changes nothing")]
     LevelIsOver(String),
@@ -211,6 +216,9 @@ pub fn admit(state: &State, event: &Event) -> Result<(), Refused> {
         | Event::SessionOpened { .. }
         | Event::Metered { .. }
         | Event::QuotaSeen { .. }
+        | Event::Seen { .. }
+        | Event::ClockJumped { .. }
+        | Event::RoomSeen { .. }
         | Event::Contacted { .. }
         | Event::Tampered { .. }
         | Event::AgentEnded { .. }
@@ -226,8 +234,8 @@ pub fn admit(state: &State, event: &Event) -> Result<(), Refused> {
 }
 
 /// Whether a level's limits may be set so.
-fn budget(state: &State, level: &Level, allowance: &Allowance) -> Result<(), Refused> {
-    if allowance.is_none() || allowance.reached(Used::default()).is_some() {
+fn budget(state: &State, level: &Level, allowance: &AllowanceChange) -> Result<(), Refused> {
+    if allowance.is_nothing() || allowance.limits().reached(Used::default()).is_some() {
         return Err(Refused::NoAllowance);
     }
     let over = || Err(Refused::LevelIsOver(level.phrase()));
@@ -241,6 +249,7 @@ fn budget(state: &State, level: &Level, allowance: &Allowance) -> Result<(), Ref
         Level::Shift(id) => match state.shift() {
             None => Err(Refused::NoShift),
             Some(shift) if shift.id != *id => over(),
+            Some(_) if allowance.usd == Some(Bound::Off(Off::NoLimit)) => Err(Refused::ShiftNeedsMoney),
             Some(_) => Ok(()),
         },
         Level::Day(day) | Level::Agent { day, .. } if *day < state.desk.today => over(),

@@ -37,11 +37,18 @@ pub struct Limits {
     pub cap: MicroUsd,
     /// Time from start to end.
     pub wall_clock: Span,
-    /// Time without any output.
+    /// Time without any sign of life, after which it is reminded.
     pub silence: Span,
+    /// A way of going on that lasts less than this is not told.
+    #[serde(default = "notice")]
+    pub notice: Span,
     /// How its account is paid for: under a flat plan the money is a bound that nothing is stopped for.
     #[serde(default)]
     pub tariff: Tariff,
+}
+
+fn notice() -> Span {
+    Span::seconds(60)
 }
 
 impl Limits {
@@ -288,6 +295,12 @@ pub enum Command {
         /// What it is told.
         reply: Reply,
     },
+    /// Remind an agent that nothing is seen of it. It has no answer: what the agent does then is seen or not. Lost when
+    /// the coordinator dies before it is said.
+    Nudge {
+        /// Which.
+        attempt: AttemptId,
+    },
     /// Listen to an agent again that an earlier coordinator started. Answered by exactly one `AgentEnded` or
     /// `AttemptFailed`, as its start would have been.
     Adopt {
@@ -334,6 +347,7 @@ impl Command {
             | Self::OpenIssue { .. }
             | Self::Reply { .. }
             | Self::Foresee { .. }
+            | Self::Nudge { .. }
             | Self::Adopt { .. }
             | Self::WarnOfBudget { .. }
             | Self::EndShift { .. } => None,

@@ -7,8 +7,10 @@ use serde::{Deserialize, Serialize};
 use crate::check::Check;
 use crate::ids::{AgentName, PersonaName, RepoName};
 use crate::ledger::{Allowance, Tariff};
+use crate::liveness::Hears;
 use crate::persona::Persona;
 use crate::policy::Policy;
+use crate::units::Span;
 
 /// What the core must know of an agent. How it is launched is no concern of the core.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +23,9 @@ pub struct AgentLimits {
     /// What its account may use in a day.
     #[serde(default)]
     pub allowance: Allowance,
+    /// Whether it can be told something while it works.
+    #[serde(default)]
+    pub hears: Hears,
 }
 
 /// What each level may use, unless a person sets another limit for one of them.
@@ -65,6 +70,13 @@ pub struct Config {
     /// What each level of the ledger may use.
     #[serde(default)]
     pub budgets: Budgets,
+    /// A shift that could go on but for the room on a disk waits so long for it.
+    #[serde(default = "one_hour")]
+    pub disk_wait: Span,
+}
+
+fn one_hour() -> Span {
+    Span::seconds(3600)
 }
 
 /// What holds attempts and checks to what they may do.

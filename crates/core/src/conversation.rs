@@ -95,6 +95,7 @@ pub fn conversation<'a>(records: impl IntoIterator<Item = &'a Record>, task: Tas
                 | Command::OpenIssue { .. }
                 | Command::Reply { .. }
                 | Command::Foresee { .. }
+                | Command::Nudge { .. }
                 | Command::Adopt { .. }
                 | Command::WarnOfBudget { .. }
                 | Command::EndShift { .. } => {}
@@ -175,6 +176,9 @@ fn spoken(event: &Event, ask: Option<&Ask>) -> Option<(String, Vec<String>)> {
         | Event::SessionOpened { .. }
         | Event::Metered { .. }
         | Event::QuotaSeen { .. }
+        | Event::Seen { .. }
+        | Event::ClockJumped { .. }
+        | Event::RoomSeen { .. }
         | Event::Contacted { .. }
         | Event::Tampered { .. }
         | Event::Foreseen { .. }

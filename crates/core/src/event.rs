@@ -16,16 +16,19 @@ use crate::ids::{
     AttemptId, CommitId, DecisionId, IssueId, LessonId, PolicyName, RepoName, SessionId, TaskId, TreeId,
 };
 use crate::issue::IssueDraft;
-use crate::ledger::{Allowance, Level};
+use crate::ledger::{AllowanceChange, Level};
 use crate::lesson::LessonEdit;
+use crate::liveness::{Activity, JumpWhy};
 use crate::outcome::{LessonDraft, Outcome, Proposed};
+use crate::progress::Essence;
 use crate::promotion::{Begun, Put};
 use crate::quota::Quota;
+use crate::room::Tight;
 use crate::shift::{IssueAtStart, Scope};
 use crate::tampering::Tampering;
 use crate::task::{ConflictHunk, Said};
 use crate::train::{Red, Stands};
-use crate::units::{MicroUsd, Spend};
+use crate::units::{MicroUsd, Span, Spend};
 
 /// How a person wants a shift to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,6 +80,9 @@ pub enum LeftBehind {
         /// What was found about the whole of the change, from the commit that the work began from.
         #[serde(default)]
         guards: Vec<Guarded>,
+        /// What the change is apart from white space, held against the same commit as the paths.
+        #[serde(default)]
+        essence: Essence,
     },
 }
 
@@ -205,6 +211,9 @@ pub struct LostAttempt {
     pub spend: Spend,
     /// What it left in its slot, now a commit on a branch of Turno's.
     pub left: LeftBehind,
+    /// How long it worked, by the last that it said; where that is not known, until it was found.
+    #[serde(default)]
+    pub worked: Option<Span>,
 }
 
 /// A fact.
@@ -296,8 +305,8 @@ pub enum Event {
     BudgetSet {
         /// Which.
         level: Level,
-        /// What; a measure that is not set stays as it was.
-        allowance: Allowance,
+        /// What; a measure that is not named stays as it was.
+        allowance: AllowanceChange,
     },
     /// A person asked the running shift to stop.
     StopAsked {
@@ -382,6 +391,23 @@ pub enum Event {
         /// What it told.
         quota: Quota,
     },
+    /// What a running agent does is another thing than what was told of it last.
+    Seen {
+        /// Which.
+        attempt: AttemptId,
+        /// What it does.
+        activity: Activity,
+        /// For how long already.
+        lasts: Span,
+    },
+    /// The clock of the machine and the time that went by do not agree any more. What is after this was dated by the
+    /// new clock.
+    ClockJumped {
+        /// By so many milliseconds, forward or back.
+        by: i64,
+        /// Why.
+        why: JumpWhy,
+    },
     /// What an attempt asked of the network.
     Contacted {
         /// Which attempt.
@@ -454,6 +480,11 @@ pub enum Event {
         /// Why.
         failure: Failure,
     },
+    /// Disks that Turno writes to were looked at, and it is not as it was.
+    RoomSeen {
+        /// Those with too little room; none when there is room again.
+        tight: Vec<Tight>,
+    },
     /// A deadline that the core had named has come.
     TimePassed,
     /// The coordinator began again; every attempt that ran is accounted for.
@@ -480,6 +511,7 @@ impl Event {
             | Self::TaskProposed { attempt, .. }
             | Self::Noted { attempt, .. }
             | Self::QuotaSeen { attempt, .. }
+            | Self::Seen { attempt, .. }
             | Self::Contacted { attempt, .. }
             | Self::Tampered { attempt, .. }
             | Self::AttemptFailed { attempt, .. } => Some(*attempt),
@@ -501,7 +533,9 @@ impl Event {
             | Self::Promoted { .. }
             | Self::Reverted { .. }
             | Self::Foreseen { .. }
+            | Self::RoomSeen { .. }
             | Self::TimePassed
+            | Self::ClockJumped { .. }
             | Self::Restarted { .. } => None,
         }
     }

@@ -12,15 +12,21 @@ use crate::following::CannotFollow;
 use crate::foresight::{sights_phrase, warns};
 use crate::ids::{AttemptId, Seq, TaskId};
 use crate::lesson::LessonEdit;
+use crate::liveness::{Activity, JumpWhy, short};
 use crate::outcome::{Finding, Outcome, ProposalVerdict, Verdict};
 use crate::promotion::{Assurance, Put};
 use crate::record::Record;
+use crate::room::seen_phrase;
 use crate::shift::Scope;
 use crate::state::Entity;
 use crate::task::{Because, Handoff, PlanBecause, Said, Stage, Stopping, Task, Work};
 use crate::train::Stands;
-use crate::units::{CostBasis, Spend, Timestamp};
+use crate::units::{CostBasis, Span, Spend, Timestamp};
 use crate::view::{failure_phrase, task_phrase};
+
+mod headline;
+
+pub use headline::{headline, warnings};
 
 /// One thing that happened to a task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,6 +68,7 @@ pub fn explain<'a>(records: impl IntoIterator<Item = &'a Record>, task: TaskId) 
             | Entity::Lesson(_)
             | Entity::Outlook(_)
             | Entity::Account(_)
+            | Entity::Gate(_)
             | Entity::Desk(_) => None,
         });
         let warned = matches!(&record.event, Event::Foreseen { of, sights, .. } if warns(*of, sights, task));
@@ -69,7 +76,15 @@ pub fn explain<'a>(records: impl IntoIterator<Item = &'a Record>, task: TaskId) 
             continue;
         }
         // A meter reading alone is no news; one that stops the attempt is.
-        let quiet = matches!(record.event, Event::Metered { .. } | Event::SessionOpened { .. });
+        let quiet = matches!(
+            record.event,
+            Event::Metered { .. }
+                | Event::SessionOpened { .. }
+                | Event::Seen {
+                    activity: Activity::Working,
+                    ..
+                }
+        );
         let stops = record
             .commands
             .iter()
@@ -87,7 +102,9 @@ pub fn explain<'a>(records: impl IntoIterator<Item = &'a Record>, task: TaskId) 
                 format!("for another task, {}", event_phrase(&record.event))
             },
             so,
-            notes: if let Event::AgentEnded { spend, .. } = &record.event {
+            notes: if nudges(record, became) {
+                vec!["it was reminded that nothing is seen of it".to_owned()]
+            } else if let Event::AgentEnded { spend, .. } = &record.event {
                 difference(*spend).into_iter().collect()
             } else if let Event::Tampered { what, .. } = &record.event {
                 what.iter().map(ToString::to_string).collect()
@@ -121,10 +138,20 @@ fn is_for(command: &Command, task: TaskId) -> bool {
         | Command::OpenIssue { .. }
         | Command::Reply { .. }
         | Command::Foresee { .. }
+        | Command::Nudge { .. }
         | Command::Adopt { .. }
         | Command::WarnOfBudget { .. }
         | Command::EndShift { .. } => false,
     }
+}
+
+/// Whether the attempt of a task is reminded by a record.
+fn nudges(record: &Record, became: Option<&std::sync::Arc<Task>>) -> bool {
+    let run = became.and_then(|t| t.run());
+    record
+        .commands
+        .iter()
+        .any(|c| matches!(c, Command::Nudge { attempt } if run.is_some_and(|r| r.attempt == *attempt)))
 }
 
 fn so(task: &Task) -> String {
@@ -219,6 +246,26 @@ pub fn event_phrase(event: &Event) -> String {
         }
         Event::SessionOpened { attempt, session } => format!("{attempt} opened session {session}"),
         Event::Metered { attempt, spend } => format!("{attempt} has spent {}", spend.cost),
+        Event::Seen {
+            attempt,
+            activity: Activity::Working,
+            ..
+        } => format!("{attempt} works again"),
+        Event::Seen {
+            attempt,
+            activity,
+            lasts,
+        } => format!("{attempt}: {}", activity.phrase(*lasts)),
+        Event::ClockJumped { by, why } => {
+            let way = if *by < 0 { "back" } else { "forward" };
+            let why = match why {
+                JumpWhy::Slept => "the machine slept",
+                JumpWhy::Set => "it was set",
+            };
+            let far = short(Span(by.unsigned_abs()));
+            format!("the clock went {way} by {far}, because {why}; no limit of time counts that")
+        }
+        Event::RoomSeen { tight } => seen_phrase(tight),
         Event::QuotaSeen { attempt, quota } => {
             format!(
                 "{attempt} heard of its account's {} window: {}",
@@ -567,23 +614,6 @@ pub fn attempts_of<'a>(records: impl IntoIterator<Item = &'a Record>, task: Task
         .collect()
 }
 
-/// The budgets that a record warned of, in words.
-pub fn warnings(record: &Record) -> impl Iterator<Item = String> {
-    record.commands.iter().filter_map(|command| match command {
-        Command::WarnOfBudget { warning } => Some(format!("warning: {warning}")),
-        Command::StartAgent(_)
-        | Command::RunChecks(_)
-        | Command::Land(_)
-        | Command::Follow(_)
-        | Command::Foresee { .. }
-        | Command::StopAttempt { .. }
-        | Command::OpenIssue { .. }
-        | Command::Reply { .. }
-        | Command::Adopt { .. }
-        | Command::EndShift { .. } => None,
-    })
-}
-
 /// What an agent says that it cost, beside what was counted by the price list.
 fn difference(spend: Spend) -> Option<String> {
     let counted = spend.counted.filter(|counted| *counted != spend.cost)?;
@@ -593,55 +623,4 @@ fn difference(spend: Spend) -> Option<String> {
             spend.cost
         )
     })
-}
-
-/// What a record is worth telling those who watch a shift; `None` for meter readings and the like.
-pub fn headline(record: &Record) -> Option<String> {
-    let stops = record
-        .commands
-        .iter()
-        .any(|c| matches!(c, Command::StopAttempt { .. }));
-    let quiet = matches!(
-        record.event,
-        Event::Metered { .. } | Event::SessionOpened { .. } | Event::ConfigLoaded { .. } | Event::TimePassed
-    );
-    let silent =
-        matches!(&record.event, Event::Foreseen { of, sights, .. } if sights_phrase(*of, sights).is_none());
-    let became: Vec<String> = record
-        .changes
-        .iter()
-        .filter_map(|entity| match entity {
-            Entity::Task(t) if !quiet || stops || t.run().is_none_or(|r| r.started == record.at) => {
-                Some(format!("{}: {}", t.id, so(t)))
-            }
-            Entity::Task(_)
-            | Entity::Config(_)
-            | Entity::Issue(_)
-            | Entity::Shift(_)
-            | Entity::Decision(_)
-            | Entity::Lesson(_)
-            | Entity::Outlook(_)
-            | Entity::Account(_)
-            | Entity::Desk(_) => None,
-        })
-        .collect();
-    let warnings: Vec<String> = warnings(record).collect();
-    if silent && became.is_empty() && warnings.is_empty() {
-        return None;
-    }
-    if quiet && (became.is_empty() || !stops && !matches!(record.event, Event::TimePassed)) {
-        return (!warnings.is_empty()).then(|| warnings.join("; "));
-    }
-    let what = event_phrase(&record.event);
-    let told = if became.is_empty() {
-        what
-    } else {
-        format!("{what} \u{2192} {}", became.join("; "))
-    };
-    Some(
-        std::iter::once(told)
-            .chain(warnings)
-            .collect::<Vec<_>>()
-            .join("; "),
-    )
 }

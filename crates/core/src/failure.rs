@@ -17,6 +17,8 @@ pub enum Cause {
     Agent,
     /// The agent is not signed in, or its key is refused.
     SignIn,
+    /// The model is not known to the provider, or the account may not use it.
+    Model,
     /// The provider is overloaded, answers 5xx or cannot be reached.
     Provider,
     /// An account limit that lifts at a known or unknown time.
@@ -29,7 +31,7 @@ pub enum Cause {
     NoChange,
     /// A reader changed files.
     WroteWhileReading,
-    /// No output for longer than the silence limit.
+    /// No sign of life, or no progress, for longer than the policy has patience.
     Stalled,
     /// Ran longer than the wall-clock limit.
     WallClock,
@@ -59,11 +61,12 @@ pub enum Cause {
 
 impl Cause {
     /// Every cause, in order.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::Workspace,
         Self::Spawn,
         Self::Agent,
         Self::SignIn,
+        Self::Model,
         Self::Provider,
         Self::Quota,
         Self::RateLimited,
@@ -92,13 +95,14 @@ impl Cause {
             Self::Spawn => "the program could not be started",
             Self::Agent => "the agent failed",
             Self::SignIn => "the agent is not signed in",
+            Self::Model => "the model is not known to the provider, or not allowed",
             Self::Provider => "the provider failed or is overloaded",
             Self::Quota => "the account's quota is used up",
             Self::RateLimited => "the provider takes no more requests for the moment",
             Self::NoOutcome => "the agent gave no valid outcome",
             Self::NoChange => "the agent changed nothing",
             Self::WroteWhileReading => "the agent changed files though it may only read",
-            Self::Stalled => "the agent fell silent",
+            Self::Stalled => "the agent got stuck",
             Self::WallClock => "the time limit was reached",
             Self::AttemptBudget => "the attempt's money cap was reached",
             Self::ChecksFailed => "checks failed",

@@ -199,6 +199,8 @@ text_id!(/// A git commit, by its full lower-case object id.
     CommitId, "commit id", "a full object id of 40 or 64 hex digits is expected", is_object_id);
 text_id!(/// A git tree, by its full lower-case object id.
     TreeId, "tree id", "a full object id of 40 or 64 hex digits is expected", is_object_id);
+text_id!(/// What the files of a change hold apart from white space, by its digest.
+    EssenceId, "essence id", "a digest of 40 or 64 hex digits is expected", is_object_id);
 text_id!(/// An agent CLI's own name for a conversation that can be resumed.
     SessionId, "session id", "1 to 200 printable ASCII characters without spaces are expected", is_opaque);
 

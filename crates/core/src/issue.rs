@@ -190,6 +190,9 @@ pub struct PlanLog {
     pub flaky: BTreeSet<CheckName>,
     /// The group of a batch that may be worked on, counted from 0.
     pub wave: u16,
+    /// Failures of all its tasks, of every cause, since a shift last took it up.
+    #[serde(default)]
+    pub failures: u16,
 }
 
 /// A task that somebody on the team proposed.

@@ -1,13 +1,15 @@
 //! Owns the ledger's words: what may be used and what was, in money, tokens, time and turns, at which level. The sums
 //! are in `ledger/sums.rs`; what follows from them, in `step/spending.rs`.
 
+mod change;
 mod level;
 mod shown;
 mod sums;
 mod tokens;
 
+pub use change::{AllowanceChange, Bound, Off};
 pub use level::{Day, Level};
-pub use shown::{LevelView, levels};
+pub use shown::{LedgerView, LevelView, ledger, levels};
 pub use tokens::TokenCount;
 
 use std::collections::BTreeMap;
@@ -105,16 +107,6 @@ impl Allowance {
         }
     }
 
-    /// This, with what `over` sets in place of its own.
-    pub fn overlaid(self, over: Self) -> Self {
-        Self {
-            usd: over.usd.or(self.usd),
-            tokens: over.tokens.or(self.tokens),
-            wall: over.wall.or(self.wall),
-            turns: over.turns.or(self.turns),
-        }
-    }
-
     /// What both allow.
     pub fn and(self, other: Self) -> Self {
         fn least<T: Ord>(a: Option<T>, b: Option<T>) -> Option<T> {
@@ -151,6 +143,16 @@ impl Allowance {
             turns: self
                 .turns
                 .map(|sum| sum.div_ceil(u32::try_from(n).unwrap_or(u32::MAX))),
+        }
+    }
+
+    /// No measure's limit is less than that of `least`.
+    pub fn at_least(self, least: Self) -> Self {
+        Self {
+            usd: self.usd.map(|n| n.max(least.usd.unwrap_or_default())),
+            tokens: self.tokens.map(|n| n.max(least.tokens.unwrap_or_default())),
+            wall: self.wall.map(|n| n.max(least.wall.unwrap_or_default())),
+            turns: self.turns.map(|n| n.max(least.turns.unwrap_or_default())),
         }
     }
 
@@ -312,6 +314,18 @@ pub struct Compared {
     pub counted: MicroUsd,
 }
 
+impl Compared {
+    /// A difference of less than this is none: sums are rounded in the pricing of each message.
+    const LEAST: MicroUsd = MicroUsd(1000);
+
+    /// Whether both differ by what somebody should look at: one percent, and at least a tenth of a cent.
+    pub fn differ(&self) -> bool {
+        let (reported, counted) = (self.reported.0, self.counted.0);
+        let by = reported.abs_diff(counted);
+        by >= Self::LEAST.0 && by.saturating_mul(100) >= reported.max(counted)
+    }
+}
+
 /// One level's page in the ledger: what attempts that have ended used, and what a person set for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
@@ -328,9 +342,9 @@ pub struct Account {
     /// What the agents say beside what was counted.
     #[serde(default)]
     pub compared: Compared,
-    /// Limits that a person set while it was worked on; each goes before the configured one.
+    /// What a person said of its limits while it was worked on: it goes before what is configured.
     #[serde(default)]
-    pub set: Allowance,
+    pub set: AllowanceChange,
     /// The highest mark of each measure that was warned of, in percent.
     #[serde(default)]
     pub warned: BTreeMap<Measure, u64>,

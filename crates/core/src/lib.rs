@@ -5,6 +5,7 @@
 #![warn(clippy::wildcard_enum_match_arm)]
 
 pub mod admit;
+pub mod board;
 pub mod brief;
 pub mod check;
 pub mod command;
@@ -18,21 +19,25 @@ pub mod explain;
 pub mod failure;
 pub mod following;
 pub mod foresight;
+pub mod gate;
 pub mod globs;
 pub mod guard;
 pub mod ids;
 pub mod issue;
 pub mod ledger;
 pub mod lesson;
+pub mod liveness;
 pub mod outcome;
 pub mod persona;
 pub mod plan;
 pub mod policy;
+pub mod progress;
 pub mod promotion;
 pub mod quota;
 pub mod record;
 pub mod report;
 pub mod retention;
+pub mod room;
 pub mod shift;
 pub mod state;
 pub mod step;

@@ -1,6 +1,10 @@
 //! Owns the numbers and switches of a mode. Typed data, no rule language: a new behaviour is code in `step`
 //! and one knob here.
 
+mod causes;
+
+pub use causes::{AccountRule, Charge, Jitter, Then, TryRow, part};
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -8,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::failure::Cause;
 use crate::guard::{GuardKind, GuardRule};
 use crate::ids::PolicyName;
+use crate::liveness::Patience;
 use crate::units::{MicroUsd, Span};
 
 /// Whether a second pair of eyes must approve.
@@ -209,6 +214,13 @@ pub struct PlanCaps {
     pub rounds: u8,
     /// How often a plan that is not valid is sent back.
     pub repairs: u8,
+    /// Failures of one issue, of every cause and all its tasks, after which the task that fails is parked.
+    #[serde(default = "failures")]
+    pub failures: u16,
+}
+
+fn failures() -> u16 {
+    100
 }
 
 impl Default for PlanCaps {
@@ -218,6 +230,7 @@ impl Default for PlanCaps {
             depth: 2,
             rounds: 3,
             repairs: 2,
+            failures: failures(),
         }
     }
 }
@@ -225,16 +238,6 @@ impl Default for PlanCaps {
 /// Over this a file is big where no policy says another size.
 fn big_file() -> u64 {
     1 << 20
-}
-
-/// How often a cause is tried again, and after how long.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TryRow {
-    /// How many times it may happen to one task before a person is asked. 0 asks at the first.
-    pub tries: u8,
-    /// Wait before the first retry; doubled for each further one.
-    pub wait: Span,
 }
 
 /// The numbers and switches of a mode.
@@ -250,8 +253,17 @@ pub struct Policy {
     pub unchecked: UncheckedRule,
     /// How often a failing check is run again at the same tree to see whether it is flaky.
     pub check_reruns: u8,
-    /// No output from an agent for this long is a stall.
+    /// Quiet for this long, an agent is reminded.
     pub silence: Span,
+    /// Quiet for this long, it is stopped.
+    #[serde(default = "silence_hard")]
+    pub silence_hard: Span,
+    /// Quiet for this long in one command, it is stopped.
+    #[serde(default = "longest_command")]
+    pub longest_command: Span,
+    /// Talking for this long without the use of a tool or a changed file, it is stopped.
+    #[serde(default = "no_progress")]
+    pub no_progress: Span,
     /// An attempt is not started with less money than this.
     pub least_start: MicroUsd,
     /// The longest wait between retries.
@@ -298,8 +310,23 @@ pub struct Policy {
     /// What happens to a change whose checks are red without it too.
     #[serde(default)]
     pub red_base: RedBaseRule,
+    /// When an agent's account is closed and opened again.
+    #[serde(default)]
+    pub accounts: AccountRule,
     /// A row for each cause.
     pub rows: BTreeMap<Cause, TryRow>,
+}
+
+fn silence_hard() -> Span {
+    Span::seconds(1800)
+}
+
+fn longest_command() -> Span {
+    Span::seconds(3600)
+}
+
+fn no_progress() -> Span {
+    Span::seconds(1800)
 }
 
 impl Policy {
@@ -312,6 +339,9 @@ impl Policy {
             unchecked: UncheckedRule::Refuse,
             check_reruns: 0,
             silence: Span::seconds(600),
+            silence_hard: silence_hard(),
+            longest_command: longest_command(),
+            no_progress: no_progress(),
             least_start: MicroUsd(10_000),
             longest_wait: Span::seconds(600),
             plan: PlanRule::Single,
@@ -328,15 +358,24 @@ impl Policy {
             trial: TrialRule::Person,
             landing: LandingRule::default(),
             red_base: RedBaseRule::Writer,
+            accounts: AccountRule::default(),
             rows: BTreeMap::new(),
+        }
+    }
+
+    /// How long an agent may go on in each way. One that may be quiet longer than it is stopped for is never reminded.
+    pub fn patience(&self) -> Patience {
+        Patience {
+            silence: self.silence,
+            silence_hard: self.silence_hard,
+            longest_command: self.longest_command.max(self.silence_hard),
+            no_progress: self.no_progress,
         }
     }
 
     /// The row for a cause. A cause without one is tried once more, at once.
     pub fn row(&self, cause: Cause) -> TryRow {
-        self.rows.get(&cause).copied().unwrap_or(TryRow {
-            tries: 1,
-            wait: Span(0),
-        })
+        let row = self.rows.get(&cause).copied();
+        row.unwrap_or(TryRow::new(cause, 1, Span(0)))
     }
 }

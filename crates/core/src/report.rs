@@ -17,12 +17,12 @@ mod waits;
 use serde::Serialize;
 
 pub use attempts::{Attempt, Ending, Pause};
-pub use costs::{Bucket, Costs, Meter, Point, Share};
+pub use costs::{Bucket, Costs, Limit, Meter, Point, Share};
 pub use evidence::Evidence;
 pub use figures::{Asked, CheckFigures, GuardNote, Incident, Landings, Learnt, Network, Refusal, Since};
 pub use fold::Fold;
 pub use outcomes::{
-    CheckTook, Dropped, Failed, Judged, Landed, OfIssue, Parked, Shown, Stuck, Unfinished, Untried,
+    Alarmed, CheckTook, Dropped, Failed, Judged, Landed, OfIssue, Parked, Shown, Stuck, Unfinished, Untried,
     UntriedWhat,
 };
 pub use todo::Todo;
@@ -64,6 +64,8 @@ pub struct Report {
     pub attempts: Vec<Attempt>,
     /// What had been spent, whenever that changed; thinned out when there are very many.
     pub spending: Vec<Point>,
+    /// What might be spent, from each time on at which a person changed it; the first is what it began with.
+    pub budgets: Vec<Limit>,
     /// What waited, and for what.
     pub waits: Waits,
     /// What the landing queue did.

@@ -11,10 +11,12 @@ use serde::{Deserialize, Serialize};
 use crate::config::Config;
 use crate::decision::Decision;
 use crate::foresight::Outlook;
+use crate::gate::Gate;
 use crate::ids::{AgentName, AttemptId, DecisionId, IssueId, LessonId, PersonaName, ShiftId, SlotId, TaskId};
 use crate::issue::Issue;
 use crate::ledger::{Account, Day, Level};
 use crate::lesson::Lesson;
+use crate::room::Room;
 use crate::shift::{Shift, ShiftStage};
 use crate::task::{AgentRun, Stage, Task};
 use crate::units::MicroUsd;
@@ -39,6 +41,9 @@ pub struct Desk {
     /// The day of the last event, by UTC: the one whose budget a start is held against.
     #[serde(default)]
     pub today: Day,
+    /// The room on the disks that Turno writes to.
+    #[serde(default)]
+    pub room: Room,
 }
 
 fn first_decision() -> DecisionId {
@@ -59,6 +64,7 @@ impl Default for Desk {
             next_decision: first_decision(),
             next_lesson: first_lesson(),
             today: Day::default(),
+            room: Room::default(),
         }
     }
 }
@@ -83,6 +89,8 @@ pub enum Entity {
     Outlook(Arc<Outlook>),
     /// A page of the ledger.
     Account(Arc<Account>),
+    /// The gate of an agent's account.
+    Gate(Arc<Gate>),
     /// The rest.
     Desk(Desk),
 }
@@ -99,6 +107,7 @@ impl Entity {
             Self::Lesson(lesson) => format!("lesson/{}", lesson.id),
             Self::Outlook(outlook) => format!("outlook/{}", outlook.issue),
             Self::Account(account) => format!("account/{}", account.level),
+            Self::Gate(gate) => format!("gate/{}", gate.agent),
             Self::Desk(_) => "desk".to_owned(),
         }
     }
@@ -127,6 +136,9 @@ pub struct State {
     /// The pages of the ledger: of each level at which anything was used, set or warned of.
     #[serde(default)]
     pub accounts: BTreeMap<Level, Arc<Account>>,
+    /// The gates of agents' accounts: of each that was ever started.
+    #[serde(default)]
+    pub gates: BTreeMap<AgentName, Arc<Gate>>,
     /// The rest.
     pub desk: Desk,
 }
@@ -159,6 +171,7 @@ impl State {
         changed(&self.lessons, &before.lessons, Entity::Lesson, &mut out);
         changed(&self.outlooks, &before.outlooks, Entity::Outlook, &mut out);
         changed(&self.accounts, &before.accounts, Entity::Account, &mut out);
+        changed(&self.gates, &before.gates, Entity::Gate, &mut out);
         if self.desk != before.desk {
             out.push(Entity::Desk(self.desk.clone()));
         }
@@ -188,6 +201,7 @@ impl State {
             Entity::Lesson(lesson) => drop(self.lessons.insert(lesson.id, lesson)),
             Entity::Outlook(outlook) => drop(self.outlooks.insert(outlook.issue, outlook)),
             Entity::Account(account) => drop(self.accounts.insert(account.level.clone(), account)),
+            Entity::Gate(gate) => drop(self.gates.insert(gate.agent.clone(), gate)),
             Entity::Desk(desk) => self.desk = desk,
         }
     }

@@ -13,15 +13,18 @@ mod fill;
 mod following;
 mod foreseeing;
 mod funding;
+mod gates;
 mod guarding;
 mod intake;
 mod joining;
 mod landing;
+mod liveness;
 mod planning;
 mod promoting;
 mod recovery;
 mod retry;
 mod reviewing;
+mod rooms;
 mod settle;
 mod spending;
 mod surveying;
@@ -31,8 +34,9 @@ mod waves;
 mod writing;
 
 pub use brief::current_brief;
-pub use fill::{Waiting, waiting};
+pub use fill::{Reasons, Waiting, waiting};
 pub use following::{Watched, watched};
+pub use funding::lacking;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -45,7 +49,7 @@ use crate::ledger::{Day, Level};
 use crate::shift::Shift;
 use crate::state::State;
 use crate::task::{Run, Stage, StopWhy, Stopping, Task};
-use crate::units::{Span, Timestamp};
+use crate::units::{Span, Spend, Timestamp};
 
 /// The whole brain. Total: any event in any state is legal. The same inputs give the same outputs, for ever.
 pub fn step(state: &mut State, now: Timestamp, event: &Event) -> Vec<Command> {
@@ -58,6 +62,7 @@ pub fn step(state: &mut State, now: Timestamp, event: &Event) -> Vec<Command> {
     turn.state.desk.today = Day::of(now);
     turn.handle(event);
     turn.watch_booked();
+    turn.tend_gates();
     turn.expire();
     turn.advance();
     // What is done makes room for what waits for it, so both are found in the same step.
@@ -65,7 +70,9 @@ pub fn step(state: &mut State, now: Timestamp, event: &Event) -> Vec<Command> {
     turn.join();
     turn.advance();
     // What is parked may be what others waited for.
-    while turn.park_unfunded() {
+    while turn.park_unfunded() || turn.park_unserved() {
+        turn.advance();
+        turn.join();
         turn.advance();
     }
     turn.fill();
@@ -77,10 +84,14 @@ pub fn step(state: &mut State, now: Timestamp, event: &Event) -> Vec<Command> {
 /// When [`step`] next has something to do by itself. The shell sleeps until then.
 pub fn next_deadline(state: &State) -> Option<Timestamp> {
     let tasks = state.tasks.values().filter_map(|task| expire::deadline(task));
+    let watched = liveness::deadline(state);
     let decisions = state.decisions.values().filter_map(|d| deciding::deadline(d));
     let others = joining::deadline(state)
         .into_iter()
-        .chain(following::deadline(state));
+        .chain(following::deadline(state))
+        .chain(gates::deadline(state))
+        .chain(watched)
+        .chain(rooms::deadline(state));
     tasks.chain(decisions).chain(others).min()
 }
 
@@ -107,6 +118,8 @@ impl Turn<'_> {
                 scope,
             } => {
                 self.ask_again();
+                self.gates_for_a_shift();
+                self.wait_anew();
                 self.shift_started(mode, issues, *budget, *scope);
             }
             Event::IssueOpened { issue, base, target } => self.issue_opened(*issue, base, target),
@@ -119,9 +132,18 @@ impl Turn<'_> {
                 attempt,
                 question,
                 key,
-            } => self.decision_asked(*attempt, question, key),
-            Event::TaskProposed { attempt, proposed } => self.task_proposed(*attempt, proposed),
-            Event::Noted { attempt, said } => self.noted(*attempt, said),
+            } => {
+                self.account_heard(*attempt);
+                self.decision_asked(*attempt, question, key);
+            }
+            Event::TaskProposed { attempt, proposed } => {
+                self.account_heard(*attempt);
+                self.task_proposed(*attempt, proposed);
+            }
+            Event::Noted { attempt, said } => {
+                self.account_heard(*attempt);
+                self.noted(*attempt, said);
+            }
             Event::BudgetSet { level, allowance } => self.budget_set(level, *allowance),
             Event::StopAsked { how } => self.stop_asked(*how),
             Event::Discarded { what } => self.discarded(*what),
@@ -134,14 +156,27 @@ impl Turn<'_> {
             } => self.promoted(*issue, onto, commit, put),
             Event::Reverted { issue, from, .. } => self.reverted(*issue, from),
             Event::SessionOpened { attempt, session } => self.session_opened(*attempt, session),
-            Event::Metered { attempt, spend } => self.metered(*attempt, *spend),
+            Event::Metered { attempt, spend } => {
+                self.account_metered(*attempt, *spend);
+                self.metered(*attempt, *spend);
+            }
+            Event::QuotaSeen { attempt, quota } => self.quota_seen(*attempt, quota),
+            Event::Seen {
+                attempt,
+                activity,
+                lasts,
+            } => self.seen(*attempt, activity, *lasts),
+            Event::ClockJumped { by, .. } => self.clock_jumped(*by),
             Event::AgentEnded {
                 attempt,
                 end,
                 spend,
                 left,
                 ..
-            } => self.agent_ended(*attempt, end, *spend, left),
+            } => {
+                self.account_ended(*attempt, end, *spend);
+                self.agent_ended(*attempt, end, *spend, left);
+            }
             Event::ChecksEnded {
                 attempt,
                 report,
@@ -150,15 +185,17 @@ impl Turn<'_> {
             } => self.checks_ended(*attempt, report, without.as_ref(), on_base.as_ref()),
             Event::LandingEnded { attempt, end } => self.landing_ended(*attempt, end),
             Event::FollowEnded { attempt, end } => self.follow_ended(*attempt, end),
-            Event::AttemptFailed { attempt, failure } => self.attempt_failed(*attempt, failure),
+            Event::AttemptFailed { attempt, failure } => {
+                self.account_failed(*attempt, failure, Spend::NOTHING);
+                self.attempt_failed(*attempt, failure);
+            }
             // For people: what could be put back was, and what follows for the task its own end says.
-            Event::QuotaSeen { .. }
-            | Event::Contacted { .. }
-            | Event::Tampered { .. }
-            | Event::TimePassed => {}
+            Event::Contacted { .. } | Event::Tampered { .. } | Event::TimePassed => {}
+            Event::RoomSeen { tight } => self.room_seen(tight),
             Event::Foreseen { of, commit, sights } => self.foreseen(*of, commit, sights),
             Event::Restarted { lost, adopted } => {
                 self.ask_again();
+                self.wait_anew();
                 self.restarted(lost, adopted);
             }
         }

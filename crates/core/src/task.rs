@@ -2,19 +2,23 @@
 //! that makes no sense cannot be written down. A slot exists only in the stages that hold one, a review only
 //! of a change that passed its checks, a landing only of a change that was approved.
 
+mod park;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use crate::failure::{Cause, Failure};
-use crate::ids::{
-    AgentName, AttemptId, CheckName, CommitId, DecisionId, PersonaName, SessionId, SlotId, TaskId, TreeId,
-};
-use crate::ledger::{Allowance, Level, Tariff};
+use crate::ids::{AgentName, AttemptId, CheckName, CommitId, PersonaName, SessionId, SlotId, TaskId};
+use crate::ledger::{Allowance, Level, Measure, Tariff};
+use crate::liveness::Watch;
 use crate::outcome::{Finding, Size};
 use crate::persona::Role;
 use crate::units::{MicroUsd, Span, Spend, Timestamp};
 
+pub use park::Park;
+
+pub use crate::progress::{Essence, Likeness, Progress};
 pub use crate::work::{
     Actor, Approved, Because, Bounds, Change, ChangeKind, ConflictHunk, Consent, Frozen, Handoff, Neighbour,
     PlanBecause, Proof, Proven, StartFrom, Trial, Work, WriteJob,
@@ -74,6 +78,8 @@ pub enum Stopping {
 pub enum StopWhy {
     /// It ran longer than its wall-clock limit.
     WallClock,
+    /// Nothing was seen of it, or no progress, for longer than the policy has patience.
+    Stalled,
     /// It reached its own cap, in money, tokens or turns.
     AttemptBudget,
     /// The budget of its task is spent.
@@ -102,7 +108,7 @@ impl StopWhy {
             | Self::AgentBudget
             | Self::ShiftBudget
             | Self::DayBudget => true,
-            Self::WallClock | Self::Asked | Self::Discarded => false,
+            Self::WallClock | Self::Stalled | Self::Asked | Self::Discarded => false,
         }
     }
 
@@ -110,6 +116,7 @@ impl StopWhy {
     pub fn phrase(self) -> &'static str {
         match self {
             Self::WallClock => "its time limit was reached",
+            Self::Stalled => "nothing was seen of it, or no progress, for too long",
             Self::AttemptBudget => "its cap was reached",
             Self::TaskBudget => "the budget of its task was spent",
             Self::IssueBudget => "the budget of its issue was spent",
@@ -163,6 +170,13 @@ pub struct AgentRun {
     /// Reserved for it besides money. Its time is in its deadline.
     #[serde(default)]
     pub within: Allowance,
+    /// What was last told of what it does.
+    #[serde(default)]
+    pub watch: Watch,
+    /// Of which measures it got less than its persona may use, and the level that had no more. It is not to blame where
+    /// that runs out.
+    #[serde(default)]
+    pub cut: BTreeMap<Measure, Level>,
 }
 
 impl AgentRun {
@@ -174,64 +188,6 @@ impl AgentRun {
             attempt: self.run.attempt,
         }
     }
-}
-
-/// Why a task waits for a person.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Park {
-    /// A cause happened more often than the policy allows.
-    OutOfTries {
-        /// The last one.
-        failure: Failure,
-    },
-    /// The same tree with the same failures, three times.
-    NoProgress {
-        /// What did not change.
-        same: Progress,
-    },
-    /// The project has no checks, so nothing can be proven.
-    NoChecks,
-    /// It asked a question.
-    Decision(DecisionId),
-    /// The author could not give a valid plan.
-    NoPlan {
-        /// What was wrong with the last one.
-        errors: Vec<String>,
-    },
-    /// The issue was planned as often as the policy allows, and is still not accepted.
-    NotAccepted {
-        /// What is missing.
-        missing: Vec<String>,
-    },
-    /// Checks are red on the integration branch without the change, and the policy makes it nobody's task.
-    RedBase {
-        /// Which.
-        checks: BTreeSet<CheckName>,
-        /// At this commit.
-        base: CommitId,
-    },
-    /// A budget is spent.
-    Budget {
-        /// Whose.
-        level: Level,
-    },
-    /// No candidate was good enough.
-    NoCandidate {
-        /// Why.
-        why: String,
-    },
-}
-
-/// What a returned change looked like. The same one twice is no progress.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Progress {
-    /// The tree.
-    pub tree: TreeId,
-    /// Checks that were not green.
-    pub failing: BTreeSet<CheckName>,
-    /// Findings that were open, as file and text.
-    pub findings: BTreeSet<String>,
 }
 
 /// Where a task is. See the module's words on what this makes unwritable.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::InvalidId;
 
 /// A point in time: milliseconds since 1970 UTC. The core is given the time, it never asks for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Timestamp(pub i64);
 
@@ -17,6 +17,16 @@ impl Timestamp {
     /// How long after `earlier` this is; zero if it is not after.
     pub fn since(self, earlier: Self) -> Span {
         Span(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+
+    /// The same point on a clock that was set forward by so many milliseconds, or back where that is negative.
+    pub fn moved(self, by: i64) -> Self {
+        Self(self.0.saturating_add(by))
+    }
+
+    /// So long before this.
+    pub fn before(self, span: Span) -> Self {
+        Self(self.0.saturating_sub(i64::try_from(span.0).unwrap_or(i64::MAX)))
     }
 }
 

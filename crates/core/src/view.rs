@@ -1,20 +1,27 @@
 //! Owns the projections that people and programs are shown: the only ones, for terminal, JSON and board alike.
 //! Pure functions of the state.
 
+mod accounts;
+
+pub use self::accounts::AccountView;
+
 use serde::{Deserialize, Serialize};
 
 use crate::config::Confinement;
 use crate::decision::Decision;
 use crate::following::Following;
 use crate::foresight::{self, Clash};
+use crate::gate::{Gate, Opens, Standing};
 use crate::guard::GuardedBy;
 use crate::ids::{AgentName, AttemptId, IssueId, PersonaName, PolicyName, RepoName, ShiftId, SlotId, TaskId};
 use crate::issue::{Issue, IssueStage, Priority, Proposal};
 use crate::ledger::Shortage;
+use crate::liveness::Watch;
+use crate::room::{MAKE_ROOM, Tight};
 use crate::shift::ShiftStage;
 use crate::state::State;
-use crate::step::{Waiting, waiting};
-use crate::task::{AgentRun, Because, Bounds, Park, PlanBecause, Stage, Stopping, Task, Work};
+use crate::step::{Reasons, Waiting};
+use crate::task::{AgentRun, Because, Bounds, Likeness, Park, PlanBecause, Stage, Stopping, Task, Work};
 use crate::units::{MicroUsd, Timestamp};
 
 /// The name of a stage, without its data.
@@ -106,8 +113,17 @@ pub struct StatusView {
     pub free_slots: Vec<SlotId>,
     /// Questions that wait for a person.
     pub decisions: Vec<Decision>,
+    /// Accounts of agents of which something is known.
+    #[serde(default)]
+    pub accounts: Vec<AccountView>,
+    /// Accounts of agents that may not be started whenever there is work.
+    #[serde(default)]
+    pub gates: Vec<Gate>,
     /// All issues.
     pub issues: Vec<IssueView>,
+    /// Disks that had too little room for anything to be started when they were last looked at.
+    #[serde(default)]
+    pub tight: Vec<Tight>,
 }
 
 /// A shift.
@@ -152,6 +168,9 @@ pub struct RunView {
     pub stopping: Stopping,
     /// Spent by it so far.
     pub cost: MicroUsd,
+    /// What was last seen of an agent; absent where Turno's own code runs.
+    #[serde(default)]
+    pub watch: Option<Watch>,
 }
 
 /// Who does a running attempt.
@@ -254,12 +273,28 @@ pub fn status(state: &State) -> StatusView {
             .filter(|d| d.is_open())
             .map(|d| Decision::clone(d))
             .collect(),
-        issues: state.issues.keys().filter_map(|id| issue(state, *id)).collect(),
+        accounts: accounts::accounts(state),
+        gates: state
+            .gates
+            .values()
+            .filter(|g| g.standing != Standing::Open)
+            .map(|g| Gate::clone(g))
+            .collect(),
+        issues: {
+            let reasons = Reasons::of(state);
+            let ids = state.issues.keys();
+            ids.filter_map(|id| issue_view(state, &reasons, *id)).collect()
+        },
+        tight: state.desk.room.tight().cloned().collect(),
     }
 }
 
 /// One issue with its tasks.
 pub fn issue(state: &State, id: IssueId) -> Option<IssueView> {
+    issue_view(state, &Reasons::of(state), id)
+}
+
+fn issue_view(state: &State, reasons: &Reasons<'_>, id: IssueId) -> Option<IssueView> {
     let issue = state.issues.get(&id)?;
     Some(IssueView {
         id,
@@ -272,12 +307,15 @@ pub fn issue(state: &State, id: IssueId) -> Option<IssueView> {
         needs: issue.draft.needs.iter().copied().collect(),
         proposals: issue.plan.proposals.clone(),
         following: issue.following.clone(),
-        tasks: state.tasks_of(id).map(|task| task_view(state, task)).collect(),
+        tasks: state
+            .tasks_of(id)
+            .map(|task| task_view(state, reasons, task))
+            .collect(),
     })
 }
 
-fn task_view(state: &State, task: &Task) -> TaskView {
-    let waiting = waiting(state, task);
+fn task_view(state: &State, reasons: &Reasons<'_>, task: &Task) -> TaskView {
+    let waiting = reasons.why(task);
     TaskView {
         id: task.id,
         title: task.spec.title.clone(),
@@ -306,6 +344,7 @@ fn run(task: &Task) -> Option<RunView> {
         deadline: run.deadline,
         stopping: run.stopping.clone(),
         cost: task.agent_run().map_or(MicroUsd::ZERO, |r| r.spend.cost),
+        watch: task.agent_run().map(|r| r.watch.clone()),
     })
 }
 
@@ -321,6 +360,7 @@ fn following(issue: &Issue) -> Option<RunView> {
         deadline: run.deadline,
         stopping: run.stopping.clone(),
         cost: MicroUsd::ZERO,
+        watch: None,
     })
 }
 
@@ -479,17 +519,18 @@ pub fn failure_phrase(failure: &crate::failure::Failure) -> String {
 pub fn park_phrase(park: &Park) -> String {
     match park {
         Park::OutOfTries { failure } => format!("parked, no tries left: {}", failure_phrase(failure)),
-        Park::NoProgress { same } => {
+        Park::NoProgress { same, alike } => {
             let what: Vec<_> = same
                 .failing
                 .iter()
                 .map(ToString::to_string)
                 .chain(same.findings.iter().cloned())
                 .collect();
-            format!(
-                "parked, no progress: three times the same tree with {}",
-                what.join("; ")
-            )
+            let same = match alike {
+                Likeness::Tree => "the same tree",
+                Likeness::Essence => "the same change but for white space,",
+            };
+            format!("parked, no progress: three times {same} with {}", what.join("; "))
         }
         Park::NoChecks => {
             "parked: there are no checks, so nothing can be proven; name some in turno.toml under [checks]"
@@ -511,11 +552,20 @@ pub fn park_phrase(park: &Park) -> String {
         Park::Decision(id) => format!("parked with a question; `turno answer {id}` shows and answers it"),
         Park::NoPlan { errors } => format!("parked, no valid plan: {}", errors.join("; ")),
         Park::NotAccepted { missing } => format!("parked, still missing: {}", missing.join("; ")),
-        Park::Budget { level } => format!(
-            "parked, the budget of {} is spent; `turno budget set` raises it, and it goes on",
-            level.phrase()
+        Park::Budget { level, left, least } => format!(
+            "parked, the budget of {} is spent: {left} left, an attempt starts with at least {least}; `{}` raises it, \
+             and it goes on",
+            level.phrase(),
+            level.raise(left.measure())
         ),
         Park::NoCandidate { why } => format!("parked, no candidate is good enough: {why}"),
+        Park::Ceiling { failures, failure } => format!(
+            "parked, its issue failed {failures} times, which is as often as it may (caps.failures); at last: {}",
+            failure_phrase(failure)
+        ),
+        Park::Account { agent, failure } => {
+            format!("parked, `{agent}` cannot be started: {}", failure_phrase(failure))
+        }
     }
 }
 
@@ -544,11 +594,20 @@ pub fn waiting_phrase(waiting: &Waiting) -> String {
         Waiting::LandingBusy(task) => format!("task {task} is being landed"),
         Waiting::NobodyFor(role) => format!("no persona has the role {role}"),
         Waiting::AgentsBusy(role) => format!("every agent that may play {role} is at its limit"),
+        Waiting::Account { agent, opens, cause } => {
+            let when = match opens {
+                Opens::AfterTrial => "is closed until an attempt has shown that it works again",
+                Opens::At(_) => "is closed for a time",
+                Opens::NotInThisShift => "is closed until the next shift",
+            };
+            format!("the account of `{agent}` {when}: {}", cause.phrase())
+        }
         Waiting::Budget(Shortage { level, left, least }) => {
             format!(
                 "the budget of {} has {left} left, an attempt starts with at least {least}",
                 level.phrase()
             )
         }
+        Waiting::Disk(tight) => format!("{}; {MAKE_ROOM}", tight.phrase()),
     }
 }

@@ -10,6 +10,7 @@ use crate::failure::Failure;
 use crate::guard::{Guarded, GuardedBy, GuardedChange};
 use crate::ids::{AgentName, AttemptId, CommitId, DecisionId, PersonaName, TaskId, TreeId};
 use crate::outcome::{Finding, Verdict};
+use crate::progress::Essence;
 
 /// Who wrote or judged something.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +30,9 @@ pub struct Change {
     pub commit: CommitId,
     /// Its tree.
     pub tree: TreeId,
+    /// What it is apart from white space, held against the head that it began from.
+    #[serde(default)]
+    pub essence: Essence,
     /// The integration head the work began from.
     pub base: CommitId,
     /// Who wrote it.

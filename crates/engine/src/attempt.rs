@@ -9,12 +9,14 @@ mod following;
 mod landing;
 mod leaving;
 mod lodger;
+mod pulse;
 mod standing;
 mod talk;
 mod understudy;
+mod windows;
 
 pub(crate) use adopt::{adopted, can_be_adopted};
-pub(crate) use agent::{agent, begun, branch_of, message_of};
+pub(crate) use agent::{agent, begun, branch_of, message_of, told_or_unknown};
 pub(crate) use checks::checks;
 pub(crate) use following::following;
 pub(crate) use landing::landing;

@@ -5,6 +5,7 @@
 mod agent_env;
 mod agents;
 mod budget;
+mod disk;
 pub mod env;
 mod error;
 mod file;
@@ -16,6 +17,7 @@ mod prices;
 mod repos;
 mod sandbox;
 pub mod schema;
+mod shown;
 mod source;
 mod validate;
 
@@ -23,9 +25,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use include_dir::{Dir, include_dir};
 use toml::Value;
+use turno_agents::dialect;
+use turno_agents::dialect::Support;
 use turno_core::check::Reach;
 use turno_core::config::{AgentLimits, Config, Confinement};
 use turno_core::ids::{AgentName, PersonaName, PolicyName, RepoName};
+use turno_core::liveness::Hears;
 use turno_core::policy::Policy;
 use turno_core::promotion::Manner;
 use turno_core::retention::Ages;
@@ -42,11 +47,13 @@ pub use self::policies::cause_name;
 pub use self::prices::{DEFAULT as DEFAULT_PRICE, Prices};
 pub use self::repos::RepoSetup;
 pub use self::sandbox::{Cache, Confine, SandboxSetup};
+pub use self::shown::{Setting, Shown, settings};
 pub use self::source::{Files, Layer, Places, Source, TextFile};
 
 use self::file::{Settings, Switch};
 use self::layer::Layers;
 use crate::known::Use;
+use crate::room::Floor;
 
 static PERSONAS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../personas");
 static POLICIES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../policies");
@@ -138,6 +145,8 @@ pub struct Loaded {
     pub budget: Budget,
     /// How long things are kept that nobody needs.
     pub retention: Ages,
+    /// The room on disks below which nothing is started.
+    pub disk: Floor,
     /// How work is put on a branch of the user's where nothing else is said.
     pub promote: Manner,
     /// Where each key's value came from.
@@ -177,15 +186,18 @@ pub fn build(inputs: &Inputs) -> Result<Loaded, Error> {
     let mut agents = BTreeMap::new();
     let mut limits = BTreeMap::new();
     for (name, file) in &settings.agents {
-        agents.insert(
-            name.clone(),
-            agents::setup(name, file, &layers, &inputs.places, &inputs.env)?,
-        );
+        let setup = agents::setup(name, file, &layers, &inputs.places, &inputs.env)?;
+        let hears = match dialect(setup.dialect.kind()).capabilities().nudge {
+            Support::Yes => Hears::Nudges,
+            Support::No => Hears::Nothing,
+        };
+        agents.insert(name.clone(), setup);
         let at_once = file.at_once.map_or(2, |n| n.0);
         let agent = AgentLimits {
             at_once,
             tariff: file.plan,
             allowance: file.budget.allowance(),
+            hears,
         };
         limits.insert(name.clone(), agent);
     }
@@ -201,6 +213,7 @@ pub fn build(inputs: &Inputs) -> Result<Loaded, Error> {
         urgent_slots: settings.urgent_slots.0,
         confinement: Confinement::Off,
         budgets: settings.budget.levels(),
+        disk_wait: settings.disk.wait,
     };
     let repos = repos::setups(&settings, &layers, inputs)?;
     let loaded = Loaded {
@@ -217,6 +230,7 @@ pub fn build(inputs: &Inputs) -> Result<Loaded, Error> {
             shift: settings.budget.shift_usd.0,
         },
         retention: settings.retention.ages(),
+        disk: settings.disk.floor(),
         promote: settings.promote,
         sources: layers.sources(),
     };

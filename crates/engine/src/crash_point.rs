@@ -70,6 +70,8 @@ pub enum Deed {
     ReplyAnswer,
     /// A waiting agent is sent away.
     ReplyParked,
+    /// An agent is reminded that nothing is seen of it.
+    Nudge,
     /// An agent is listened to again.
     Adopt,
     /// People are told that a budget is nearly used up.
@@ -101,12 +103,13 @@ pub enum Deed {
 impl Deed {
     /// All of them, but for stops by the budget of a task, an issue, an agent or a day: they are carried out as those by
     /// the shift's.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 30] = [
         Self::StartAgent,
         Self::RunChecks,
         Self::Land,
         Self::LandTogether,
         Self::Stop(StopWhy::WallClock),
+        Self::Stop(StopWhy::Stalled),
         Self::Stop(StopWhy::AttemptBudget),
         Self::Stop(StopWhy::ShiftBudget),
         Self::Stop(StopWhy::Asked),
@@ -117,6 +120,7 @@ impl Deed {
         Self::Foresee,
         Self::ReplyAnswer,
         Self::ReplyParked,
+        Self::Nudge,
         Self::Adopt,
         Self::WarnOfBudget,
         Self::EndShift,
@@ -139,6 +143,7 @@ impl Deed {
             Self::Land => "land",
             Self::LandTogether => "land-together",
             Self::Stop(StopWhy::WallClock) => "stop-wall-clock",
+            Self::Stop(StopWhy::Stalled) => "stop-stalled",
             Self::Stop(StopWhy::TaskBudget) => "stop-task-budget",
             Self::Stop(StopWhy::IssueBudget) => "stop-issue-budget",
             Self::Stop(StopWhy::AgentBudget) => "stop-agent-budget",
@@ -153,6 +158,7 @@ impl Deed {
             Self::Foresee => "foresee",
             Self::ReplyAnswer => "reply-answer",
             Self::ReplyParked => "reply-parked",
+            Self::Nudge => "nudge",
             Self::Adopt => "adopt",
             Self::WarnOfBudget => "warn-of-budget",
             Self::EndShift => "end-shift",
@@ -186,6 +192,7 @@ impl Deed {
             | Self::Foresee
             | Self::ReplyAnswer
             | Self::ReplyParked
+            | Self::Nudge
             | Self::Adopt
             | Self::WarnOfBudget
             | Self::EndShift
@@ -216,6 +223,7 @@ impl Deed {
             Command::Reply {
                 reply: Reply::Parked, ..
             } => Self::ReplyParked,
+            Command::Nudge { .. } => Self::Nudge,
             Command::Adopt { .. } => Self::Adopt,
             Command::WarnOfBudget { .. } => Self::WarnOfBudget,
             Command::EndShift { .. } => Self::EndShift,
@@ -251,6 +259,9 @@ impl Deed {
             | Event::Noted { .. }
             | Event::Metered { .. }
             | Event::QuotaSeen { .. }
+            | Event::Seen { .. }
+            | Event::ClockJumped { .. }
+            | Event::RoomSeen { .. }
             | Event::Contacted { .. }
             | Event::Tampered { .. }
             | Event::AgentEnded { .. }
@@ -434,6 +445,7 @@ pub(crate) fn acting(command: &Command) {
         Command::Follow(start) => Watched::Attempt(start.attempt),
         Command::StopAttempt { attempt, .. }
         | Command::Reply { attempt, .. }
+        | Command::Nudge { attempt }
         | Command::Adopt { attempt, .. } => Watched::Attempt(*attempt),
         Command::OpenIssue { issue, .. } => Watched::Issue(*issue),
         Command::Foresee { commit, .. } => Watched::Change(commit.clone()),

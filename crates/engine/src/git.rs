@@ -8,6 +8,7 @@
 mod claim;
 mod conflict;
 mod create;
+mod essence;
 mod follow;
 mod forward;
 mod guard;

@@ -4,6 +4,7 @@
 mod attempt;
 pub mod bridge;
 mod change;
+pub mod clock;
 pub mod config;
 pub mod containers;
 pub mod crash_point;
@@ -26,7 +27,7 @@ pub mod recover;
 pub mod redact;
 pub mod replay;
 pub mod repos;
-mod room;
+pub mod room;
 pub mod run;
 pub mod runner;
 pub mod salvage;

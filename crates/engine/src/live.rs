@@ -31,24 +31,30 @@ impl Doing {
             Signal::Text(text) => Self::Says(text),
             Signal::ToolStarted(text) => Self::Uses(text),
             Signal::ToolEnded(text) => Self::Used(text),
-            Signal::Notice(text) | Signal::Quota(text) => Self::Notes(text),
+            Signal::Notice(text) => Self::Notes(text),
+            Signal::Quota(said) => Self::Notes(said.line()),
             Signal::Asked { question, .. } => Self::Notes(format!("asks: {}", question.question)),
             Signal::Session(_)
             | Signal::Spent(_)
+            | Signal::HeldOff(_)
             | Signal::Leaving { .. }
             | Signal::Send(_)
             | Signal::CloseInput => return None,
         })
     }
 
-    /// One short line for people.
-    pub fn line(&self) -> String {
-        let text = match self {
+    /// What, as it was said.
+    pub fn text(&self) -> &str {
+        match self {
             Self::Says(text) | Self::Uses(text) | Self::Used(text) | Self::Step(text) | Self::Notes(text) => {
                 text
             }
-        };
-        text.split_whitespace().collect::<Vec<_>>().join(" ")
+        }
+    }
+
+    /// One short line for people.
+    pub fn line(&self) -> String {
+        self.text().split_whitespace().collect::<Vec<_>>().join(" ")
     }
 }
 

@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::sys::signal::{SigSet, Signal};
 use turno_agents::dialect::Cue;
+use turno_agents::limits::{QuotaSaid, Resets};
 use turno_agents::script::{Ended, ScriptFile, ScriptLine, ScriptSession, Step, file::Failing, select};
 use turno_core::command::Session;
 use turno_core::failure::{Cause, Failure, Luck, RetryAfter};
@@ -200,6 +201,15 @@ impl Performer {
                 self.team.tell(&what, Call::ReportFinding(finding.clone()))?;
             }
             Step::Usage(usage) => print(&ScriptLine::Spent { usage: usage.clone() })?,
+            Step::Quota {
+                window,
+                fill,
+                resets_in,
+            } => {
+                let resets = resets_in.map_or(Resets::Unknown, Resets::In);
+                let quota = QuotaSaid::new(window, *fill, resets);
+                print(&ScriptLine::Quota { quota })?;
+            }
             Step::Sleep(span) => std::thread::sleep(Duration::from_millis(span.0)),
             Step::Exit(code) => return Ok(Next::Leave(ExitCode::from(*code))),
             Step::Hang { stubborn } => {

@@ -5,6 +5,7 @@
 //! which is killed as a whole.
 
 pub mod confine;
+pub mod detached;
 pub mod doorman;
 pub mod handed;
 pub mod limited;
@@ -13,6 +14,7 @@ mod paper;
 pub mod supervised;
 pub mod supervisor;
 pub mod tree;
+pub(crate) mod usage;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -512,6 +514,31 @@ fn spawn_supervisor(
         .stdin(std::os::fd::OwnedFd::from(line))
         .stdout(Stdio::null())
         .stderr(log)
+        .spawn()
+        .map_err(not_started)
+}
+
+/// Starts a program that goes on without this one.
+fn spawn_detached(start: &detached::Start<'_>) -> Result<Child, Error> {
+    let not_started = |source| Error::NotStarted {
+        program: start.program.display().to_string(),
+        cwd: start.cwd.to_owned(),
+        source,
+    };
+    let private = 0o600;
+    let mut said = std::fs::OpenOptions::new();
+    std::os::unix::fs::OpenOptionsExt::mode(said.write(true).create(true).truncate(true), private);
+    let said = said.open(start.said).map_err(not_started)?;
+    let also = said.try_clone().map_err(not_started)?;
+    Command::new(start.program)
+        .args(&start.args)
+        .current_dir(start.cwd)
+        .env_clear()
+        .envs(start.env)
+        .process_group(0)
+        .stdin(Stdio::null())
+        .stdout(said)
+        .stderr(also)
         .spawn()
         .map_err(not_started)
 }

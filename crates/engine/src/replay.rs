@@ -4,12 +4,12 @@ use std::fmt;
 use std::path::Path;
 
 use turno_agents::dialect as find_dialect;
-use turno_agents::dialect::{Conversation, Cue, Job, Protected, Signal};
+use turno_agents::dialect::{Conversation, Cue, Dialect, Job, Protected, Signal};
 use turno_core::command::AgentStart;
 use turno_core::persona::{Effort, Model, Tools};
 use turno_core::units::Spend;
 
-use crate::attempt;
+use crate::attempt::{self, told_or_unknown};
 use crate::config::Loaded;
 use crate::live::Doing;
 use crate::process::supervisor::files;
@@ -17,6 +17,7 @@ use crate::transcript::Tail;
 
 /// An attempt that is heard again, from its beginning.
 pub struct Replay {
+    dialect: &'static dyn Dialect,
     conversation: Box<dyn Conversation>,
     tail: Tail,
 }
@@ -40,6 +41,7 @@ impl Replay {
         };
         let dialect = find_dialect(kind);
         Some(Self {
+            dialect,
             conversation: dialect.converse(&job(config, start, dir)),
             tail: Tail::new(dir.join(files::OUT)),
         })
@@ -47,7 +49,9 @@ impl Replay {
 
     /// Gives what has been said since the last call.
     pub fn read(&mut self, mut each: impl FnMut(Doing)) {
-        let Self { conversation, tail } = self;
+        let Self {
+            conversation, tail, ..
+        } = self;
         tail.read(|line| {
             conversation
                 .line(line)
@@ -61,6 +65,7 @@ impl Replay {
 /// What an attempt had spent, according to its transcript; nothing if its dialect is not known any more.
 pub(crate) fn spend(config: &Loaded, start: &AgentStart, dir: &Path) -> Spend {
     let Some(Replay {
+        dialect,
         mut conversation,
         tail,
     }) = Replay::of(config, start, dir)
@@ -75,7 +80,7 @@ pub(crate) fn spend(config: &Loaded, start: &AgentStart, dir: &Path) -> Spend {
             }
         }
     });
-    spend
+    told_or_unknown(dialect, spend)
 }
 
 /// As much of the job as matters to a listener.

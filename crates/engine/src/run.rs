@@ -1,18 +1,20 @@
 //! Owns the loop: take what has happened, decide, commit, tell, act. In that order, always.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot, watch};
 use turno_core::admit::{Refused, admit};
 use turno_core::command::Command;
-use turno_core::event::{Event, StopHow};
-use turno_core::ids::{Seq, ShiftId};
+use turno_core::event::Event;
+use turno_core::ids::Seq;
 use turno_core::record::Record;
+use turno_core::room::Room;
 use turno_core::shift::ShiftEnd;
 use turno_core::units::Timestamp;
 use turno_core::{State, next_deadline};
 
+use crate::clock::{Clock, Machine, Source};
 use crate::crash_point::{self, Deed, Moment};
 use crate::runner::{Looking, Opening, Runner, Submission, Told};
 use crate::store::{self, Reader, Store};
@@ -21,6 +23,8 @@ use crate::store::{self, Reader, Store};
 const GROUP: usize = 64;
 /// The clock of the machine may jump, so it is looked at again after this long at the latest.
 const LONGEST_SLEEP: Duration = Duration::from_secs(20);
+/// What waits for room on a disk is not kept waiting for much longer than that.
+const WITHOUT_ROOM: Duration = Duration::from_secs(2);
 
 /// The time now.
 pub fn now() -> Timestamp {
@@ -115,20 +119,14 @@ impl Desk {
         Ok(record.commands)
     }
 
-    /// The same for what a person asks, which may be refused.
+    /// The same for what a person asks, which may be refused. Where the coordinator of a shift is dead, what follows
+    /// for the shift is decided here and done by the one that goes on with it: to that one it looks as if the dead one
+    /// had died between the record and the deed. The shift itself stays as it is.
     ///
     /// # Errors
     /// When it makes no sense now, or cannot be committed.
     pub fn request(&mut self, event: Event) -> Result<Vec<Command>, DeskError> {
         admit(&self.state, &event)?;
-        if let (Event::BudgetSet { .. }, Some(shift)) = (&event, self.state.shift()) {
-            // What goes on with more money is started, and nobody is here to do that.
-            return Err(DeskError::NobodyCoordinates(shift.id));
-        }
-        if self.state.shift().is_some() {
-            // Its coordinator is dead. Nobody is here to start anything, so nothing may be decided to start.
-            self.take(Event::StopAsked { how: StopHow::Now })?;
-        }
         Ok(self.take(event)?)
     }
 
@@ -144,11 +142,6 @@ pub enum DeskError {
     /// It makes no sense now.
     #[error(transparent)]
     Refused(#[from] Refused),
-    /// It would start work of a shift whose coordinator is gone.
-    #[error(
-        "nobody coordinates shift {0} any more; `turno resume` goes on with it, then set the budget again"
-    )]
-    NobodyCoordinates(ShiftId),
     /// It could not be committed.
     #[error(transparent)]
     Store(#[from] store::Error),
@@ -159,7 +152,10 @@ pub enum DeskError {
 pub struct Engine<R> {
     desk: Desk,
     runner: R,
+    clock: Clock,
     heard: u64,
+    /// When it was last looked at what happens by itself.
+    looked: Instant,
     requests: mpsc::UnboundedReceiver<Request>,
     head: watch::Sender<Seq>,
     snapshot: watch::Sender<Arc<State>>,
@@ -174,6 +170,11 @@ struct Taken {
 impl<R: Runner> Engine<R> {
     /// Puts a runner to work for a desk.
     pub fn new(desk: Desk, runner: R) -> (Self, Handle) {
+        Self::by_clock(desk, runner, Box::new(Machine))
+    }
+
+    /// The same by other clocks than this machine's.
+    pub fn by_clock(desk: Desk, runner: R, source: Box<dyn Source>) -> (Self, Handle) {
         let (sender, requests) = mpsc::unbounded_channel();
         let (head, head_seen) = watch::channel(desk.store.head());
         let (snapshot, snapshot_seen) = watch::channel(Arc::new(desk.state.clone()));
@@ -181,7 +182,9 @@ impl<R: Runner> Engine<R> {
         let engine = Self {
             desk,
             runner,
+            clock: Clock::new(source),
             heard: 0,
+            looked: Instant::now(),
             requests,
             head,
             snapshot,
@@ -255,7 +258,8 @@ impl<R: Runner> Engine<R> {
                 answers.push((answer, Ok(Seq(seq.0 + 1))));
             }
             seq = Seq(seq.0 + 1);
-            records.push(Record::of(&mut self.desk.state, seq, now(), event));
+            let now = self.clock.now();
+            records.push(Record::of(&mut self.desk.state, seq, now, event));
         }
         if !records.is_empty() {
             let store = &mut self.desk.store;
@@ -286,6 +290,7 @@ impl<R: Runner> Engine<R> {
                 Command::Land(start) => drop(self.runner.submit(Submission::Landing(start))),
                 Command::Follow(start) => drop(self.runner.submit(Submission::Following(start))),
                 Command::StopAttempt { attempt, why } => self.runner.cancel(attempt, why),
+                Command::Nudge { attempt } => self.runner.nudge(attempt),
                 Command::Reply { attempt, key, reply } => self.runner.reply(attempt, &key, &reply),
                 Command::OpenIssue { issue, repo, on } => self.runner.open(Opening { issue, repo, on }),
                 Command::Foresee {
@@ -316,15 +321,16 @@ impl<R: Runner> Engine<R> {
         let mut group = Vec::new();
         loop {
             let deadline = next_deadline(&self.desk.state);
-            let wait = deadline.map_or(LONGEST_SLEEP, |d| {
-                Duration::from_millis(d.since(now()).0).min(LONGEST_SLEEP)
+            let longest = self.longest_sleep();
+            let wait = deadline.map_or(longest, |d| {
+                Duration::from_millis(d.since(self.clock.now()).0).min(longest)
             });
             tokio::select! {
                 told = self.runner.events(self.heard) => self.hear(told, &mut group),
                 Some(request) = self.requests.recv() => group.push(request.into()),
                 () = tokio::time::sleep(wait) => {}
             }
-            if deadline.is_some_and(|d| d <= now()) {
+            if deadline.is_some_and(|d| d <= self.clock.now()) {
                 group.push(Taken {
                     event: Event::TimePassed,
                     answer: None,
@@ -336,17 +342,30 @@ impl<R: Runner> Engine<R> {
                 group.push(request.into());
             }
             // What ends may be all that an issue waited for: what it is to follow is known before that.
-            if group.is_empty() || group.iter().any(|t| ends_something(&t.event)) {
+            let is_due = self.looked.elapsed() >= longest;
+            if is_due || group.is_empty() || group.iter().any(|t| ends_something(&t.event)) {
                 group.splice(0..0, self.look());
             }
+            // First of all: what is after it is dated by the new clock.
+            let jumped = self.clock.look();
+            group.splice(0..0, jumped.map(|event| Taken { event, answer: None }));
             if !group.is_empty() {
                 return group;
             }
         }
     }
 
-    /// Where the branches are that issues began on, as far as that is news.
-    fn look(&self) -> Vec<Taken> {
+    /// How long nobody looks at what happens by itself.
+    fn longest_sleep(&self) -> Duration {
+        match self.desk.state.desk.room {
+            Room::Enough => LONGEST_SLEEP,
+            Room::Short { .. } => WITHOUT_ROOM,
+        }
+    }
+
+    /// Where the branches are that issues began on, and whether disks have room, as far as that is news.
+    fn look(&mut self) -> Vec<Taken> {
+        self.looked = Instant::now();
         let seen = tokio::task::block_in_place(|| self.runner.look(&self.desk.state));
         let taken = |event| Taken { event, answer: None };
         seen.into_iter().map(taken).collect()
@@ -393,6 +412,9 @@ fn ends_something(event: &Event) -> bool {
         | Event::Noted { .. }
         | Event::Metered { .. }
         | Event::QuotaSeen { .. }
+        | Event::Seen { .. }
+        | Event::ClockJumped { .. }
+        | Event::RoomSeen { .. }
         | Event::Contacted { .. }
         | Event::Tampered { .. }
         | Event::Restarted { .. } => false,

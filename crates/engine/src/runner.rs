@@ -106,8 +106,8 @@ pub trait Runner: Send + Sync {
     /// Begins an issue's integration branch. Answered by exactly one `IssueOpened` or `IssueNotOpened`.
     fn open(&self, opening: Opening);
 
-    /// Looks where the branches are that issues began on: the facts that the state does not know yet. Quick: it reads
-    /// refs and history, and starts no process.
+    /// Looks where the branches are that issues began on, and whether disks have room: the facts that the state does not
+    /// know yet. Quick: it reads refs and history, and starts no process.
     fn look(&self, state: &State) -> Vec<Event>;
     /// Looks whether changes would merge. Answered by exactly one `Foreseen` with a sight of each, unless the runner is
     /// shut down before.
@@ -119,6 +119,9 @@ pub trait Runner: Send + Sync {
 
     /// Hastens the ending of an attempt.
     fn cancel(&self, attempt: AttemptId, why: StopWhy);
+
+    /// Reminds an agent that nothing is seen of it. Harmless when it is gone or cannot be told.
+    fn nudge(&self, attempt: AttemptId);
 
     /// Gives an agent that waits in a call what became of its question. Harmless when it is gone.
     fn reply(&self, attempt: AttemptId, key: &str, reply: &Reply);

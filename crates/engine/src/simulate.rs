@@ -2,6 +2,7 @@
 //! what the journal shows. It starts no process and touches no repository. Same job, same model, same forecast, on any
 //! number of threads.
 
+mod bill;
 mod dice;
 mod forecast;
 mod history;
@@ -18,13 +19,15 @@ use turno_core::config::Config;
 use turno_core::event::Event;
 use turno_core::ids::{InvalidId, IssueId, PersonaName};
 use turno_core::issue::{IssueDraft, IssueStage, Item, Items, Split};
+use turno_core::ledger::{Account, Level};
 use turno_core::policy::PlanRule;
 use turno_core::shift::Scope;
+use turno_core::state::Entity;
 use turno_core::units::{MicroUsd, Timestamp};
 use turno_core::{State, step};
 
-pub use forecast::{Bar, Ending, Forecast, Held, Lane, Range, Why};
-pub use history::{Evidence, Fit, fit};
+pub use forecast::{Bar, Ending, Forecast, Held, Lack, Lane, Purse, Range, Short, Why};
+pub use history::{Evidence, Fit, Learner};
 pub use model::{
     Amount, Chance, CheckHabit, Error as ModelError, Habit, LandingTime, Model, Person, Split as PlanSplit,
 };
@@ -85,9 +88,24 @@ pub enum Error {
 #[derive(Debug, Clone)]
 pub enum Backlog {
     /// So many issues, each of so many tasks where the policy does not say otherwise.
-    MadeUp(u32),
+    MadeUp {
+        /// How many.
+        issues: u32,
+        /// What the day and the accounts have used already, and what was set for them.
+        used: Vec<Arc<Account>>,
+    },
     /// The open issues of a workspace.
     Of(Box<State>),
+}
+
+/// The pages of a workspace's ledger that hold for whatever is done on the same day: of days and of accounts.
+pub fn used_by_day(state: &State) -> Vec<Arc<Account>> {
+    let by_day = |level: &Level| match level {
+        Level::Day(_) | Level::Agent { .. } => true,
+        Level::Shift(_) | Level::Issue(_) | Level::Task(_) => false,
+    };
+    let pages = state.accounts.values();
+    pages.filter(|p| by_day(&p.level)).cloned().collect()
 }
 
 /// Whether the bars of a night are kept.
@@ -132,7 +150,13 @@ impl Job {
     /// When such a shift would be refused for real, or there is nothing to do.
     pub fn new(config: Config, backlog: Backlog, split: &PlanSplit, terms: Terms) -> Result<Self, Error> {
         let (mut state, drafts) = match backlog {
-            Backlog::MadeUp(many) => (State::default(), made_up(&config, many, split)),
+            Backlog::MadeUp { issues, used } => {
+                let mut state = State::default();
+                for page in used {
+                    state.put(Entity::Account(page));
+                }
+                (state, made_up(&config, issues, split))
+            }
             Backlog::Of(state) => {
                 if state.shift().is_some() {
                     return Err(Error::ShiftRuns);
@@ -240,6 +264,8 @@ fn without_the_past(mut state: State) -> State {
         .collect();
     state.tasks.retain(|id, _| !over.contains(&id.issue));
     state.decisions.retain(|_, d| !over.contains(&d.task.issue));
+    // What is free tonight says nothing of other nights.
+    state.desk.room = turno_core::room::Room::Enough;
     state
 }
 

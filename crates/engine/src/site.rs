@@ -181,7 +181,27 @@ impl Ground {
     }
 }
 
+/// Directories on all disks that a shift writes to: what is kept of attempts, the slots, and the objects of each
+/// repository.
+pub fn disks<'r>(dirs: &StateDir, repos: impl IntoIterator<Item = &'r Repo>) -> Vec<PathBuf> {
+    let own = [
+        dirs.root().to_owned(),
+        dirs.attempts(),
+        dirs.slots(&RepoName::default()),
+    ];
+    let objects = repos
+        .into_iter()
+        .filter_map(|repo| repo.object_dirs().into_iter().next());
+    own.into_iter().chain(objects).collect()
+}
+
 impl Site {
+    /// Directories on all disks that attempts write to.
+    pub(crate) fn disks(&self) -> Vec<PathBuf> {
+        let repos = self.grounds.values().map(Ground::repo);
+        disks(&self.dirs, repos)
+    }
+
     /// Opens the pools of all repositories.
     ///
     /// # Errors

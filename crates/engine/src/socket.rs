@@ -97,7 +97,10 @@ pub enum Error {
 const LONGEST: usize = 100;
 
 /// Uses a socket by a short name: a path that the kernel would refuse is reached through its directory.
-pub(crate) fn reach<T>(path: &Path, using: impl FnOnce(&Path) -> std::io::Result<T>) -> std::io::Result<T> {
+///
+/// # Errors
+/// When its directory cannot be opened, and what `using` gives.
+pub fn reach<T>(path: &Path, using: impl FnOnce(&Path) -> std::io::Result<T>) -> std::io::Result<T> {
     let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else {
         return using(path);
     };

@@ -1,6 +1,7 @@
 //! Owns what is kept: the journal, which is the truth, and the index, which is derived from it. Nothing is
 //! acknowledged before its record is on disk; nothing begins empty after an error.
 
+mod beside;
 mod care;
 mod disk;
 mod index;
@@ -15,6 +16,7 @@ use turno_core::State;
 use turno_core::ids::Seq;
 use turno_core::record::Record;
 
+pub use beside::Beside;
 pub use care::{Checkup, Held, ImportError, IndexHealth, check, export, import, rebuild, write_line};
 use index::{Entry, Index, Loaded};
 use indexer::{Indexer, Places};

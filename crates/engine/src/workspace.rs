@@ -172,6 +172,11 @@ impl StateDir {
         self.root.join("removed.ndjson")
     }
 
+    /// What belongs to the board: its token, its socket, its links.
+    pub fn board(&self) -> PathBuf {
+        self.root.join("board")
+    }
+
     /// The developers' log.
     pub fn log(&self) -> PathBuf {
         self.root.join("turno.log")

@@ -5,7 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 use turno_core::State;
@@ -18,10 +20,12 @@ use turno_core::following::Target;
 use turno_core::foresight::{Found, Sight};
 use turno_core::ids::{AttemptId, IssueId, Seq};
 use turno_core::issue::{IssueDraft, Priority};
+use turno_core::liveness::JumpWhy;
 use turno_core::outcome::{Outcome, Verdict};
 use turno_core::shift::{IssueAtStart, ShiftEnd};
 use turno_core::task::StopWhy;
 use turno_core::units::{MicroUsd, Span, Spend};
+use turno_engine::clock::{Machine, Reading, Source};
 use turno_engine::config::{self, EnvMap, Overrides, Places};
 use turno_engine::run::{Desk, Engine, RequestError};
 use turno_engine::runner::{Looking, Observed, Opening, Runner, Submission, Submitted, Told};
@@ -114,6 +118,7 @@ impl Runner for Hands {
                             tree: "b".repeat(40).parse().unwrap(),
                             paths: BTreeSet::new(),
                             guards: Vec::new(),
+                            essence: turno_core::progress::Essence::Unknown,
                         },
                     ),
                     turno_core::brief::Ask::Review { .. } => (
@@ -218,6 +223,8 @@ impl Runner for Hands {
         });
     }
 
+    fn nudge(&self, _attempt: AttemptId) {}
+
     fn reply(&self, _attempt: AttemptId, _key: &str, _reply: &Reply) {}
 
     fn observe(&self, _attempt: AttemptId) -> Observed {
@@ -318,6 +325,74 @@ async fn a_request_is_answered_after_its_commit_and_refusals_leave_no_record() {
         handle.request(Event::StopAsked { how: StopHow::Now }).await,
         Err(RequestError::Gone)
     ));
+}
+
+/// The machine's clocks, as if it had slept for so many milliseconds.
+#[derive(Debug, Clone, Default)]
+struct Sleepy(Arc<AtomicI64>);
+
+impl Source for Sleepy {
+    fn read(&self) -> Reading {
+        let slept = self.0.load(Ordering::SeqCst);
+        let real = Machine.read();
+        Reading {
+            wall: real.wall.moved(slept),
+            booted: real
+                .booted
+                .map(|b| b + Duration::from_millis(slept.unsigned_abs())),
+            ..real
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_that_slept_stops_nobody_for_it() {
+    const NIGHT: i64 = 10 * 3_600_000;
+    let dir = tempfile::tempdir().unwrap();
+    let desk = desk(dir.path());
+    let fake = Hands(Arc::new(Fake::new(desk.reader(), Manner::Hangs)));
+    let clock = Sleepy::default();
+    let (engine, handle) = Engine::by_clock(desk, fake.clone(), Box::new(clock.clone()));
+    let running = tokio::spawn(engine.run(shift()));
+    let mut head = handle.head();
+    let works = |handle: &turno_engine::run::Handle| {
+        let state = handle.snapshot();
+        state.running().next().and_then(|t| t.run().cloned())
+    };
+    while works(&handle).is_none() {
+        head.changed().await.unwrap();
+    }
+    let before = works(&handle).unwrap();
+    clock.0.store(NIGHT, Ordering::SeqCst);
+    // Whatever is said next wakes the coordinator.
+    let draft = IssueDraft {
+        title: "more".to_owned(),
+        ..IssueDraft::default()
+    };
+    let seq = handle.request(Event::IssueAdded { draft }).await.unwrap();
+    let after = works(&handle).unwrap();
+    let records = handle.reader().after(Seq(0), 1000).unwrap();
+    let jumped = records
+        .iter()
+        .position(|r| matches!(r.event, Event::ClockJumped { .. }));
+    let records = &records[jumped.expect("it is told")..];
+    assert!(seq > records[0].seq, "before what was said");
+    let Event::ClockJumped { by, why } = records[0].event else {
+        panic!("{:?}", records[0].event);
+    };
+    assert_eq!(why, JumpWhy::Slept);
+    assert!((by - NIGHT).abs() < 60_000, "{by}");
+    assert!(records.iter().all(|r| r.commands.is_empty()), "{records:?}");
+    assert!(
+        records[0].at.since(before.deadline).0 > 0,
+        "it would have been over by then"
+    );
+    assert_eq!(after.deadline, before.deadline.moved(by));
+    handle
+        .request(Event::StopAsked { how: StopHow::Now })
+        .await
+        .unwrap();
+    assert_eq!(running.await.unwrap().unwrap(), ShiftEnd::Interrupted);
 }
 
 #[tokio::test(flavor = "multi_thread")]

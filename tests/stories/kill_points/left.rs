@@ -43,4 +43,5 @@ pub(super) fn is_sound(project: &Project, journal: &[Value]) {
     let booked = status["issues"].as_array().unwrap().iter();
     let booked: u64 = booked.map(|i| i["cost"].as_u64().unwrap()).sum();
     assert_eq!(booked, spent, "the ledger is the sum of the journal");
+    project.ledger_adds_up();
 }

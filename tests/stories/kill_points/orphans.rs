@@ -134,6 +134,7 @@ fn what_an_agent_changed_while_nobody_coordinated_is_found() {
         .filter(|a| a.path().join("guard.json").exists());
     assert_eq!(kept.count(), 0);
     nothing_runs(&project);
+    project.ledger_adds_up();
 }
 
 /// An agent at work, and a coordinator to be killed.
@@ -150,6 +151,7 @@ fn at_work() -> (Project, Child) {
 #[track_caller]
 fn is_drained(project: &Project) {
     nothing_runs(project);
+    project.ledger_adds_up();
     assert_eq!(starts(project, "reviewer").len(), 0, "nothing new is begun");
     let ends = |kind: &str| {
         let journal = project.journal();
@@ -160,6 +162,7 @@ fn is_drained(project: &Project) {
     assert_eq!(starts(project, "engineer").len(), 1, "its work was kept");
     assert_eq!(project.at("turno/1/base", "a.txt"), "tabs");
     nothing_runs(project);
+    project.ledger_adds_up();
 }
 
 #[test]
@@ -194,6 +197,7 @@ fn a_stop_does_not_wait_when_the_coordinator_is_dead() {
     kill(&project, child);
     project.turno(&["stop"]).exits(0);
     nothing_runs(&project);
+    project.ledger_adds_up();
     let again = project.turno(&["stop", "--drain"]).exits(2);
     assert!(again.err.contains("no shift is running"), "{}", again.err);
 }

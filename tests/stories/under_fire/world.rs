@@ -95,6 +95,7 @@ pub(super) fn imprint(project: &Project) -> Imprint {
 pub(super) fn all_is_well(project: &Project, before: &Imprint) {
     before.same(&imprint(project));
     nothing_runs(project);
+    project.ledger_adds_up();
     let status = project.turno(&["status", "--json"]).exits(0).json();
     assert_eq!(status["running"].as_array().unwrap().len(), 0, "{status:#}");
     assert!(!status["free_slots"].as_array().unwrap().is_empty(), "{status:#}");

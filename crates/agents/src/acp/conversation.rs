@@ -10,7 +10,7 @@ use turno_core::failure::{Cause, Failure};
 use turno_core::ids::SessionId;
 use turno_core::persona::Model;
 
-use super::failure::failure;
+use super::failure::{failure, wait};
 use super::permission::{self, Decision};
 use super::update::Calls;
 use super::usage::Usage;
@@ -146,9 +146,16 @@ impl Talk {
             (Asked::Initialize, Some(error)) => self.failed(failure("it refused to start", error)),
             (Asked::Session, Some(error)) => self.not_opened(failure("it refused the session", error)),
             // Another model than the one asked for has another price and another judgement.
-            (Asked::Model, Some(error)) => self.failed(failure("it refused the model", error)),
+            (Asked::Model, Some(error)) => {
+                let mut refused = failure("it refused the model", error);
+                if refused.cause == Cause::Agent {
+                    refused.cause = Cause::Model;
+                }
+                self.failed(refused)
+            }
             (Asked::Prompt, Some(error)) => {
                 let mut signals = self.shown();
+                signals.extend(wait(error).map(Signal::HeldOff));
                 signals.extend(match self.asked_to_stop {
                     AskedToStop::Yes => self.stopped(),
                     AskedToStop::No => self.failed(failure("its turn failed", error)),

@@ -3,7 +3,9 @@
 
 use serde_json::Value;
 use turno_core::failure::{Cause, Failure};
+use turno_core::units::Span;
 
+use crate::limits;
 use crate::text::line_of;
 use crate::value::text;
 
@@ -12,11 +14,20 @@ const SIGN_IN: i64 = -32000;
 
 /// The failure that an error shows. `what` says which request it answers.
 pub(super) fn failure(what: &str, error: &Value) -> Failure {
+    let words = format!("{what}: {}", words_of(error));
+    Failure::new(cause(error, &words), line_of(words.trim_end(), 400))
+}
+
+/// How long the provider takes nothing more, if the error tells it.
+pub(super) fn wait(error: &Value) -> Option<Span> {
+    limits::wait_in_words(&words_of(error))
+}
+
+fn words_of(error: &Value) -> String {
     let message = text(error, "/message").unwrap_or("no reason given");
     let details = ["/data/details", "/data/message", "/data/error"];
     let detail = details.iter().find_map(|at| text(error, at)).unwrap_or_default();
-    let words = format!("{what}: {message} {detail}");
-    Failure::new(cause(error, &words), line_of(words.trim_end(), 400))
+    format!("{message} {detail}")
 }
 
 fn cause(error: &Value, words: &str) -> Cause {
@@ -34,20 +45,12 @@ fn cause(error: &Value, words: &str) -> Cause {
         (Some("billing_error" | "usage_limit_exceeded"), _) | (_, Some(402)) => Cause::Quota,
         (Some("authentication_failed" | "oauth_org_not_allowed" | "unauthorized"), _)
         | (_, Some(401 | 403)) => Cause::SignIn,
-        (Some("rate_limit"), _) | (_, Some(429)) => of_a_limit(words),
+        (Some("rate_limit"), _) | (_, Some(429)) => limits::of_a_limit(words),
+        (Some("model_not_found"), _) => Cause::Model,
+        (_, Some(400 | 404)) if limits::is_about_the_model(words) => Cause::Model,
         (Some("server_error" | "overloaded" | "server_overloaded" | "internal_server_error"), _)
         | (_, Some(408 | 500..=599)) => Cause::Provider,
         _ if code == SIGN_IN => Cause::SignIn,
         _ => Cause::Agent,
-    }
-}
-
-/// A used-up account and a busy minute have the same status; only the former speaks of a quota or of a limit hit.
-fn of_a_limit(words: &str) -> Cause {
-    let words = words.to_ascii_lowercase();
-    if words.contains("quota") || (words.contains("hit your") && words.contains("limit")) {
-        Cause::Quota
-    } else {
-        Cause::Provider
     }
 }

@@ -9,9 +9,9 @@ use turno_core::event::AgentEnd;
 use turno_core::failure::{Cause, Failure, RetryAfter};
 use turno_core::ids::SessionId;
 use turno_core::outcome::OutcomeKind;
-use turno_core::units::Timestamp;
+use turno_core::units::Span;
 
-use super::failure::{Signs, failure};
+use super::failure::{self, Signs, failure};
 use super::permission::Rules;
 use super::question::{Call, Next};
 use super::usage::Usage;
@@ -133,8 +133,14 @@ impl Talk {
                     number(message, "/attempt").unwrap_or(0),
                     number(message, "/max_retries").unwrap_or(0),
                 );
+                let mut signals = vec![Signal::Notice(text::line(&notice))];
+                // Its own waits grow with each retry; they hold what the provider asked for, too.
+                if word == "rate_limit" {
+                    let wait = number(message, "/retry_delay_ms").map(Span);
+                    signals.extend(wait.map(Signal::HeldOff));
+                }
                 self.retrying = Some((status, word.to_owned()));
-                vec![Signal::Notice(text::line(&notice))]
+                signals
             }
             Some("model_fallback") => vec![Signal::Notice(text::line(&format!(
                 "{} is {}: going on with {}",
@@ -209,33 +215,10 @@ impl Talk {
     }
 
     fn rate_limit(&mut self, message: &Value) -> Vec<Signal> {
-        let which = text_at(message, "/rate_limit_info/rateLimitType").unwrap_or("account");
-        let resets = message
-            .pointer("/rate_limit_info/resetsAt")
-            .and_then(Value::as_i64)
-            .map(|seconds| Timestamp(seconds.saturating_mul(1000)));
-        match text_at(message, "/rate_limit_info/status") {
-            Some("rejected") => {
-                self.limit = Some(resets.map_or(RetryAfter::Policy, RetryAfter::At));
-                vec![Signal::Quota(text::line(&format!(
-                    "the {which} limit is reached"
-                )))]
-            }
-            Some("allowed_warning") => {
-                self.limit = None;
-                let used = message
-                    .pointer("/rate_limit_info/utilization")
-                    .and_then(Value::as_f64);
-                vec![Signal::Notice(text::line(&match used {
-                    Some(used) => format!("the {which} limit is used to {:.0} %", used * 100.0),
-                    None => format!("the {which} limit is near"),
-                }))]
-            }
-            _ => {
-                self.limit = None;
-                Vec::new()
-            }
-        }
+        let info = &message["rate_limit_info"];
+        let (said, limit) = failure::rate_limit(info);
+        self.limit = limit;
+        said.map(Signal::Quota).into_iter().collect()
     }
 
     fn control_request(&mut self, message: &Value) -> Vec<Signal> {
@@ -471,6 +454,14 @@ impl Conversation for Talk {
         };
         self.questions.remove(request);
         vec![success_line(request, &answer)]
+    }
+
+    fn nudge(&mut self, words: &str) -> Vec<String> {
+        let told_to_end = self.asked_to_stop == AskedToStop::Yes || self.parked.is_some();
+        match self.phase {
+            Phase::Working | Phase::Repairing if !told_to_end => vec![user_line(words)],
+            Phase::Working | Phase::Repairing | Phase::Ended(_) => Vec::new(),
+        }
     }
 
     fn part(&mut self, key: &str, parting: &Parting) -> Vec<String> {

@@ -9,6 +9,9 @@ use crate::dialect::Job;
 use crate::meter::{Meter, dollars, more, most};
 use crate::value::{number, text};
 
+/// The model that the CLI names where no model spoke.
+const SYNTHETIC: &str = "<synthetic>";
+
 /// The sum of a run. One message is told of by several events, each knowing more tokens than the one before:
 /// the most that was said of a message counts, and only what is new of it is added.
 #[derive(Debug)]
@@ -107,6 +110,10 @@ impl Usage {
     }
 
     fn message(&mut self, id: &str, model: &str, tokens: Tokens) {
+        // Its own words in place of an answer, e.g. that the provider did not serve it.
+        if model == SYNTHETIC {
+            return;
+        }
         if !self.messages.contains_key(id) {
             self.meter.turn();
         }

@@ -8,12 +8,14 @@ use turno_core::decision::Reply;
 use turno_core::event::AgentEnd;
 use turno_core::failure::{Cause, Failure, RetryAfter};
 use turno_core::ids::SessionId;
+use turno_core::quota::QuotaFill;
 
-use super::failure::{failure, reached_limits};
+use super::failure::{failure, windows};
 use super::item;
 use super::usage::{Told, Usage};
 use super::{INITIALIZE, answer, approval, notification, refusal, request, thread_request, turn_params};
 use crate::dialect::{Conversation, Exit, Job, Line, Signal};
+use crate::limits::{self, Resets};
 use crate::phase::{AskedToStop, Phase};
 use crate::schema::{self, OutcomeError};
 use crate::text;
@@ -256,19 +258,16 @@ impl Talk {
     }
 
     fn rate_limits(&mut self, params: &Value) -> Vec<Signal> {
-        let mut signals = Vec::new();
-        for (name, resets) in reached_limits(params) {
+        let told = windows(params);
+        for said in told.iter().filter(|said| said.fill == QuotaFill::Full) {
             // Of several that are reached the one that lifts last counts.
-            self.limit = match (self.limit, resets) {
-                (Some(RetryAfter::At(a)), Some(b)) => Some(RetryAfter::At(a.max(b))),
-                (_, Some(b)) => Some(RetryAfter::At(b)),
-                (limit, None) => limit,
+            self.limit = match (self.limit, said.resets) {
+                (Some(RetryAfter::At(a)), Resets::At(b)) => Some(RetryAfter::At(a.max(b))),
+                (_, Resets::At(b)) => Some(RetryAfter::At(b)),
+                (limit, Resets::In(_) | Resets::Unknown) => limit,
             };
-            signals.push(Signal::Quota(format!(
-                "the {name} limit of the account is reached"
-            )));
         }
-        signals
+        told.into_iter().map(Signal::Quota).collect()
     }
 
     fn error(&mut self, params: &Value) -> Vec<Signal> {
@@ -276,7 +275,10 @@ impl Talk {
         self.retrying = (params["willRetry"] == json!(true)).then(|| error.clone());
         let message = text_at(error, "/message").unwrap_or("an error");
         let details = text_at(error, "/additionalDetails").unwrap_or_default();
-        vec![Signal::Notice(text::line(&format!("{message} {details}")))]
+        let words = format!("{message} {details}");
+        let mut signals = vec![Signal::Notice(text::line(&words))];
+        signals.extend(limits::wait_in_words(&words).map(Signal::HeldOff));
+        signals
     }
 
     fn turn_completed(&mut self, turn: &Value) -> Vec<Signal> {

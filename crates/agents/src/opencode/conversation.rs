@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 use turno_core::command::Session;
 use turno_core::decision::{Question, Reply};
 use turno_core::event::AgentEnd;
-use turno_core::failure::{Cause, Failure};
+use turno_core::failure::{Cause, Failure, RetryAfter};
 use turno_core::ids::SessionId;
+use turno_core::quota::QuotaFill;
 use turno_core::units::Timestamp;
 
 use super::failure::{self, Retrying};
@@ -18,6 +19,7 @@ use super::{
     FIRST, Request, abort_request, move_request, new_session_request, old_session_request, prompt_request,
 };
 use crate::dialect::{Conversation, Exit, Job, Line, Signal};
+use crate::limits::{QuotaSaid, Resets};
 use crate::phase::{AskedToStop, Phase};
 use crate::schema::{self, OutcomeError};
 use crate::text;
@@ -420,7 +422,11 @@ impl Talk {
         match judged {
             Retrying::Enough(failure) if self.given_up.is_none() => {
                 if failure.cause == Cause::Quota {
-                    signals.push(Signal::Quota(text::line(&failure.detail)));
+                    let resets = match failure.retry_after {
+                        RetryAfter::At(time) => Resets::At(time),
+                        RetryAfter::Policy => Resets::Unknown,
+                    };
+                    signals.push(Signal::Quota(QuotaSaid::new("account", QuotaFill::Full, resets)));
                 }
                 self.given_up = Some(failure);
                 let session = self.session.clone().unwrap_or_default();
@@ -438,8 +444,10 @@ impl Talk {
             return self.failed(failure);
         }
         let notice = Signal::Notice(text::line(&failure.detail));
+        let mut signals = vec![notice];
+        signals.extend(failure::wait(&error).map(Signal::HeldOff));
         self.error = Some(error);
-        vec![notice]
+        signals
     }
 
     /// Its turn is over.

@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 use turno_core::failure::{Cause, Failure, Luck, RetryAfter};
-use turno_core::units::Timestamp;
+use turno_core::units::{Span, Timestamp};
 
+use crate::limits;
 use crate::text::line_of;
 use crate::value::{number, text};
 
@@ -19,8 +20,9 @@ pub(super) fn failure(error: &Value) -> Failure {
     let message = text(error, "/data/message").unwrap_or("it failed and gave no reason");
     let status = number(error, "/data/statusCode");
     let cause = match name {
-        "APIError" => by_status(status, message),
+        "APIError" => by_status(status, &words_of(error)),
         "ProviderAuthError" => Cause::SignIn,
+        _ if limits::is_about_the_model(&format!("{name} {message}")) => Cause::Model,
         _ => Cause::Agent,
     };
     let name = match name {
@@ -31,21 +33,43 @@ pub(super) fn failure(error: &Value) -> Failure {
     Failure::new(cause, line_of(&format!("{name}{status}: {message}"), 400))
 }
 
+/// How long the provider takes nothing more, if the error tells it.
+pub(super) fn wait(error: &Value) -> Option<Span> {
+    limits::wait_in_words(&words_of(error))
+}
+
+/// Its message, and the wait that the provider's header asks for.
+fn words_of(error: &Value) -> String {
+    let message = text(error, "/data/message").unwrap_or_default();
+    match text(error, "/data/responseHeaders/retry-after") {
+        Some(seconds) => format!("{message}; retry after {seconds} s"),
+        None => message.to_owned(),
+    }
+}
+
 fn by_status(status: Option<u64>, message: &str) -> Cause {
     match status {
         Some(401 | 403) => Cause::SignIn,
         Some(402) => Cause::Quota,
-        _ if is_about_the_account(message) => Cause::Quota,
+        Some(429) => limits::of_a_limit(message),
+        _ if limits::is_used_up(message) => Cause::Quota,
+        Some(400 | 404) if limits::is_about_the_model(message) => Cause::Model,
         // Without a status there was no connection.
-        Some(408 | 429 | 500..=599) | None => Cause::Provider,
+        Some(408 | 500..=599) | None => Cause::Provider,
         Some(_) => Cause::Agent,
     }
 }
 
-/// An account limit and a busy minute have the same status; only the words tell them apart.
-fn is_about_the_account(message: &str) -> bool {
+/// It tells no status of what it tries again, so the words are all there is.
+fn is_of_the_pace(message: &str) -> bool {
     let message = message.to_lowercase();
-    let signs = ["quota", "usage limit", "credit", "billing"];
+    let signs = [
+        "rate limit",
+        "rate_limit",
+        "too many requests",
+        "429",
+        "slow down",
+    ];
     signs.iter().any(|sign| message.contains(sign))
 }
 
@@ -68,7 +92,7 @@ pub(super) fn retrying(status: &Value, now: Option<Timestamp>) -> Retrying {
         (_, _) => 0,
     };
     // With an action it tells a person what to do: to pay, or to choose another model.
-    let account = status["action"].is_object() || is_about_the_account(message);
+    let account = status["action"].is_object() || limits::is_used_up(message);
     let long = wait > LONGEST_WAIT;
     if attempt < RETRIES && !account && !long {
         return Retrying::GoesOn;
@@ -76,6 +100,8 @@ pub(super) fn retrying(status: &Value, now: Option<Timestamp>) -> Retrying {
     Retrying::Enough(Failure {
         cause: if account || long {
             Cause::Quota
+        } else if is_of_the_pace(message) {
+            Cause::RateLimited
         } else {
             Cause::Provider
         },

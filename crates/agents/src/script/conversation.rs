@@ -5,10 +5,12 @@ use turno_core::decision::Reply;
 use turno_core::event::AgentEnd;
 use turno_core::failure::{Cause, Failure};
 use turno_core::outcome::OutcomeKind;
+use turno_core::units::Spend;
 
 use super::file::Ask;
 use super::line::{Ended, ScriptLine, Usage};
 use crate::dialect::{Conversation, Exit, Job, Line, Signal};
+use crate::limits::QuotaSaid;
 use crate::meter::Meter;
 use crate::schema;
 use crate::text;
@@ -46,6 +48,9 @@ impl Talk {
                 }
                 Signal::Spent(self.meter.spend())
             }
+            ScriptLine::Quota { quota } => {
+                Signal::Quota(QuotaSaid::new(&quota.window, quota.fill, quota.resets))
+            }
             ScriptLine::Ask { question, options } => {
                 let options = match options[..] {
                     [] => String::new(),
@@ -74,6 +79,23 @@ impl Talk {
                 Signal::Notice(notice)
             }
         }
+    }
+}
+
+/// Whether a line stands for an answer of a model: words, the use of a tool, a question, or its last word.
+fn is_answer(line: &ScriptLine) -> bool {
+    match line {
+        ScriptLine::Say { .. }
+        | ScriptLine::ToolStarted { .. }
+        | ScriptLine::Ask { .. }
+        | ScriptLine::Parked { .. }
+        | ScriptLine::Outcome { .. } => true,
+        ScriptLine::Session { .. }
+        | ScriptLine::ToolEnded { .. }
+        | ScriptLine::Spent { .. }
+        | ScriptLine::Quota { .. }
+        | ScriptLine::Notice { .. }
+        | ScriptLine::Failed { .. } => false,
     }
 }
 
@@ -122,10 +144,20 @@ impl Conversation for Talk {
         if line.trim().is_empty() {
             return Vec::new();
         }
-        vec![match serde_json::from_str(line) {
-            Ok(heard) => self.heard(heard),
-            Err(_) => Signal::Notice(text::line(line)),
-        }]
+        let Ok(heard) = serde_json::from_str(line) else {
+            return vec![Signal::Notice(text::line(line))];
+        };
+        if is_answer(&heard) {
+            self.meter.turn();
+        }
+        let went_on = self.end.is_none();
+        let mut signals = vec![self.heard(heard)];
+        if went_on && self.end.is_some() {
+            // Its turns are told with what it says it used, and at the latest here.
+            let spend = self.meter.spend();
+            signals.extend((spend != Spend::NOTHING).then_some(Signal::Spent(spend)));
+        }
+        signals
     }
 
     fn interrupt(&mut self) -> Vec<String> {

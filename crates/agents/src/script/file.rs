@@ -30,6 +30,7 @@
 //!       - flood: {lines: 1000, bytes_per_line: 2000}
 //!       - raw: "not JSON"      # printed as it is
 //!       - hang: {stubborn: true} # for ever; stubborn: INT and TERM are ignored
+//!       - quota: {window: five-hour, fill: {percent: 83}, resets_in: 2h} # what its provider tells of its account
 //!       - fail: {cause: quota, detail: used up, retry_in: 2s}
 //!       - outcome: {summary: The parser is mended., evidence: [cargo test]}
 //!       - outcome: {kind: question, question: "Which release?", options: [1.x, 2.x]} # its last words
@@ -51,6 +52,7 @@ use turno_core::command::Session;
 use turno_core::decision::{Choice, Question};
 use turno_core::failure::Cause;
 use turno_core::outcome::Finding;
+use turno_core::quota::QuotaFill;
 use turno_core::units::Span;
 
 use super::line::Usage;
@@ -133,6 +135,16 @@ pub enum Step {
     Report(Finding),
     /// Something is spent.
     Usage(Usage),
+    /// The provider tells how full a window of the account is.
+    Quota {
+        /// Its name.
+        window: String,
+        /// How full: `open`, `near`, `full`, or `{percent: 83}`.
+        fill: QuotaFill,
+        /// When it is empty again, counted from now; absent: not told.
+        #[serde(default)]
+        resets_in: Option<Span>,
+    },
     /// Nothing happens for so long.
     Sleep(Span),
     /// The program exits with this code.

@@ -7,6 +7,7 @@ use turno_core::failure::Failure;
 use turno_core::ids::SessionId;
 use turno_core::units::{MicroUsd, Tokens};
 
+use crate::limits::QuotaSaid;
 use crate::meter::dollars;
 
 /// How a tool's use ended.
@@ -49,6 +50,11 @@ pub enum ScriptLine {
     Spent {
         /// How much.
         usage: Usage,
+    },
+    /// How full a window of its account is.
+    Quota {
+        /// The window.
+        quota: QuotaSaid,
     },
     /// A question for a person.
     Ask {

@@ -10,7 +10,7 @@ use turno_core::command::Session;
 use turno_core::event::AgentEnd;
 use turno_core::failure::Cause;
 use turno_core::persona::{Access, Model};
-use turno_core::units::{CostBasis, MicroUsd, Tokens};
+use turno_core::units::{CostBasis, MicroUsd, Span, Tokens};
 
 use crate::stage::{Hearing, job, said, tool_server};
 
@@ -236,7 +236,10 @@ fn only_this_run_is_paid_for() {
 #[rstest]
 #[case::missing_login(json!({ "code": -32000, "message": "Authentication required" }), Cause::SignIn)]
 #[case::status(json!({ "code": 503, "message": "overloaded" }), Cause::Provider)]
-#[case::busy(json!({ "code": 429, "message": "slow down" }), Cause::Provider)]
+#[case::busy(json!({ "code": 429, "message": "slow down" }), Cause::RateLimited)]
+#[case::no_model(json!({ "code": 404, "message": "models/x is not found for API version v1beta" }), Cause::Model)]
+#[case::minute(json!({ "code": 429, "message": "You exceeded your current quota. Please retry in 12s." }), Cause::RateLimited)]
+#[case::day(json!({ "code": 429, "message": "You have exhausted your capacity on this model. Your quota will reset after 9h2m." }), Cause::Quota)]
 #[case::used_up(json!({ "code": 429, "message": "You exceeded your current quota" }), Cause::Quota)]
 #[case::word(json!({ "code": -32603, "message": "no", "data": { "errorKind": "authentication_failed" } }), Cause::SignIn)]
 #[case::bill(json!({ "code": -32603, "message": "no", "data": { "errorKind": "billing_error" } }), Cause::Quota)]
@@ -248,6 +251,15 @@ fn errors_are_typed(#[case] error: Value, #[case] cause: Cause) {
     hearing.hear([json!({ "jsonrpc": "2.0", "id": 3, "error": error }).to_string()]);
     assert_eq!(hearing.closed(), 1);
     assert_eq!(hearing.cause(), cause);
+}
+
+#[test]
+fn a_wait_that_is_told_is_heard() {
+    let mut hearing = begun(Access::Write);
+    let message = json!({ "error": { "details": [{ "retryDelay": "12s" }] } }).to_string();
+    hearing.hear([refused(3, &json!({ "code": 429, "message": message }))]);
+    assert_eq!(hearing.waits(), [Span::seconds(12)]);
+    assert_eq!(hearing.cause(), Cause::RateLimited);
 }
 
 #[rstest]

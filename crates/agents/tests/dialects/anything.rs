@@ -290,7 +290,11 @@ proptest! {
                 match signal {
                     Signal::CloseInput => closed += 1,
                     Signal::Send(line) => written.push(line),
-                    Signal::Notice(line) | Signal::ToolStarted(line) | Signal::ToolEnded(line) | Signal::Quota(line) => {
+                    Signal::Quota(said) => {
+                        prop_assert!(said.window.len() <= 40);
+                        prop_assert!(said.window.chars().all(|c| c == '-' || c.is_ascii_alphanumeric()));
+                    }
+                    Signal::Notice(line) | Signal::ToolStarted(line) | Signal::ToolEnded(line) => {
                         prop_assert!(line.chars().count() <= 160);
                         prop_assert!(!line.contains(char::is_control));
                     }
@@ -303,7 +307,7 @@ proptest! {
                         prop_assert!(!answer.is_empty(), "it would wait for ever");
                         written.extend(answer);
                     }
-                    Signal::Session(_) | Signal::Text(_) | Signal::Spent(_) => {}
+                    Signal::Session(_) | Signal::Text(_) | Signal::Spent(_) | Signal::HeldOff(_) => {}
                 }
             }
         }

@@ -4,11 +4,13 @@ use rstest::rstest;
 use serde_json::{Value, json};
 use turno_agents::DialectKind;
 use turno_agents::dialect::Signal;
+use turno_agents::limits::{QuotaSaid, Resets};
 use turno_core::event::AgentEnd;
 use turno_core::failure::{Cause, RetryAfter};
 use turno_core::outcome::{Outcome, OutcomeKind};
 use turno_core::persona::{Access, Tools};
-use turno_core::units::{CostBasis, MicroUsd, Timestamp, Tokens};
+use turno_core::quota::QuotaFill;
+use turno_core::units::{CostBasis, MicroUsd, Span, Timestamp, Tokens};
 
 use crate::stage::{Hearing, job, said, tool_server};
 
@@ -42,14 +44,14 @@ fn change() -> Value {
 #[case::no_key("nokey", Cause::SignIn)]
 #[case::credit("ecredit", Cause::Quota)]
 #[case::account_limit("rlrej-oauth", Cause::Quota)]
-#[case::rate_limit("rlrej", Cause::Provider)]
-#[case::rate_limit_for_an_hour("e429long", Cause::Provider)]
+#[case::rate_limit("rlrej", Cause::RateLimited)]
+#[case::rate_limit_for_an_hour("e429long", Cause::RateLimited)]
 #[case::overloaded("long-e529", Cause::Provider)]
 #[case::unreachable("long-refused", Cause::Provider)]
 #[case::timed_out("lag-timeout5", Cause::Provider)]
 #[case::budget("max-budget", Cause::AttemptBudget)]
 #[case::prompt_too_long("e400", Cause::Agent)]
-#[case::no_such_model("e404", Cause::Agent)]
+#[case::no_such_model("e404", Cause::Model)]
 #[case::refusal("refusal", Cause::Agent)]
 #[case::cut_short("maxtok", Cause::Agent)]
 #[case::unknown_session("resume-unknown", Cause::Agent)]
@@ -66,12 +68,9 @@ fn errors_are_typed(#[case] name: &str, #[case] cause: Cause) {
 #[test]
 fn an_account_limit_names_when_it_lifts() {
     let hearing = hear("rlrej-oauth");
-    assert!(
-        hearing
-            .signals
-            .iter()
-            .any(|signal| matches!(signal, Signal::Quota(_)))
-    );
+    let resets = Resets::At(Timestamp(1_800_000_000_000));
+    let full = QuotaSaid::new("five_hour", QuotaFill::Full, resets);
+    assert_eq!(hearing.quotas(), [full]);
     let lifts = RetryAfter::At(Timestamp(1_800_000_000_000));
     assert_eq!(hearing.failure().retry_after, lifts);
 }
@@ -90,19 +89,43 @@ fn an_account_limit_is_seen_twice(#[case] old: &str, #[case] new: &str, #[case] 
 
 #[test]
 fn a_warning_of_a_limit_is_no_limit() {
-    let hearing = hear("rl-oauth");
-    assert!(hearing.notices().contains(&"the five_hour limit is used to 93 %"));
-    assert!(
-        !hearing
-            .signals
-            .iter()
-            .any(|signal| matches!(signal, Signal::Quota(_)))
-    );
+    let resets = Resets::At(Timestamp(1_800_000_000_000));
+    let used = QuotaSaid::new("five-hour", QuotaFill::Percent(93), resets);
+    assert_eq!(hear("rl-oauth").quotas(), [used]);
+}
+
+#[rstest]
+#[case::room(json!({"status": "allowed", "rateLimitType": "seven_day_opus"}), "seven-day-opus", QuotaFill::Open)]
+#[case::used(json!({"status": "allowed", "utilization": 0.4}), "account", QuotaFill::Percent(40))]
+#[case::near(json!({"status": "allowed_warning"}), "account", QuotaFill::Near)]
+#[case::paid(json!({"status": "rejected", "isUsingOverage": true}), "account", QuotaFill::Percent(100))]
+fn windows_are_told(#[case] info: Value, #[case] window: &str, #[case] fill: QuotaFill) {
+    let mut hearing = Hearing::new(DialectKind::Claude, &job(Access::Write));
+    hearing.hear([json!({ "type": "rate_limit_event", "rate_limit_info": info }).to_string()]);
+    assert_eq!(hearing.quotas(), [QuotaSaid::new(window, fill, Resets::Unknown)]);
+    // What is paid for beyond the window, or warned of, is served: a busy minute after it is no used-up account.
+    hearing.hear(said("claude", "e429long"));
+    assert_eq!(hearing.cause(), Cause::RateLimited);
+}
+
+/// An older Claude Code tells the time to programs, in its words.
+#[test]
+fn the_words_of_a_limit_may_hold_its_time() {
+    let mut hearing = Hearing::new(DialectKind::Claude, &job(Access::Write));
+    let lines = said("claude", "rlrej");
+    let old = "\"result\":\"";
+    let new = "\"result\":\"Claude AI usage limit reached|1800000000 ";
+    hearing.hear(lines.iter().map(|line| line.replace(old, new)));
+    let failure = hearing.failure();
+    assert_eq!(failure.cause, Cause::Quota);
+    assert_eq!(failure.retry_after, RetryAfter::At(Timestamp(1_800_000_000_000)));
 }
 
 #[test]
 fn every_retry_is_told() {
-    let retries = hear("e429x2")
+    let hearing = hear("e429x2");
+    assert_eq!(hearing.waits(), [Span(2000), Span(2000)]);
+    let retries = hearing
         .notices()
         .iter()
         .filter(|notice| notice.starts_with("the provider failed (429, rate_limit)"))
@@ -312,6 +335,22 @@ fn an_interrupted_run_was_stopped() {
     hearing.hear(&lines[at..at + 4]);
     assert_eq!(hearing.closed(), 1);
     assert_eq!(hearing.cause(), Cause::Stopped);
+}
+
+#[test]
+fn it_can_be_told_something_while_it_works() {
+    let mut hearing = Hearing::new(DialectKind::Claude, &job(Access::Write));
+    let sent: Value = serde_json::from_str(&hearing.talk.nudge("are you there?")[0]).unwrap();
+    assert_eq!(
+        (&sent["type"], &sent["message"]["role"]),
+        (&"user".into(), &"user".into())
+    );
+    assert_eq!(sent["message"]["content"], "are you there?");
+    hearing.hear(with_outcome(Some(&change())));
+    assert_eq!(hearing.talk.nudge("and now?"), Vec::<String>::new());
+    let mut stopped = Hearing::new(DialectKind::Claude, &job(Access::Write));
+    stopped.talk.interrupt();
+    assert_eq!(stopped.talk.nudge("still there?"), Vec::<String>::new());
 }
 
 /// The same words without our asking are the agent's own failure.

@@ -4,12 +4,14 @@ use rstest::rstest;
 use serde_json::{Value, json};
 use turno_agents::DialectKind;
 use turno_agents::dialect::Signal;
+use turno_agents::limits::{QuotaSaid, Resets};
 use turno_core::command::Session;
 use turno_core::event::AgentEnd;
 use turno_core::failure::{Cause, RetryAfter};
 use turno_core::outcome::Outcome;
 use turno_core::persona::Access;
-use turno_core::units::{CostBasis, MicroUsd, Timestamp, Tokens};
+use turno_core::quota::QuotaFill;
+use turno_core::units::{CostBasis, MicroUsd, Span, Timestamp, Tokens};
 
 use crate::stage::{Hearing, job, recorded, said};
 
@@ -356,7 +358,14 @@ fn a_reached_limit_tells_when_it_lifts() {
         .collect();
     let mut near = hearing(Access::Write);
     near.hear(&limits);
-    assert_eq!(near.signals, [], "93 % is no limit");
+    let at = |seconds: i64| Resets::At(Timestamp(seconds * 1000));
+    assert_eq!(
+        near.quotas(),
+        [
+            QuotaSaid::new("five-hour", QuotaFill::Percent(93), at(1_800_000_000)),
+            QuotaSaid::new("seven-day", QuotaFill::Percent(40), at(1_800_400_000)),
+        ]
+    );
 
     let mut hearing = hearing(Access::Write);
     hearing.hear(
@@ -364,19 +373,48 @@ fn a_reached_limit_tells_when_it_lifts() {
             .iter()
             .map(|line| line.replace("\"usedPercent\":93", "\"usedPercent\":100")),
     );
-    assert!(matches!(hearing.signals[..], [Signal::Quota(_)]));
+    let fills: Vec<QuotaFill> = hearing.quotas().iter().map(|said| said.fill).collect();
+    assert_eq!(fills, [QuotaFill::Full, QuotaFill::Percent(40)]);
     hearing.hear(said("codex", "app-server-usagelimit"));
     let lifts = RetryAfter::At(Timestamp(1_800_000_000_000));
     assert_eq!(hearing.failure().retry_after, lifts);
 }
 
+/// What another model has used up, or what is paid for, keeps nobody from being served.
+#[rstest]
+#[case(json!({ "limitId": "other", "primary": { "usedPercent": 100 } }), "other-primary", Resets::Unknown)]
+#[case(json!({ "credits": { "hasCredits": true }, "primary": { "usedPercent": 100, "resetsInSeconds": 9 } }),
+    "primary", Resets::In(Span::seconds(9)))]
+fn a_full_window_may_be_served(#[case] limits: Value, #[case] window: &str, #[case] resets: Resets) {
+    let mut hearing = hearing(Access::Write);
+    let params = json!({ "rateLimits": limits });
+    hearing.hear([json!({ "method": "account/rateLimits/updated", "params": params }).to_string()]);
+    let said = QuotaSaid::new(window, QuotaFill::Percent(100), resets);
+    assert_eq!(hearing.quotas(), [said]);
+}
+
+#[test]
+fn a_wait_that_is_told_is_heard() {
+    let mut hearing = hearing(Access::Write);
+    let error = json!({ "message": "Reconnecting... 1/5", "additionalDetails":
+        "Rate limit reached for gpt-5. Please try again in 1.5s.", "codexErrorInfo": null });
+    let params = json!({ "error": error, "willRetry": true });
+    hearing
+        .hear(start())
+        .hear([json!({ "method": "error", "params": params }).to_string()]);
+    assert_eq!(hearing.waits(), [Span(1500)]);
+}
+
 #[rstest]
 #[case(json!("unauthorized"), "", Cause::SignIn)]
 #[case(json!("serverOverloaded"), "", Cause::Provider)]
-#[case(json!("rateLimitExceeded"), "", Cause::Provider)]
+#[case(json!("rateLimitExceeded"), "", Cause::RateLimited)]
 #[case(json!({"httpConnectionFailed": {"httpStatusCode": null}}), "", Cause::Provider)]
 #[case(json!({"responseStreamDisconnected": {"httpStatusCode": 503}}), "", Cause::Provider)]
-#[case(json!({"responseTooManyFailedAttempts": {"httpStatusCode": 429}}), "", Cause::Provider)]
+#[case(json!({"responseTooManyFailedAttempts": {"httpStatusCode": 429}}), "", Cause::RateLimited)]
+#[case(json!({"responseTooManyFailedAttempts": {"httpStatusCode": 429}}), "insufficient_quota", Cause::Quota)]
+#[case(json!({"httpConnectionFailed": {"httpStatusCode": 404}}), "The model `x` does not exist", Cause::Model)]
+#[case(json!(null), "The 'x' model is not supported when using Codex with a ChatGPT account.", Cause::Model)]
 #[case(json!({"httpConnectionFailed": {"httpStatusCode": 403}}), "", Cause::SignIn)]
 #[case(json!({"httpConnectionFailed": {"httpStatusCode": 404}}), "", Cause::Agent)]
 #[case(json!("contextWindowExceeded"), "", Cause::Agent)]

@@ -40,6 +40,21 @@ fn an_outcome_at_the_end_is_the_outcome() {
     assert_eq!(summary, "mended");
 }
 
+#[test]
+fn its_whole_run_is_one_turn_once_it_has_said_a_word() {
+    let mut talk = dialect(DialectKind::Command).converse(&job(Access::Write));
+    assert!(talk.line(Line::Whole("")).is_empty());
+    let turns = |signals: Vec<Signal>| -> u32 {
+        let spends = signals.iter().filter_map(|s| match s {
+            Signal::Spent(spend) => Some(spend.turns),
+            _ => None,
+        });
+        spends.sum()
+    };
+    assert_eq!(turns(talk.line(Line::Whole("Reading."))), 1);
+    assert_eq!(turns(talk.line(Line::Whole("Done."))), 0);
+}
+
 #[rstest]
 #[case::words_alone(&["All is done, I promise."], Exit::Code(0), Cause::NoOutcome)]
 #[case::silence(&[], Exit::Code(0), Cause::NoOutcome)]

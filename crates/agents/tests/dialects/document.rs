@@ -21,6 +21,7 @@ fn the_table_says_what_the_dialects_can() {
             can.interrupt,
             can.tools,
             can.questions,
+            can.nudge,
         ];
         let words = all.map(|support| match support {
             Support::Yes => "yes",

@@ -10,7 +10,8 @@ use turno_core::event::AgentEnd;
 use turno_core::failure::{Cause, RetryAfter};
 use turno_core::outcome::Outcome;
 use turno_core::persona::{Access, Model, Tools};
-use turno_core::units::{CostBasis, MicroUsd, Timestamp, Tokens};
+use turno_core::quota::QuotaFill;
+use turno_core::units::{CostBasis, MicroUsd, Span, Timestamp, Tokens};
 
 use crate::stage::{Hearing, job, said};
 
@@ -484,7 +485,7 @@ fn its_retries_are_bounded() {
     assert_eq!(aborts.count(), 1);
     assert_eq!(hearing.closed(), 1);
     let failure = hearing.failure();
-    assert_eq!(failure.cause, Cause::Provider);
+    assert_eq!(failure.cause, Cause::RateLimited);
     assert!(failure.detail.contains("rate limited"), "{}", failure.detail);
 }
 
@@ -504,7 +505,8 @@ fn the_first_retry_already_tells(#[case] message: &str, #[case] wait: u64, #[cas
         );
         return;
     };
-    assert!(hearing.signals.iter().any(|s| matches!(s, Signal::Quota(_))));
+    let fills: Vec<QuotaFill> = hearing.quotas().iter().map(|said| said.fill).collect();
+    assert_eq!(fills, [QuotaFill::Full]);
     hearing.hear([idle()]);
     let failure = hearing.failure();
     assert_eq!(failure.cause, cause);
@@ -521,15 +523,22 @@ fn the_first_retry_already_tells(#[case] message: &str, #[case] wait: u64, #[cas
 #[case::paid_up("APIError", json!({ "statusCode": 402 }), Cause::Quota)]
 #[case::credit("APIError", json!({ "statusCode": 400, "message": "Your credit balance is too low" }), Cause::Quota)]
 #[case::wrong("APIError", json!({ "statusCode": 400 }), Cause::Agent)]
+#[case::busy("APIError", json!({ "statusCode": 429, "responseHeaders": { "retry-after": "7" } }), Cause::RateLimited)]
+#[case::long("APIError", json!({ "statusCode": 429, "responseHeaders": { "retry-after": "3600" } }), Cause::Quota)]
+#[case::no_model("UnknownError", json!({ "message": "Model not found: a/b" }), Cause::Model)]
 #[case::down("APIError", json!({ "statusCode": 503 }), Cause::Provider)]
 #[case::unreachable("APIError", json!({}), Cause::Provider)]
 #[case::no_login("ProviderAuthError", json!({}), Cause::SignIn)]
 #[case::too_much("ContextOverflowError", json!({}), Cause::Agent)]
 fn errors_are_typed(#[case] name: &str, #[case] data: Value, #[case] expected: Cause) {
     let mut hearing = working(Access::Write);
-    let error = json!({ "error": { "name": name, "data": data } });
+    let error = json!({ "error": { "name": name, "data": &data } });
     hearing.hear([event("session.error", error), idle()]);
     assert_eq!(hearing.closed(), 1);
+    let waits = data["responseHeaders"]["retry-after"]
+        .as_str()
+        .map(|s| Span::seconds(s.parse().unwrap()));
+    assert_eq!(hearing.waits(), Vec::from_iter(waits));
     assert_eq!(hearing.cause(), expected);
 }
 

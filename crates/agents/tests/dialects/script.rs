@@ -14,6 +14,7 @@ use turno_core::event::AgentEnd;
 use turno_core::failure::{Cause, Failure};
 use turno_core::outcome::{Finding, Outcome, OutcomeKind, Severity};
 use turno_core::persona::Access;
+use turno_core::quota::QuotaFill;
 use turno_core::units::{CostBasis, MicroUsd, Span, Tokens};
 
 use crate::stage::{Hearing, job};
@@ -40,6 +41,8 @@ sessions:
       - report: {file: src/lexer.rs, line: 7, severity: major, what: Tabs are lost.}
       - usage: {usd: 0.02}
       - usage: {input: 1200, output: 80, model: big-2}
+      - quota: {window: five_hour, fill: {percent: 83}, resets_in: 2s}
+      - quota: {window: five-hour, fill: full}
       - sleep: 500ms
       - exit: 3
       - hang: {}
@@ -121,6 +124,16 @@ fn every_step_is_read() {
                 ..Tokens::default()
             },
         }),
+        Step::Quota {
+            window: text("five_hour"),
+            fill: QuotaFill::Percent(83),
+            resets_in: Some(Span::seconds(2)),
+        },
+        Step::Quota {
+            window: text("five-hour"),
+            fill: QuotaFill::Full,
+            resets_in: None,
+        },
         Step::Sleep(Span(500)),
         Step::Exit(3),
         Step::Hang { stubborn: false },
@@ -318,8 +331,15 @@ fn a_performance_is_heard() {
         .collect();
     assert_eq!(
         sums,
-        [(20_000, CostBasis::Reported), (21_000, CostBasis::Estimated)]
+        [
+            (20_000, CostBasis::Reported),
+            (21_000, CostBasis::Estimated),
+            // Its last word tells how often it has answered.
+            (21_000, CostBasis::Estimated),
+        ]
     );
+    let turns: Vec<u32> = hearing.spends().iter().map(|spend| spend.turns).collect();
+    assert_eq!(turns, [2, 2, 4]);
     assert!(hearing.notices().contains(&"asks: words (a, b)"));
     assert!(matches!(
         hearing.end(0),

@@ -2,13 +2,14 @@
 
 use serde_json::{Value, json};
 use turno_agents::dialect::{Conversation, Cue, Exit, Job, Line, Protected, Signal, ToolServer};
+use turno_agents::limits::QuotaSaid;
 use turno_agents::{DialectKind, dialect};
 use turno_core::command::Session;
 use turno_core::event::AgentEnd;
 use turno_core::failure::{Cause, Failure};
 use turno_core::outcome::OutcomeKind;
 use turno_core::persona::{Access, Effort, Model, Tools};
-use turno_core::units::{MicroUsd, Price, Spend};
+use turno_core::units::{MicroUsd, Price, Span, Spend};
 
 /// A job with ordinary values.
 pub(crate) fn job(access: Access) -> Job {
@@ -38,6 +39,10 @@ pub(crate) fn job(access: Access) -> Job {
                 "claude-sonnet-4",
                 price(3_000_000, 15_000_000, 300_000, 3_750_000),
             ),
+            ("big", price(1_000_000, 10_000_000, 100_000, 1_000_000)),
+            ("fake-model", price(1_000_000, 10_000_000, 100_000, 1_000_000)),
+            ("gemini", price(1_000_000, 10_000_000, 100_000, 1_000_000)),
+            ("gpt-5", price(1_000_000, 10_000_000, 100_000, 1_000_000)),
             ("default", price(1_000_000, 10_000_000, 100_000, 1_000_000)),
         ]
         .map(|(model, price)| (model.to_owned(), price))
@@ -167,6 +172,28 @@ impl Hearing {
             .iter()
             .filter_map(|signal| match signal {
                 Signal::Spent(spend) => Some(*spend),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// What it told of its account.
+    pub(crate) fn quotas(&self) -> Vec<QuotaSaid> {
+        self.signals
+            .iter()
+            .filter_map(|signal| match signal {
+                Signal::Quota(said) => Some(said.clone()),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// The waits that its provider asked for.
+    pub(crate) fn waits(&self) -> Vec<Span> {
+        self.signals
+            .iter()
+            .filter_map(|signal| match signal {
+                Signal::HeldOff(span) => Some(*span),
                 _ => None,
             })
             .collect()

@@ -4,6 +4,7 @@
 use tera::{Context, Tera, TeraResult};
 
 use super::page::Page;
+use crate::picture::svg;
 
 const TEMPLATE: &str = include_str!("report.html");
 const STYLE: &str = include_str!("report.css");
@@ -12,6 +13,6 @@ const STYLE: &str = include_str!("report.css");
 pub(super) fn html(page: &Page) -> TeraResult<String> {
     let mut context = Context::new();
     context.insert("page", page);
-    context.insert("style", STYLE);
+    context.insert("style", &format!("{}{STYLE}{}", svg::PALETTE, svg::STYLE));
     Tera::one_off(TEMPLATE, &context, true)
 }

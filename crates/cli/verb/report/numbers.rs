@@ -13,7 +13,7 @@ use turno_core::view::{RunBy, RunPlace};
 use super::page::{Drawing, Part, Section, Table};
 use super::words::actor;
 use crate::picture::{Bar, Clock, Gantt, Paint, Plot, Row, Went, svg};
-use crate::print::{self, dollars, lasting, plain};
+use crate::print::{self, count, dollars, lasting, plain};
 
 /// The sections of numbers.
 pub(super) fn sections(report: &Report) -> Vec<Section> {
@@ -45,7 +45,7 @@ fn pictures(report: &Report) -> Vec<Part> {
         from,
         to,
         points: report.spending.iter().map(|p| (p.at, p.spent)).collect(),
-        limit: report.shift.budget,
+        limits: report.budgets.iter().map(|b| (b.at, b.budget)).collect(),
     };
     let mut rows: Vec<Row> = (1..=report.shift.slots)
         .map(|n| Row {
@@ -132,15 +132,6 @@ fn bar(attempt: &Attempt, report: &Report) -> Bar {
             dollars(attempt.cost),
         ),
         pauses: attempt.pauses.iter().map(|p| (p.from, p.to)).collect(),
-    }
-}
-
-/// A number of tokens, for people.
-fn count(tokens: u64) -> String {
-    match tokens {
-        0..10_000 => tokens.to_string(),
-        10_000..1_000_000 => format!("{} k", tokens / 1000),
-        _ => format!("{}.{} M", tokens / 1_000_000, tokens % 1_000_000 / 100_000),
     }
 }
 

@@ -140,6 +140,13 @@ fn hostile() -> Report {
     for issue in &mut report.issues {
         issue.title = long.clone();
         issue.proposed = vec![long.clone()];
+        issue.alarm = Some(turno_core::report::Alarmed {
+            since: Timestamp(0),
+            branch: long.clone(),
+            tip: "1".repeat(40).parse().unwrap(),
+            head: "2".repeat(40).parse().unwrap(),
+            why: long.clone(),
+        });
     }
     for landed in &mut report.landed {
         landed.title = long.clone();
@@ -184,6 +191,27 @@ fn hostile() -> Report {
         what: long,
     });
     report
+}
+
+#[test]
+fn a_branch_that_cannot_follow_is_told_first_in_every_form() {
+    let page = words::page(&hostile(), &setting());
+    let told = page
+        .warnings
+        .iter()
+        .find(|w| w.contains("cannot follow"))
+        .unwrap();
+    assert!(
+        told.contains("it is at 1111111") && told.contains("did not move"),
+        "{told}"
+    );
+    for told in [
+        text::text(&page, 80),
+        markdown::markdown(&page),
+        html::html(&page).unwrap(),
+    ] {
+        assert!(told.contains("cannot follow"), "{told}");
+    }
 }
 
 #[test]
@@ -283,7 +311,7 @@ fn the_shape_of_the_data_stays() {
     assert_eq!(
         keys.join(" "),
         "project state_dir format shift issues landed parked failed dropped unfinished untried costs attempts spending \
-         waits landings checks tampering guards network decisions lessons since"
+         budgets waits landings checks tampering guards network decisions lessons since"
     );
     assert_eq!(told["format"], 1);
     assert_eq!(told["shift"]["end"]["ended"]["how"], "done");

@@ -121,6 +121,18 @@ fn warnings(report: &Report) -> Vec<String> {
             report.tampering.len()
         ));
     }
+    for issue in &report.issues {
+        if let Some(alarm) = &issue.alarm {
+            all.push(format!(
+                "Issue {} cannot follow {} (it is at {}, the issue's branch at {}): {}. The issue's branch did not move.",
+                issue.id,
+                plain(&alarm.branch, 80),
+                alarm.tip.short(),
+                alarm.head.short(),
+                plain(&alarm.why, 240)
+            ));
+        }
+    }
     if report.checks.iter().any(|c| c.differs > 0) {
         all.push(
             "A check showed the opposite of what it showed before on the same files: it depends on something else."

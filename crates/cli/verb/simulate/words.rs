@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use turno_core::config::Config;
+use turno_core::ledger::Measure;
 use turno_core::persona::Role;
 use turno_core::units::{MicroUsd, Span, Timestamp};
-use turno_engine::simulate::{Amount, Evidence, Forecast, Model, Range};
+use turno_engine::simulate::{Amount, Evidence, Forecast, Lack, Model, Purse, Range};
 
 use crate::print;
 use crate::verb::end_words;
@@ -15,9 +16,9 @@ pub(super) const WIDTH: usize = 100;
 /// With fewer observations little is known.
 const FEW: usize = 10;
 
+/// Cents are all that a forecast can mean.
 fn money(micros: u64) -> String {
-    // Cents are all that a forecast can mean.
-    MicroUsd(micros.saturating_add(5000) / 10_000 * 10_000).to_string()
+    print::dollars(MicroUsd(micros))
 }
 
 fn line(what: &str, range: &Range, show: impl Fn(u64) -> String) -> String {
@@ -54,7 +55,8 @@ pub(super) fn forecast(config: &Config, told: &Forecast, begins: Timestamp) -> V
         line("issues that land", &told.landed, |n| n.to_string()),
         line("tasks that land", &told.tasks_landed, |n| n.to_string()),
         line("cost", &told.cost_micros, money),
-        line("ends after", &told.took_ms, |ms| print::elapsed(Span(ms))),
+        line("tokens", &told.tokens, print::count),
+        line("ends after", &told.took_ms, |ms| print::lasting(Span(ms))),
         line("begun now, at", &told.took_ms, |ms| {
             print::moment(begins + Span(ms))[5..].to_owned()
         }),
@@ -81,6 +83,14 @@ pub(super) fn forecast(config: &Config, told: &Forecast, begins: Timestamp) -> V
         .map(|e| format!("{} {}", end_words(e.end), percent(e.share)))
         .collect();
     lines.push(format!("How it ends: {}.", ends.join(", ")));
+    if !told.short.is_empty() {
+        let short: Vec<String> = told
+            .short
+            .iter()
+            .map(|s| format!("{} {}", lack(&s.lack), percent(s.share)))
+            .collect();
+        lines.push(format!("Which budget ends it: {}.", short.join(", ")));
+    }
     if told.held.is_empty() {
         lines.push("Every issue landed in every night.".to_owned());
     } else {
@@ -101,6 +111,24 @@ pub(super) fn forecast(config: &Config, told: &Forecast, begins: Timestamp) -> V
     lines
 }
 
+/// A budget that was spent.
+fn lack(lack: &Lack) -> String {
+    let of = match &lack.of {
+        Purse::Day => "the day's".to_owned(),
+        Purse::Shift => "the shift's".to_owned(),
+        Purse::Agent(agent) => format!("that of agent {agent} on its day"),
+        Purse::Issue => "an issue's".to_owned(),
+        Purse::Task => "a task's".to_owned(),
+    };
+    let measure = match lack.measure {
+        Measure::Usd => "money",
+        Measure::Tokens => "tokens",
+        Measure::Wall => "time of agents",
+        Measure::Turns => "turns",
+    };
+    format!("{of} ({measure})")
+}
+
 /// What more slots bring.
 pub(super) fn slots(compared: &[Forecast]) -> Vec<String> {
     let Some(first) = compared.first() else {
@@ -119,7 +147,7 @@ pub(super) fn slots(compared: &[Forecast]) -> Vec<String> {
             "  {:>5}{:>12}{:>12}{:>12}",
             told.slots,
             told.landed.p50,
-            print::elapsed(Span(told.took_ms.p50)),
+            print::lasting(Span(told.took_ms.p50)),
             money(told.cost_micros.p50)
         ));
     }
@@ -175,7 +203,7 @@ pub(super) fn assumptions(
         turno_engine::simulate::Person::AnswersAfter(ms) => {
             format!(
                 "a person answers each question after {}",
-                print::elapsed(Span(ms))
+                print::lasting(Span(ms))
             )
         }
     });
@@ -204,7 +232,7 @@ impl Sentence for Role {
         format!(
             "an {self}'s attempt is assumed to take {} and to cost {} half of the time, within a factor of {:.1} two \
              times of three",
-            print::elapsed(Span(typical(habit.takes))),
+            print::lasting(Span(typical(habit.takes))),
             money(typical(habit.costs)),
             habit.takes.sigma.exp()
         )

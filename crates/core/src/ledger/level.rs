@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{AgentName, InvalidId, IssueId, ShiftId, TaskId};
+use crate::ledger::Measure;
 use crate::units::Timestamp;
 
 const DAY_MS: i64 = 86_400_000;
@@ -121,6 +122,20 @@ impl Level {
             Self::Day(day) => format!("the day {day}"),
             Self::Agent { agent, day } => format!("agent {agent} on {day}"),
         }
+    }
+}
+
+impl Level {
+    /// What a person types to let it use more of a measure.
+    pub fn raise(&self, measure: Measure) -> String {
+        let whose = match self {
+            Self::Task(id) => format!("task {id}"),
+            Self::Issue(id) => format!("issue {id}"),
+            Self::Shift(id) => format!("shift {id}"),
+            Self::Day(day) => format!("day {day}"),
+            Self::Agent { agent, .. } => format!("agent {agent}"),
+        };
+        format!("turno budget set {whose} {}", measure.flag())
     }
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::State;
 use crate::ids::{AgentName, PersonaName};
 use crate::issue::IssueStage;
-use crate::ledger::{Allowance, Compared, Level, Measure, Used};
+use crate::ledger::{Allowance, Compared, Day, Level, Measure, Used, Warning};
 use crate::task::AgentRun;
 use crate::units::Timestamp;
 
@@ -37,7 +37,7 @@ pub struct LevelView {
 /// Every level that matters now, the widest first: this day, the last shift, the accounts used or limited today, and
 /// the issues and tasks of that shift.
 pub fn levels(state: &State, now: Timestamp) -> Vec<LevelView> {
-    let today = crate::ledger::Day::of(now);
+    let today = Day::of(now);
     let mut levels = vec![Level::Day(today)];
     let agents = state.config.iter().flat_map(|c| c.agents.keys());
     let accounts = agents.map(|agent| Level::Agent {
@@ -75,6 +75,35 @@ pub fn levels(state: &State, now: Timestamp) -> Vec<LevelView> {
         })
         .map(|level| one(state, level, now))
         .collect()
+}
+
+/// The ledger at a glance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LedgerView {
+    /// Every level that matters now, the widest first.
+    pub levels: Vec<LevelView>,
+    /// What is used up to a mark of those of them that anything may still be used of.
+    pub warnings: Vec<Warning>,
+}
+
+/// What is shown of the ledger with everything else.
+pub fn ledger(state: &State, now: Timestamp) -> LedgerView {
+    let levels = levels(state, now);
+    let live = levels.iter().filter(|v| state.is_live(&v.level, Day::of(now)));
+    let warnings = live.flat_map(|view| {
+        view.warned.iter().filter_map(|(measure, percent)| {
+            Some(Warning {
+                level: view.level.clone(),
+                percent: *percent,
+                used: view.used.of(*measure),
+                limit: view.limit.of(*measure)?,
+            })
+        })
+    });
+    LedgerView {
+        warnings: warnings.collect(),
+        levels,
+    }
 }
 
 fn one(state: &State, level: Level, now: Timestamp) -> LevelView {

@@ -1,13 +1,15 @@
 //! Owns the sums of the ledger: what each level has used, promised and left. Derived from the pages of ended attempts
-//! and from the attempts that run; nothing is stored twice.
+//! and from the attempts that run. The money of ended attempts stands in a task and in a shift too, as it did before
+//! there were pages; both are written by the one function that books, and the worlds of the tests hold them together.
 
 use std::collections::BTreeMap;
 
 use crate::State;
-use crate::ids::{AgentName, TaskId};
-use crate::ledger::{Account, Allowance, Compared, Day, Level, Tariff, Used};
+use crate::ids::{AgentName, IssueId, TaskId};
+use crate::issue::IssueStage;
+use crate::ledger::{Account, Allowance, AllowanceChange, Compared, Day, Level, Tariff, Used};
 use crate::task::{AgentRun, Task};
-use crate::units::{MicroUsd, Span, Timestamp};
+use crate::units::{CostBasis, MicroUsd, Span, Timestamp};
 
 impl State {
     /// Every level that an attempt of a task belongs to, the widest first.
@@ -78,6 +80,22 @@ impl State {
         self.booked(level) + self.at_work(level).map(|(_, run)| sure(run)).sum()
     }
 
+    /// Whether anything may still be used of a level.
+    pub fn is_live(&self, level: &Level, today: Day) -> bool {
+        let works = |issue: &IssueId| {
+            self.issues.get(issue).is_some_and(|i| match i.stage {
+                IssueStage::Backlog | IssueStage::Opening { .. } | IssueStage::Working { .. } => true,
+                IssueStage::Review { .. } | IssueStage::Done { .. } | IssueStage::Closed { .. } => false,
+            })
+        };
+        match level {
+            Level::Task(id) => works(&id.issue) && self.tasks.get(id).is_some_and(|t| !t.is_over()),
+            Level::Issue(id) => works(id),
+            Level::Shift(id) => self.shift().is_some_and(|s| s.id == *id),
+            Level::Day(day) | Level::Agent { day, .. } => *day == today,
+        }
+    }
+
     /// What a level has used or has promised to attempts that run.
     pub fn promised(&self, level: &Level) -> Used {
         self.booked(level) + self.at_work(level).map(|(_, run)| run.promised()).sum()
@@ -100,7 +118,7 @@ impl State {
                 .map_or(Allowance::NONE, |a| a.allowance),
         };
         match self.accounts.get(level) {
-            Some(account) => configured.overlaid(account.set),
+            Some(account) => account.set.over(configured),
             None => configured,
         }
     }
@@ -122,7 +140,7 @@ impl State {
             personas: BTreeMap::new(),
             agents: BTreeMap::new(),
             compared: Compared::default(),
-            set: Allowance::NONE,
+            set: AllowanceChange::NOTHING,
             warned: BTreeMap::new(),
         };
         self.accounts
@@ -167,12 +185,12 @@ impl AgentRun {
         self.used(self.run.deadline).most(cap)
     }
 
-    /// What it alone may use.
-    pub fn allowance(&self) -> Allowance {
-        let usd = match self.tariff {
-            Tariff::Metered => Some(self.cap),
-            Tariff::Flat => None,
-        };
-        Allowance { usd, ..self.within }
+    /// Whether it has used its cap. A guess at the whole cap is a reserve, not a reason to kill; a guess beyond it is.
+    pub fn is_over_cap(&self) -> bool {
+        match (self.tariff, self.spend.basis) {
+            (Tariff::Flat, _) => false,
+            (Tariff::Metered, CostBasis::Unknown) => self.spend.cost > self.cap,
+            (Tariff::Metered, CostBasis::Reported | CostBasis::Estimated) => self.spend.cost >= self.cap,
+        }
     }
 }

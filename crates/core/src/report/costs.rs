@@ -152,6 +152,22 @@ pub struct Point {
     pub spent: MicroUsd,
 }
 
+/// What the shift might spend, from a time on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Limit {
+    /// From when on.
+    pub at: Timestamp,
+    /// So much in all.
+    pub budget: MicroUsd,
+}
+
+/// Takes a budget in, where it is not the one before. People set few of them, so none is left out.
+pub(super) fn limited(limits: &mut Vec<Limit>, at: Timestamp, budget: MicroUsd) {
+    if limits.last().is_none_or(|last| last.budget != budget) {
+        limits.push(Limit { at, budget });
+    }
+}
+
 /// Sums by some key.
 #[derive(Debug)]
 struct Shares<K>(BTreeMap<K, Share<K>>);

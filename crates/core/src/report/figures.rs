@@ -1,7 +1,7 @@
 //! Owns the smaller figures of a shift: the landing queue, the checks and what is known of them, what was found in
 //! the repository and about changes, what was asked of the network and of people, what was learnt.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
@@ -9,12 +9,14 @@ use super::{cut, line};
 use crate::check::{CheckReport, CheckVerdict, Source};
 use crate::contact::{Answer, Contact};
 use crate::decision::{Asker, Decision, DecisionStage};
-use crate::event::{Event, LandingEnd, LeftBehind, OthersEnd};
+use crate::event::{Event, FollowEnd, LandingEnd, LeftBehind, OthersEnd};
 use crate::explain::event_phrase;
 use crate::guard::Guarded;
-use crate::ids::{AttemptId, CheckName, DecisionId, IssueId, LessonId, TaskId};
+use crate::ids::{AttemptId, CheckName, DecisionId, LessonId, TaskId};
+use crate::ledger::Level;
 use crate::lesson::{Lesson, LessonStage};
 use crate::record::Record;
+use crate::shift::Shift;
 use crate::task::{Stage, Task, Work};
 use crate::units::{Span, Timestamp};
 
@@ -149,7 +151,8 @@ pub struct Since {
 
 impl Since {
     /// What a record tells of that.
-    pub(super) fn of(record: &Record, ours: &BTreeSet<IssueId>, decisions: &[Asked]) -> Option<Self> {
+    pub(super) fn of(record: &Record, shift: &Shift, decisions: &[Asked]) -> Option<Self> {
+        let ours = &shift.issues;
         let told = match &record.event {
             Event::Promoted { issue, .. }
             | Event::Reverted { issue, .. }
@@ -160,6 +163,13 @@ impl Since {
                 crate::event::Discard::Issue(issue) => ours.contains(issue),
                 crate::event::Discard::Task(task) => ours.contains(&task.issue),
             },
+            // What a day or an account may use holds for the next shift as it would have for this one.
+            Event::BudgetSet { level, .. } => match level {
+                Level::Shift(id) => *id == shift.id,
+                Level::Issue(issue) => ours.contains(issue),
+                Level::Task(task) => ours.contains(&task.issue),
+                Level::Day(_) | Level::Agent { .. } => true,
+            },
             Event::LessonEdited { .. } => true,
             Event::ConfigLoaded { .. }
             | Event::IssueAdded { .. }
@@ -168,13 +178,15 @@ impl Since {
             | Event::IssueNotOpened { .. }
             | Event::LessonAdded { .. }
             | Event::StopAsked { .. }
-            | Event::BudgetSet { .. }
             | Event::SessionOpened { .. }
             | Event::DecisionAsked { .. }
             | Event::TaskProposed { .. }
             | Event::Noted { .. }
             | Event::Metered { .. }
             | Event::QuotaSeen { .. }
+            | Event::Seen { .. }
+            | Event::ClockJumped { .. }
+            | Event::RoomSeen { .. }
             | Event::Contacted { .. }
             | Event::Tampered { .. }
             | Event::AgentEnded { .. }
@@ -254,6 +266,12 @@ impl Tally {
             self.checked(report);
         } else if let Event::LandingEnded { end, .. } = &record.event {
             self.landing(end);
+        } else if let Event::FollowEnded {
+            end: FollowEnd::NotGreen { report, .. },
+            ..
+        } = &record.event
+        {
+            self.checked(report);
         } else if let Event::Tampered { attempt, what } = &record.event {
             let room = MANY.saturating_sub(self.tampering.len());
             let told = what.iter().take(room).map(|w| Incident {

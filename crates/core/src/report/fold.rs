@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::attempts::Attempts;
-use super::costs::{self, Costs, Point};
+use super::costs::{self, Costs, Limit, Point};
 use super::figures::{Asked, Learnt, Since, Tally};
 use super::outcomes::{
     Dropped, Effort, Failed, Grounds, Landed, OfIssue, Parked, Unfinished, Untried, UntriedWhat,
@@ -57,6 +57,7 @@ struct Notes {
     waits: Tracker,
     tally: Tally,
     spending: Vec<Point>,
+    budgets: Vec<Limit>,
     grounds: BTreeMap<TaskId, Grounds>,
     /// Tasks that changed.
     touched: BTreeSet<TaskId>,
@@ -90,6 +91,7 @@ impl Fold {
                 | Entity::Lesson(_)
                 | Entity::Outlook(_)
                 | Entity::Account(_)
+                | Entity::Gate(_)
                 | Entity::Desk(_) => None,
             })
             .map(|task| (task.id, task))
@@ -113,9 +115,7 @@ impl Fold {
             Phase::During(notes) => notes.take(&before, &self.state, shift, record),
             Phase::After(report) | Phase::Over(report) if another => Phase::Over(report),
             Phase::After(mut report) | Phase::Over(mut report) => {
-                report
-                    .since
-                    .extend(Since::of(record, &shift.issues, &report.decisions));
+                report.since.extend(Since::of(record, shift, &report.decisions));
                 Phase::After(report)
             }
         };
@@ -145,6 +145,7 @@ impl Notes {
             waits: Tracker::default(),
             tally: Tally::default(),
             spending: Vec::new(),
+            budgets: Vec::new(),
             grounds: BTreeMap::new(),
             touched: BTreeSet::new(),
         })
@@ -167,6 +168,7 @@ impl Notes {
             self.restarts += 1;
         }
         costs::note(&mut self.spending, record.at, state.spent(shift));
+        costs::limited(&mut self.budgets, record.at, shift.budget);
         // Meter readings are many and free nothing.
         if !matches!(record.event, Event::Metered { .. } | Event::SessionOpened { .. }) {
             self.waits.look(state, record.at);
@@ -229,6 +231,7 @@ impl Notes {
             guards: std::mem::take(&mut self.tally.guards),
             network: std::mem::take(&mut self.tally.network),
             spending: std::mem::take(&mut self.spending),
+            budgets: std::mem::take(&mut self.budgets),
             since: Vec::new(),
             costs,
             attempts,

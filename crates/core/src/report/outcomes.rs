@@ -17,7 +17,7 @@ use crate::issue::{Issue, IssueStage};
 use crate::state::State;
 use crate::task::{Actor, Approved, Consent, Park, Proof, Stage, Task};
 use crate::units::{MicroUsd, Timestamp};
-use crate::view::{park_phrase, task_phrase};
+use crate::view::{failure_phrase, park_phrase, task_phrase};
 
 /// An issue of the shift.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -40,6 +40,23 @@ pub struct OfIssue {
     pub todo: Vec<Todo>,
     /// What was proposed during it and nobody has answered.
     pub proposed: Vec<String>,
+    /// That its branch could not keep up with the user's, and still is behind.
+    pub alarm: Option<Alarmed>,
+}
+
+/// A branch that could not keep up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Alarmed {
+    /// When that was seen.
+    pub since: Timestamp,
+    /// The user's branch.
+    pub branch: String,
+    /// Where it was.
+    pub tip: CommitId,
+    /// Where the issue's branch is.
+    pub head: CommitId,
+    /// Why; cut.
+    pub why: String,
 }
 
 /// A check in a proof.
@@ -190,6 +207,11 @@ pub enum Stuck {
     },
     /// The same tree with the same failures, three times.
     NoProgress,
+    /// All causes together happened to its issue more often than the policy allows.
+    Ceiling {
+        /// The last one.
+        cause: Cause,
+    },
 }
 
 /// Something that was tried and did not work.
@@ -273,13 +295,14 @@ pub struct Untried {
 /// Whether a task that is parked for this was tried and did not work; else it waits for a person's word.
 pub(super) fn is_failure(park: &Park) -> bool {
     match park {
-        Park::OutOfTries { .. } | Park::NoProgress { .. } => true,
+        Park::OutOfTries { .. } | Park::NoProgress { .. } | Park::Ceiling { .. } => true,
         Park::NoChecks
         | Park::Decision(_)
         | Park::NoPlan { .. }
         | Park::NotAccepted { .. }
         | Park::RedBase { .. }
         | Park::Budget { .. }
+        | Park::Account { .. }
         | Park::NoCandidate { .. } => false,
     }
 }
@@ -335,6 +358,13 @@ impl OfIssue {
                 .take(20)
                 .map(|p| line(&p.proposed.title))
                 .collect(),
+            alarm: issue.following.alarm().map(|(branch, alarm)| Alarmed {
+                since: alarm.since,
+                branch: cut(branch, PATH),
+                tip: alarm.tip.clone(),
+                head: alarm.head.clone(),
+                why: line(&alarm.why.phrase()),
+            }),
         }
     }
 }
@@ -432,17 +462,28 @@ impl Parked {
                         .to_owned();
                 parked.evidence = told(missing);
             }
-            Park::Budget { level } => {
-                parked.question = format!("May it cost more? The budget of {} is spent.", level.phrase());
-                parked.todo.insert(0, Todo::Raise(level.clone()));
+            Park::Budget { level, left, .. } => {
+                let measure = left.measure();
+                parked.question = format!(
+                    "May it use more {}? The budget of {} is spent.",
+                    measure.word(),
+                    level.phrase()
+                );
+                parked.todo.insert(0, Todo::Raise(level.clone(), measure));
             }
             Park::NoCandidate { why } => {
                 parked.question = "Try again, or give it up? No candidate was good enough.".to_owned();
                 parked.evidence = vec![Evidence::word(&line(why))];
                 parked.todo.push(Todo::Discard(task.id));
             }
+            Park::Account { agent, failure } => {
+                parked.question = format!(
+                    "Can you get `{agent}` to work again? It cannot be started: {}",
+                    line(&failure_phrase(failure))
+                );
+            }
             // Those are failures.
-            Park::OutOfTries { .. } | Park::NoProgress { .. } => {}
+            Park::OutOfTries { .. } | Park::NoProgress { .. } | Park::Ceiling { .. } => {}
         }
         Some(parked)
     }
@@ -466,17 +507,19 @@ impl Failed {
                 Stuck::OutOfTries { cause: failure.cause }
             }
             Park::NoProgress { .. } => Stuck::NoProgress,
+            Park::Ceiling { failure, .. } => Stuck::Ceiling { cause: failure.cause },
             Park::NoChecks
             | Park::Decision(_)
             | Park::NoPlan { .. }
             | Park::NotAccepted { .. }
             | Park::RedBase { .. }
             | Park::Budget { .. }
+            | Park::Account { .. }
             | Park::NoCandidate { .. } => return None,
         };
         let why = match stuck {
             Stuck::OutOfTries { cause } => format!("no tries left: {}", cause.phrase()),
-            Stuck::NoProgress => line(&park_phrase(park)).replacen("parked, ", "", 1),
+            Stuck::NoProgress | Stuck::Ceiling { .. } => line(&park_phrase(park)).replacen("parked, ", "", 1),
         };
         let mut todo: Vec<Todo> = effort.last.map(Todo::Log).into_iter().collect();
         todo.push(Todo::Explain(task.id));

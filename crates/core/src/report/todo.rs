@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 
 use crate::ids::{AttemptId, DecisionId, IssueId, TaskId};
-use crate::ledger::Level;
+use crate::ledger::{Level, Measure};
 
 /// Something that a person may type. Serialised as the whole command.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub enum Todo {
     /// Look at what an issue changed.
     Diff(IssueId),
     /// Let a level of the ledger use more.
-    Raise(Level),
+    Raise(Level, Measure),
     /// Read what an attempt said.
     Log(AttemptId),
     /// Read why each thing happened.
@@ -40,13 +40,7 @@ impl fmt::Display for Todo {
             Self::Discard(task) => write!(f, "turno discard {task}"),
             Self::Promote(issue) => write!(f, "turno promote {issue}"),
             Self::Diff(issue) => write!(f, "turno diff {issue}"),
-            Self::Raise(level) => match level {
-                Level::Task(id) => write!(f, "turno budget set task {id} --usd USD"),
-                Level::Issue(id) => write!(f, "turno budget set issue {id} --usd USD"),
-                Level::Shift(id) => write!(f, "turno budget set shift {id} --usd USD"),
-                Level::Day(day) => write!(f, "turno budget set day {day} --usd USD"),
-                Level::Agent { agent, .. } => write!(f, "turno budget set agent {agent} --usd USD"),
-            },
+            Self::Raise(level, measure) => f.write_str(&level.raise(*measure)),
             Self::Log(attempt) => write!(f, "turno log {attempt}"),
             Self::Explain(task) => write!(f, "turno explain {task}"),
         }

@@ -9,7 +9,7 @@ use super::line;
 use crate::ids::TaskId;
 use crate::shift::Winding;
 use crate::state::State;
-use crate::step::{Waiting, waiting};
+use crate::step::{Reasons, Waiting};
 use crate::units::{Span, Timestamp};
 use crate::view::waiting_phrase;
 
@@ -33,12 +33,16 @@ pub enum WaitKind {
     Persona,
     /// An agent that is at its limit.
     Agent,
+    /// An agent's account that is closed for a time.
+    Account,
     /// The time of the next try.
     Backoff,
     /// The change that is being landed.
     Landing,
     /// Money.
     Budget,
+    /// Room on a disk.
+    Disk,
     /// A person.
     Person,
     /// The end of the shift: it starts nothing more.
@@ -57,9 +61,11 @@ impl WaitKind {
             Self::Slot => "for a free slot",
             Self::Persona => "for a persona",
             Self::Agent => "for an agent",
+            Self::Account => "for an account to open",
             Self::Backoff => "before another try",
             Self::Landing => "for its turn to land",
             Self::Budget => "for money",
+            Self::Disk => "for room on a disk",
             Self::Person => "for a person",
             Self::Winding => "until the shift was over",
         }
@@ -68,7 +74,14 @@ impl WaitKind {
     /// Whether more slots, agents or money would have made it shorter: then it is shown as a queue.
     pub fn is_for_means(self) -> bool {
         match self {
-            Self::Slot | Self::Persona | Self::Agent | Self::Backoff | Self::Landing | Self::Budget => true,
+            Self::Slot
+            | Self::Persona
+            | Self::Agent
+            | Self::Account
+            | Self::Backoff
+            | Self::Landing
+            | Self::Budget
+            | Self::Disk => true,
             Self::Needs
             | Self::Opening
             | Self::Group
@@ -95,6 +108,8 @@ impl WaitKind {
             Waiting::LandingBusy(_) | Waiting::Following(_) => Self::Landing,
             Waiting::AgentsBusy(_) => Self::Agent,
             Waiting::Budget { .. } => Self::Budget,
+            Waiting::Account { .. } => Self::Account,
+            Waiting::Disk(_) => Self::Disk,
         })
     }
 }
@@ -181,8 +196,9 @@ impl Tracker {
     /// Looks at every task of the shift after a record.
     pub(super) fn look(&mut self, state: &State, at: Timestamp) {
         let Some(shift) = state.shift() else { return };
+        let reasons = Reasons::of(state);
         for task in shift.issues.iter().flat_map(|i| state.tasks_of(*i)) {
-            let now = waiting(state, task).and_then(|why| Some((WaitKind::of(&why)?, why)));
+            let now = reasons.why(task).and_then(|why| Some((WaitKind::of(&why)?, why)));
             // An issue's own task waits for all the others: that is no news.
             let now = now.filter(|(kind, _)| !(task.id.is_lead() && *kind == WaitKind::Needs));
             if let Some((_, why)) = &now {
@@ -293,6 +309,8 @@ fn words(why: &Waiting) -> String {
         | Waiting::Following(_)
         | Waiting::NobodyFor(_)
         | Waiting::AgentsBusy(_)
-        | Waiting::Budget { .. } => line(&waiting_phrase(why)),
+        | Waiting::Account { .. }
+        | Waiting::Budget { .. }
+        | Waiting::Disk(_) => line(&waiting_phrase(why)),
     }
 }

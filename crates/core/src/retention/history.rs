@@ -69,6 +69,7 @@ impl History {
             | Command::OpenIssue { .. }
             | Command::Reply { .. }
             | Command::Foresee { .. }
+            | Command::Nudge { .. }
             | Command::Adopt { .. }
             | Command::WarnOfBudget { .. }
             | Command::EndShift { .. } => return,

@@ -1,15 +1,18 @@
 //! Owns which agent plays a persona, and which conversation it goes on with. Looks only: nothing is started here.
 
+use super::gates::{entry, is_away};
 use crate::State;
 use crate::command::Session;
 use crate::config::Config;
-use crate::failure::Cause;
+use crate::gate::Entry;
 use crate::ids::{AgentName, PersonaName};
 use crate::persona::Persona;
+use crate::policy::Then;
 use crate::task::{Because, PlanBecause, Task, Work, WriterSession};
 
 /// The agent to play a persona: the one that holds the writer's conversation; for a reviewer one that is not
-/// the writer's, where there is one, also if that means to wait; after failures the next in the list.
+/// the writer's, where there is one, also if that means to wait; after failures the next in the list. Whose account is
+/// closed is passed over, and nobody waits for a conversation with one that is closed for long.
 pub(super) fn pick_agent(
     state: &State,
     config: &Config,
@@ -20,12 +23,13 @@ pub(super) fn pick_agent(
 ) -> Option<AgentName> {
     let has_room = |agent: &&AgentName| {
         let limit = config.agents.get(*agent).map_or(0, |a| usize::from(a.at_once));
-        state.running_of(agent) < limit && wanted(agent)
+        state.running_of(agent) < limit && entry(state, config, agent) == Entry::Free && wanted(agent)
     };
     let holds = |holder: &PersonaName, agent: &AgentName| {
         config
             .persona(holder)
             .is_some_and(|p| p.role == persona.role && p.agents.contains(agent))
+            && !is_away(state, agent)
     };
     // A question is answered in the conversation in which it was asked.
     if let Some(resume) = &task.resume
@@ -35,10 +39,12 @@ pub(super) fn pick_agent(
             .filter(|a| resume.persona == persona.name && has_room(a))
             .cloned();
     }
-    let failures: usize = PERSONAL
+    // Failures after which another agent may do better.
+    let failures: usize = task
+        .tries
         .iter()
-        .filter_map(|c| task.tries.get(c))
-        .map(|n| usize::from(*n))
+        .filter(|(cause, _)| config.policy.row(**cause).then != Then::Retry)
+        .map(|(_, n)| usize::from(*n))
         .sum();
     let mut turn = failures;
     let order: Vec<&AgentName> = match work {
@@ -63,7 +69,8 @@ pub(super) fn pick_agent(
         Work::Test(_) | Work::Review(_) | Work::Compare(_) => {
             let writer = work.change().map(|c| &c.writer.agent);
             let (others, same): (Vec<_>, Vec<_>) = persona.agents.iter().partition(|a| Some(*a) != writer);
-            if failures == 0 && !others.is_empty() {
+            let reachable = others.iter().any(|a| !is_away(state, a));
+            if failures == 0 && reachable {
                 others
             } else {
                 others.into_iter().chain(same).collect()
@@ -77,17 +84,6 @@ pub(super) fn pick_agent(
         .find(has_room)
         .cloned()
 }
-
-/// Failures after which another agent may do better.
-pub(super) const PERSONAL: [Cause; 7] = [
-    Cause::Quota,
-    Cause::Agent,
-    Cause::NoOutcome,
-    Cause::NoChange,
-    Cause::Stalled,
-    Cause::Spawn,
-    Cause::SignIn,
-];
 
 /// Which conversation a run begins or goes on with.
 pub(super) fn session(task: &Task, work: &Work, persona: &Persona, agent: &AgentName) -> Session {

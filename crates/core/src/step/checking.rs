@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::Turn;
 use super::brief::is_tested;
 use super::retry::go_on;
+use super::rooms::no_room;
 use crate::check::{Check, CheckReport, CheckResult, CheckVerdict, ReportVerdict};
 use crate::command::{CheckStart, Command, NewTests, Recall};
 use crate::failure::{Cause, Failure};
@@ -18,12 +19,13 @@ use crate::task::{
 };
 
 impl Turn<'_> {
-    /// Runs the checks in a slot the task holds already, or queues them when the shift winds down.
+    /// Runs the checks in a slot the task holds already, or queues them when the shift starts nothing.
     pub(super) fn check_in(&mut self, id: TaskId, change: Change, slot: SlotId) {
         let running = self
             .state
             .shift()
-            .is_some_and(|s| s.stage == ShiftStage::Running && s.issues.contains(&id.issue));
+            .is_some_and(|s| s.stage == ShiftStage::Running && s.issues.contains(&id.issue))
+            && no_room(self.state).is_none();
         let config = self.state.config.clone();
         let checks = self.checks_for(id);
         let repo = self.repo_of(id);
@@ -317,6 +319,7 @@ impl Turn<'_> {
             .collect();
         let progress = Progress {
             tree: report.tree.clone(),
+            essence: change.essence.clone(),
             failing: failing.iter().map(|r| r.check.clone()).collect(),
             findings: BTreeSet::new(),
         };

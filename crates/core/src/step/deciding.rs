@@ -92,6 +92,7 @@ impl Turn<'_> {
             if let Some(run) = self.task(task.id).and_then(|t| t.run_mut()) {
                 run.deadline = run.deadline + rule.deadline;
             }
+            self.watch_waits(task.id);
         } else {
             self.send_away(task.id, attempt, key);
         }

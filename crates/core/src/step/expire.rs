@@ -42,5 +42,6 @@ impl Turn<'_> {
             self.stop_following(id, StopWhy::WallClock);
         }
         self.expire_decisions();
+        self.expire_patience();
     }
 }

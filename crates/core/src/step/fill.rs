@@ -2,8 +2,10 @@
 //! may do, and its turn then moves past it. The reason why a task is not started is derived by the very
 //! function that starts it, so what `explain` shows cannot differ from what was decided.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+mod order;
+mod round;
+
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
@@ -11,22 +13,30 @@ use super::Turn;
 use super::brief::{brief, role_of};
 use super::casting::{pick_agent, session};
 use super::following::holds_back;
-use super::funding::{Grant, grant, is_short};
+use super::funding::{Grant, unfunded};
+use super::gates;
+use super::rooms::no_room;
 use crate::State;
 use crate::command::{AgentStart, Command, Limits};
 use crate::config::Config;
 use crate::failure::Cause;
-use crate::foresight::{self, Weather};
+use crate::gate::Opens;
 use crate::globs;
 use crate::guard::{History, Survey};
 use crate::ids::{AgentName, IssueId, PersonaName, SlotId, TaskId};
-use crate::issue::{IssueStage, Priority};
-use crate::ledger::{Level, Shortage};
-use crate::persona::{Access, AtOnce, Persona, Role};
-use crate::policy::{ClashRule, OverlapRule};
+use crate::issue::IssueStage;
+use crate::ledger::Shortage;
+use crate::liveness::Watch;
+use crate::persona::{Access, Persona, Role};
+use crate::policy::OverlapRule;
+use crate::room::Tight;
 use crate::shift::{ShiftStage, Winding};
 use crate::task::{AgentRun, Because, Park, Stage, StartFrom, Task, Work, WriteJob};
 use crate::units::{Spend, Timestamp};
+pub(super) use order::ready;
+use order::to_land;
+pub(super) use round::Slots;
+use round::{Offers, Round, is_urgent};
 
 /// Why a task does not run at this moment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,10 +81,45 @@ pub enum Waiting {
     AgentsBusy(Role),
     /// What is left of a budget starts nothing.
     Budget(Shortage),
+    /// The account of the agent that may do it is closed; of several, the one that opens first.
+    Account {
+        /// Whose.
+        agent: AgentName,
+        /// When it opens.
+        opens: Opens,
+        /// What it is closed for.
+        cause: Cause,
+    },
+    /// A disk has too little room for anything to be started.
+    Disk(Tight),
 }
 
 /// Why a task does not run. `None` when it runs or is over.
 pub fn waiting(state: &State, task: &Task) -> Option<Waiting> {
+    Reasons::of(state).why(task)
+}
+
+/// Why the tasks of a state do not run. For many of them this is much cheaper than to ask for each by itself.
+pub struct Reasons<'a> {
+    state: &'a State,
+    /// `None` without a configuration, by which nothing is started.
+    round: Option<Round<'a>>,
+}
+
+impl<'a> Reasons<'a> {
+    /// As the state is.
+    pub fn of(state: &'a State) -> Self {
+        let round = state.config.as_ref().map(|config| Round::of(state, config));
+        Self { state, round }
+    }
+
+    /// Why one does not run. `None` when it runs or is over.
+    pub fn why(&self, task: &Task) -> Option<Waiting> {
+        why(self.state, self.round.as_ref(), task)
+    }
+}
+
+fn why(state: &State, round: Option<&Round<'_>>, task: &Task) -> Option<Waiting> {
     match &task.stage {
         Stage::Writing { .. }
         | Stage::Checking { .. }
@@ -102,10 +147,11 @@ pub fn waiting(state: &State, task: &Task) -> Option<Waiting> {
             cause: failure.cause,
         }),
         Stage::Parked { park, .. } => Some(Waiting::Person(park.clone())),
-        Stage::Ready { work, .. } => match shift_for(state, task.id.issue) {
-            Err(why) => Some(why),
-            Ok(config) => match role_of(work, task) {
-                Some(role) => refusal(state, config, role, task, work),
+        Stage::Ready { work, .. } => match (shift_for(state, task.id.issue), round) {
+            (Err(why), _) => Some(why),
+            (Ok(_), None) => Some(Waiting::NoShift),
+            (Ok(_), Some(round)) => match role_of(work, task) {
+                Some(role) => refusal(round, role, task, work),
                 None => match work {
                     Work::Land(_) => landing_busy(state),
                     Work::Check(_)
@@ -116,7 +162,7 @@ pub fn waiting(state: &State, task: &Task) -> Option<Waiting> {
                     | Work::Compare(_)
                     | Work::Plan(_)
                     | Work::Try
-                    | Work::Accept(_) => pick_slot(state, task).err(),
+                    | Work::Accept(_) => pick_slot(state, &round.slots, task).err(),
                 },
             },
         },
@@ -143,18 +189,30 @@ fn blocked(state: &State, task: &Task) -> Waiting {
 }
 
 /// Why no persona of a role takes a task, if none does.
-fn refusal(state: &State, config: &Config, role: Role, task: &Task, work: &Work) -> Option<Waiting> {
+fn refusal(round: &Round<'_>, role: Role, task: &Task, work: &Work) -> Option<Waiting> {
     let mut why = Waiting::NobodyFor(role);
-    for persona in config.personas.iter().filter(|p| p.role == role) {
-        match offer(state, config, persona, task, work) {
+    for persona in round.config.personas.iter().filter(|p| p.role == role) {
+        match offer(round, persona, task, work) {
             Ok(_) => return None,
             // Money is looked at last: this one would have taken it. Another one's reason, e.g. that the conversation
             // is not its own, is not why the task waits.
-            Err(refused) if !matches!(why, Waiting::Budget(_)) => why = refused,
+            Err(refused) if outranks(&refused, &why) => why = refused,
             Err(_) => {}
         }
     }
     Some(why)
+}
+
+/// Whether a refusal tells more than the one of another persona: money is looked at last, then accounts, of which the one
+/// that opens first counts.
+fn outranks(refused: &Waiting, before: &Waiting) -> bool {
+    match (refused, before) {
+        (_, Waiting::Budget(_)) => false,
+        (Waiting::Account { opens, .. }, Waiting::Account { opens: earlier, .. }) => opens < earlier,
+        (Waiting::Budget(_), _) => true,
+        (_, Waiting::Account { .. }) => false,
+        (_, _) => true,
+    }
 }
 
 /// What a persona would be given.
@@ -178,29 +236,19 @@ fn shift_for(state: &State, issue: IssueId) -> Result<&Config, Waiting> {
     // A closed issue has no branch that anything could land on.
     issue.integration().ok_or(Waiting::NoShift)?;
     match shift.stage {
-        ShiftStage::Running => Ok(config),
+        ShiftStage::Running => no_room(state).map_or(Ok(config), |tight| Err(Waiting::Disk(tight.clone()))),
         ShiftStage::Winding(winding) => Err(Waiting::WindingDown(winding)),
         ShiftStage::Ended { .. } => Err(Waiting::NoShift),
     }
 }
 
 /// A free slot, best the one with the task's build caches, else one that is nobody else's.
-pub(super) fn pick_slot(state: &State, task: &Task) -> Result<SlotId, Waiting> {
+pub(super) fn pick_slot(state: &State, slots: &Slots, task: &Task) -> Result<SlotId, Waiting> {
     if let Some(issue) = holds_back(state, task) {
         return Err(Waiting::Following(issue));
     }
-    let free = state.free_slots();
-    let is_urgent = |id: IssueId| {
-        let issue = state.issues.get(&id);
-        issue.is_some_and(|i| i.draft.priority == Priority::Urgent)
-    };
-    let kept = state.config.as_ref().map_or(0, |c| usize::from(c.urgent_slots));
-    // What urgent work holds already is no longer kept for it.
-    let used = state
-        .running()
-        .filter(|t| t.slot().is_some() && is_urgent(t.id.issue));
-    let kept = kept.saturating_sub(used.count());
-    if !is_urgent(task.id.issue) && !free.is_empty() && free.len() <= kept {
+    let free = &slots.free;
+    if !is_urgent(state, task.id.issue) && !free.is_empty() && free.len() <= slots.kept {
         return Err(Waiting::Reserved);
     }
     if let Some(last) = task.last_slot
@@ -208,13 +256,8 @@ pub(super) fn pick_slot(state: &State, task: &Task) -> Result<SlotId, Waiting> {
     {
         return Ok(last);
     }
-    let warm_for_others: BTreeSet<SlotId> = state
-        .tasks
-        .values()
-        .filter(|t| !t.is_over() && t.id != task.id)
-        .filter_map(|t| t.last_slot)
-        .collect();
-    free.difference(&warm_for_others)
+    // Its own is not among the free ones any more, so a warm one is another's.
+    free.difference(&slots.warm)
         .next()
         .or(free.first())
         .copied()
@@ -222,39 +265,36 @@ pub(super) fn pick_slot(state: &State, task: &Task) -> Result<SlotId, Waiting> {
 }
 
 /// Whether a persona may do a piece of work now, and with what.
-fn offer(
-    state: &State,
-    config: &Config,
-    persona: &Persona,
-    task: &Task,
-    work: &Work,
-) -> Result<Offer, Waiting> {
-    if let Some(other) = overlapping(state, config, task, work) {
+fn offer(round: &Round<'_>, persona: &Persona, task: &Task, work: &Work) -> Result<Offer, Waiting> {
+    let (state, config) = (round.state, round.config);
+    if let Some(other) = overlapping(round, task, work) {
         return Err(Waiting::Overlaps(other));
     }
-    let at_work = state
-        .running()
-        .filter_map(|t| t.agent_run())
-        .filter(|r| r.persona == persona.name)
-        .count();
-    if let AtOnce::Limit(limit) = persona.at_once
-        && at_work >= usize::from(limit)
-    {
+    if round.is_busy(persona) {
         return Err(Waiting::PersonaBusy(persona.name.clone()));
     }
-    let slot = pick_slot(state, task)?;
-    let starters = starters(state);
-    let fund = |agent: &AgentName| grant(state, config, persona, agent, task.id, starters);
+    let slot = pick_slot(state, &round.slots, task)?;
+    let fund = |agent: &AgentName| round.fund(persona, agent, task.id);
     // Another agent may do it where the account of the first has used what it may in a day.
-    let agent = pick_agent(state, config, persona, task, work, |a| fund(a).is_ok())
-        .or_else(|| pick_agent(state, config, persona, task, work, |_| true))
-        .ok_or(Waiting::AgentsBusy(persona.role))?;
+    // One that is closed opens by itself, so where it has what it needs that is what is waited for.
+    let closed = |funded: bool| {
+        let agents = persona.agents.iter().filter(|a| !funded || fund(a).is_ok());
+        gates::closed(state, config, agents)
+    };
+    let agent = match pick_agent(state, config, persona, task, work, |a| fund(a).is_ok()) {
+        Some(agent) => agent,
+        None => match closed(true) {
+            Some(why) => return Err(why),
+            None => pick_agent(state, config, persona, task, work, |_| true)
+                .ok_or_else(|| closed(false).unwrap_or(Waiting::AgentsBusy(persona.role)))?,
+        },
+    };
     let grant = fund(&agent).map_err(Waiting::Budget)?;
     Ok(Offer { slot, agent, grant })
 }
 
 /// A task of the same issue in flight that may write the same paths, where a task is about to be begun.
-fn overlapping(state: &State, config: &Config, task: &Task, work: &Work) -> Option<TaskId> {
+fn overlapping(round: &Round<'_>, task: &Task, work: &Work) -> Option<TaskId> {
     let begins = matches!(
         work,
         Work::Write(WriteJob {
@@ -262,84 +302,43 @@ fn overlapping(state: &State, config: &Config, task: &Task, work: &Work) -> Opti
             ..
         })
     );
-    if config.policy.overlap == OverlapRule::Start || !begins {
+    if round.config.policy.overlap == OverlapRule::Start || !begins {
         return None;
     }
-    state
-        .pieces_of(task.id.issue)
-        .filter(|t| t.id != task.id && t.is_in_flight())
+    round
+        .flying(task.id.issue)
+        .filter(|t| t.id != task.id)
         .filter(|t| t.spec.contest.is_none() || t.spec.contest != task.spec.contest)
         .find(|t| globs::overlap(&t.spec.touches, &task.spec.touches))
         .map(|t| t.id)
 }
 
-/// How many could start now. Each reserves as much as leaves the same for the others, so that the first does not take a
-/// small budget whole.
-fn starters(state: &State) -> u64 {
-    let waiting = ready(state, |w, t| role_of(w, t).is_some()).len();
-    let starters = waiting.min(state.free_slots().len()).max(1);
-    u64::try_from(starters).unwrap_or(1)
+/// What is started next.
+struct Start {
+    /// The persona's place in the ring.
+    place: usize,
+    persona: PersonaName,
+    task: TaskId,
+    work: Work,
+    offer: Offer,
 }
 
-/// Ready tasks of the running shift, most wanted first: urgent, then with the longest chain of dependants, then those
-/// to be landed that conflict with nothing, then the oldest.
-fn ready(state: &State, wanted: impl Fn(&Work, &Task) -> bool) -> Vec<(TaskId, Work)> {
-    let mut chains: BTreeMap<IssueId, BTreeMap<TaskId, usize>> = BTreeMap::new();
-    let mut found: Vec<_> = state
-        .tasks
-        .values()
-        .filter_map(|task| {
-            let Stage::Ready { work, since } = &task.stage else {
-                return None;
-            };
-            if !wanted(work, task) || shift_for(state, task.id.issue).is_err() {
-                return None;
-            }
-            let priority = state
-                .issues
-                .get(&task.id.issue)
-                .map_or(Priority::Normal, |i| i.draft.priority);
-            let issue = task.id.issue;
-            let chains = chains.entry(issue).or_insert_with(|| dependants(state, issue));
-            let chain = chains.get(&task.id).copied().unwrap_or(0);
-            let weather = landing_weather(state, task, work);
-            Some(((priority, Reverse(chain), weather, *since, task.id), work.clone()))
+/// Who starts what next.
+fn next_start(state: &State, config: &Config, passed: &BTreeSet<(usize, TaskId)>) -> Option<Start> {
+    let offers = Offers::of(state, config)?;
+    offers
+        .all()
+        .filter(|(place, _, task, _)| !passed.contains(&(*place, task.id)))
+        .find_map(|(place, persona, task, work)| {
+            let offer = offer(&offers.round, persona, task, work).ok()?;
+            Some(Start {
+                place,
+                persona: persona.name.clone(),
+                task: task.id,
+                work: work.clone(),
+                offer,
+            })
         })
-        .collect();
-    found.sort_by_key(|(key, _)| *key);
-    found.into_iter().map(|(key, work)| (key.4, work)).collect()
-}
-
-/// What is coming for a change that waits to be landed, where the policy lets that order landings.
-fn landing_weather(state: &State, task: &Task, work: &Work) -> Weather {
-    let rule = state.config.as_ref().map(|c| c.policy.landing.clashes);
-    match (rule, work) {
-        (Some(ClashRule::Order | ClashRule::Return), Work::Land(_)) => foresight::weather(state, task),
-        (Some(_) | None, _) => Weather::Clear,
-    }
-}
-
-/// For each task of an issue the length of the longest chain of tasks that wait for it. Every round makes at least
-/// one chain longer, and none is longer than there are tasks, so it ends also where needs go round in a circle.
-fn dependants(state: &State, issue: IssueId) -> BTreeMap<TaskId, usize> {
-    let mut chains: BTreeMap<TaskId, usize> = BTreeMap::new();
-    for _ in 0..state.tasks_of(issue).count() {
-        let mut longer = false;
-        for task in state.tasks_of(issue) {
-            let own = chains.get(&task.id).copied().unwrap_or(0);
-            for need in &task.spec.needs {
-                let chain = chains.entry(*need).or_default();
-                if *chain <= own {
-                    *chain = own + 1;
-                    longer = true;
-                }
-            }
-        }
-        if !longer {
-            break;
-        }
-    }
-    chains
 }
 
 impl Turn<'_> {
@@ -350,10 +349,8 @@ impl Turn<'_> {
 
     /// Holds back what waits to be landed and may not yet.
     pub(super) fn guard_landings(&mut self) {
-        for (id, work) in ready(self.state, |w, _| matches!(w, Work::Land(_))) {
-            if let Work::Land(approved) = work {
-                self.guard_landing(id, &approved);
-            }
+        for (id, approved) in to_land(self.state) {
+            self.guard_landing(id, &approved);
         }
     }
 
@@ -361,21 +358,7 @@ impl Turn<'_> {
         if landing_busy(self.state).is_some() {
             return false;
         }
-        let waiting: Vec<_> = ready(self.state, |w, _| matches!(w, Work::Land(_)))
-            .into_iter()
-            .filter_map(|(id, work)| match work {
-                Work::Land(approved) => Some((id, approved)),
-                Work::Write(_)
-                | Work::Check(_)
-                | Work::Test(_)
-                | Work::Review(_)
-                | Work::Compare(_)
-                | Work::Survey
-                | Work::Plan(_)
-                | Work::Try
-                | Work::Accept(_) => None,
-            })
-            .collect();
+        let waiting = to_land(self.state);
         let Some(issue) = waiting.first().map(|(id, _)| id.issue) else {
             return false;
         };
@@ -395,28 +378,32 @@ impl Turn<'_> {
             .config
             .as_ref()
             .is_some_and(|c| !c.budgets.task.is_none() || !c.budgets.issue.is_none())
-            || self.state.accounts.values().any(|a| !a.set.is_none());
+            || self.state.accounts.values().any(|a| !a.set.is_nothing());
         if !limited {
             return false;
         }
-        let short: Vec<(TaskId, Work, Level)> = ready(self.state, |w, t| role_of(w, t).is_some())
+        let short: Vec<(TaskId, Work, Park)> = ready(self.state, |w, t| role_of(w, t).is_some())
             .into_iter()
-            .filter_map(|(id, work)| {
-                let levels = [Level::Issue(id.issue), Level::Task(id)];
-                let level = levels.into_iter().find(|level| is_short(self.state, level))?;
-                Some((id, work, level))
-            })
+            .filter_map(|(task, work)| Some((task.id, work.clone(), unfunded(self.state, task.id)?)))
             .collect();
         let any = !short.is_empty();
-        for (id, work, level) in short {
-            let park = Park::Budget { level };
+        for (id, work, park) in short {
             self.set_stage(id, Stage::Parked { work, park });
         }
         any
     }
 
     fn start_check(&mut self) -> bool {
-        for (id, work) in ready(self.state, |w, _| matches!(w, Work::Check(_) | Work::Survey)) {
+        let waiting: Vec<(TaskId, Work)> =
+            ready(self.state, |w, _| matches!(w, Work::Check(_) | Work::Survey))
+                .into_iter()
+                .map(|(task, work)| (task.id, work.clone()))
+                .collect();
+        if waiting.is_empty() {
+            return false;
+        }
+        let slots = Slots::of(self.state);
+        for (id, work) in waiting {
             if work == Work::Survey {
                 if self.start_survey(id) {
                     return true;
@@ -436,7 +423,7 @@ impl Turn<'_> {
                 );
                 return true;
             }
-            if let Ok(slot) = pick_slot(self.state, task) {
+            if let Ok(slot) = pick_slot(self.state, &slots, task) {
                 self.check_in(id, change, slot);
                 return true;
             }
@@ -448,27 +435,23 @@ impl Turn<'_> {
         let Some(config) = self.state.config.clone() else {
             return false;
         };
-        for (place, name) in self.state.desk.ring.clone().into_iter().enumerate() {
-            let Some(persona) = config.persona(&name) else {
+        // What was tried in this round: what could not be started after all is not tried again.
+        let mut passed: BTreeSet<(usize, TaskId)> = BTreeSet::new();
+        while let Some(start) = next_start(self.state, &config, &passed) {
+            let place = start.place;
+            passed.insert((place, start.task));
+            let Some(persona) = config.persona(&start.persona) else {
                 continue;
             };
-            let wanted = |w: &Work, t: &Task| role_of(w, t) == Some(persona.role);
-            for (id, work) in ready(self.state, wanted) {
-                let Some(task) = self.state.tasks.get(&id) else {
-                    continue;
-                };
-                if shift_for(self.state, id.issue).is_err() {
-                    continue;
-                }
-                if let Ok(offer) = offer(self.state, &config, persona, task, &work) {
-                    if self.start_agent(id, work, persona, offer, &config).is_none() {
-                        continue;
-                    }
-                    let turn = self.state.desk.ring.remove(place);
-                    self.state.desk.ring.push(turn);
-                    return true;
-                }
+            if self
+                .start_agent(start.task, start.work, persona, start.offer, &config)
+                .is_none()
+            {
+                continue;
             }
+            let turn = self.state.desk.ring.remove(place);
+            self.state.desk.ring.push(turn);
+            return true;
         }
         false
     }
@@ -534,9 +517,12 @@ impl Turn<'_> {
             session: None,
             tariff: offer.grant.tariff,
             within: offer.grant.within,
+            watch: Watch::from(self.now),
+            cut: offer.grant.cut,
         };
         let stage = running(work, agent_run)?;
         self.set_stage(id, stage);
+        self.account_started(&offer.agent, run.attempt);
         self.commands.push(Command::StartAgent(Box::new(AgentStart {
             attempt: run.attempt,
             task: id,
@@ -554,6 +540,7 @@ impl Turn<'_> {
                 cap: offer.grant.cap,
                 wall_clock: offer.grant.wall,
                 silence: config.policy.silence,
+                notice: config.policy.patience().notice(),
                 tariff: offer.grant.tariff,
             },
         })));

@@ -2,6 +2,7 @@
 //! what its end leads to. It is no task's work: the issue holds the attempt.
 
 use super::Turn;
+use super::rooms::no_room;
 use crate::command::{Command, FollowStart};
 use crate::event::FollowEnd;
 use crate::failure::Failure;
@@ -189,7 +190,8 @@ impl Turn<'_> {
 
     /// Brings one branch along, in the place of landings. `false` when none is to be, or none can be now.
     pub(super) fn start_following(&mut self) -> bool {
-        if self.state.landing().is_some() || self.state.following().is_some() {
+        if self.state.landing().is_some() || self.state.following().is_some() || no_room(self.state).is_some()
+        {
             return false;
         }
         let how = match rule(self.state) {
@@ -346,7 +348,7 @@ impl Turn<'_> {
                 Some(
                     Stopping::No
                     | Stopping::Asked {
-                        why: StopWhy::WallClock,
+                        why: StopWhy::WallClock | StopWhy::Stalled,
                         ..
                     },
                 ),

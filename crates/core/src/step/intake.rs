@@ -123,6 +123,7 @@ impl Turn<'_> {
         if let Some(issue) = self.issue(id) {
             issue.plan.rounds = 0;
             issue.plan.repairs = 0;
+            issue.plan.failures = 0;
         }
         let again: Vec<TaskId> = self.state.tasks_of(id).map(|t| t.id).collect();
         for id in again {

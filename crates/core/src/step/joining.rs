@@ -8,8 +8,11 @@ use super::Turn;
 use crate::State;
 use crate::command::Command;
 use crate::following::Target;
-use crate::ids::{CommitId, IssueId};
+use crate::gate::Standing;
+use crate::ids::{AgentName, CommitId, IssueId};
 use crate::issue::{Issue, IssueStage, Priority};
+use crate::persona::Role;
+use crate::policy::PlanRule;
 use crate::shift::{IssueAtStart, Scope, Shift, ShiftStage, Winding};
 use crate::task::Stage;
 use crate::units::Timestamp;
@@ -107,6 +110,28 @@ fn candidates(state: &State, shift: &Shift) -> Vec<(Priority, IssueId)> {
     found
 }
 
+/// Whether all that would happen to another issue is that it is parked, because no agent that begins one is started
+/// again in this shift.
+fn nobody_begins(state: &State) -> bool {
+    let Some(config) = &state.config else { return false };
+    let role = match config.policy.plan {
+        PlanRule::Author => Role::Author,
+        PlanRule::Single => Role::Engineer,
+        PlanRule::Checks => return false,
+    };
+    let is_shut = |agent: &AgentName| {
+        let gate = state.gates.get(agent);
+        gate.is_some_and(|g| matches!(g.standing, Standing::Shut { .. }))
+    };
+    let mut agents = config
+        .personas
+        .iter()
+        .filter(|p| p.role == role)
+        .flat_map(|p| &p.agents)
+        .peekable();
+    agents.peek().is_some() && agents.all(is_shut)
+}
+
 impl Turn<'_> {
     /// Takes in as many issues as there are slots for.
     pub(super) fn join(&mut self) {
@@ -133,7 +158,7 @@ impl Turn<'_> {
                         || at_most.is_some_and(|most| shift.issues.len() >= usize::from(most))
                 }
             };
-            if full {
+            if full || nobody_begins(self.state) {
                 return;
             }
             if let Some(shift) = self.shift() {

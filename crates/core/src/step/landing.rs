@@ -14,8 +14,8 @@ use crate::ids::{AttemptId, CheckName, CommitId, IssueId, TaskId};
 use crate::issue::IssueStage;
 use crate::policy::ClashRule;
 use crate::task::{
-    Approved, Because, Change, ConflictHunk, Consent, Handoff, Neighbour, Note, Progress, Run, Said, Stage,
-    StartFrom, StopWhy, Stopping, Task, Work, WriteJob, WriterSession, checks_deadline,
+    Approved, Because, Change, ConflictHunk, Consent, Essence, Handoff, Neighbour, Note, Progress, Run, Said,
+    Stage, StartFrom, StopWhy, Stopping, Task, Work, WriteJob, WriterSession, checks_deadline,
 };
 use crate::train::{Again, Candidate, Culprit, Red, Stands, Tried};
 
@@ -356,6 +356,8 @@ impl Turn<'_> {
         let mut change = approved.proven.change;
         change.commit = stands.commit.clone();
         change.base = stands.onto.clone();
+        // It was tried on another head, so what it is there was not looked at.
+        change.essence = Essence::Unknown;
         if let Some(task) = self.task(id) {
             // The conversation knows another base; the next writer should look afresh.
             task.session = WriterSession::Fresh;
@@ -380,6 +382,7 @@ impl Turn<'_> {
         let failure = Failure::new(Cause::Conflict, format!("in {}", names.join(", ")));
         let progress = Progress {
             tree: change.tree.clone(),
+            essence: change.essence.clone(),
             failing: BTreeSet::new(),
             findings: hunks
                 .iter()

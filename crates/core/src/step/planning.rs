@@ -225,6 +225,8 @@ fn is_stuck(task: &Task) -> bool {
             Park::NoChecks
             | Park::RedBase { .. }
             | Park::Decision(_)
+            | Park::Ceiling { .. }
+            | Park::Account { .. }
             | Park::Budget { .. }
             | Park::NoPlan { .. }
             | Park::NotAccepted { .. } => false,

@@ -9,8 +9,8 @@ use crate::decision::{DecisionStage, Reply, Told};
 use crate::event::{LeftBehind, LostAttempt};
 use crate::failure::{Cause, Failure};
 use crate::ids::{AttemptId, TaskId};
-use crate::task::{Stage, StopWhy, Stopping, Work};
-use crate::units::Spend;
+use crate::task::{Run, Stage, StopWhy, Stopping, Work};
+use crate::units::{Span, Spend};
 
 /// Whether a failure counts as one of the tries that its cause has.
 #[derive(Clone, Copy)]
@@ -21,12 +21,38 @@ enum Blame {
     Nobody,
 }
 
+/// How long a dead attempt had worked.
+#[derive(Clone, Copy)]
+enum Worked {
+    /// Nothing says that it ended earlier.
+    UntilNow,
+    /// So long, by the last that it said.
+    For(Span),
+}
+
+impl Worked {
+    /// Whether it was told to stop for its time though it had died before that was over: nobody was there to see it.
+    fn ended_in_time(self, run: &Run) -> bool {
+        match (self, &run.stopping) {
+            (
+                Self::For(span),
+                Stopping::Asked {
+                    why: StopWhy::WallClock,
+                    ..
+                },
+            ) => span < run.deadline.since(run.started),
+            (Self::For(_) | Self::UntilNow, Stopping::Asked { .. } | Stopping::No) => false,
+        }
+    }
+}
+
 impl Turn<'_> {
     pub(super) fn attempt_failed(&mut self, attempt: AttemptId, failure: &Failure) {
         self.failed(
             attempt,
             failure,
             Spend::NOTHING,
+            Worked::UntilNow,
             &LeftBehind::Nothing,
             Blame::Cause,
         );
@@ -34,6 +60,7 @@ impl Turn<'_> {
 
     /// Every attempt that the state knows as running goes on where somebody vouches for it, and is lost otherwise.
     pub(super) fn restarted(&mut self, lost: &[LostAttempt], adopted: &BTreeSet<AttemptId>) {
+        self.starts_lost(adopted);
         let running: Vec<(TaskId, AttemptId)> = self
             .state
             .running()
@@ -53,16 +80,25 @@ impl Turn<'_> {
             let failure = Failure::new(Cause::Lost, "the coordinator stopped while it ran");
             let blame = Blame::Nobody;
             match lost.iter().find(|l| l.attempt == attempt) {
-                Some(l) => self.failed(attempt, &failure, l.spend, &l.left, blame),
-                None => self.failed(attempt, &failure, Spend::NOTHING, &LeftBehind::Nothing, blame),
+                Some(l) => {
+                    let worked = l.worked.map_or(Worked::UntilNow, Worked::For);
+                    self.failed(attempt, &failure, l.spend, worked, &l.left, blame);
+                }
+                None => {
+                    let (spend, left) = (Spend::NOTHING, LeftBehind::Nothing);
+                    self.failed(attempt, &failure, spend, Worked::UntilNow, &left, blame);
+                }
             }
         }
+        // Nobody knew until now how long the lost ones had worked: what was thought to be used up may not be.
+        self.limits_changed();
         self.follow_lost();
         self.begin_again();
     }
 
     /// An agent has worked on. What it was to be told, and perhaps was not, is told again.
     fn hear_again(&mut self, id: TaskId, attempt: AttemptId) {
+        self.watch_anew(id);
         let asked = self.questions(id, attempt).map(|d| AskedBefore {
             question: d.question.clone(),
             then: match &d.stage {
@@ -94,6 +130,7 @@ impl Turn<'_> {
         attempt: AttemptId,
         failure: &Failure,
         spend: Spend,
+        worked: Worked,
         left: &LeftBehind,
         blame: Blame,
     ) {
@@ -106,22 +143,31 @@ impl Turn<'_> {
                 Blame::Nobody => self.land_again(attempt),
             };
         }
-        let asked = task.run().map_or(&Stopping::No, |r| &r.stopping).clone();
+        let asked = match task.run() {
+            Some(run) if worked.ended_in_time(run) => Stopping::No,
+            Some(run) => run.stopping.clone(),
+            None => Stopping::No,
+        };
         if let Some(run) = task.agent_run() {
             let spend = if spend.cost < run.spend.cost {
                 run.spend
             } else {
                 spend
             };
-            self.charge(task.id, run, spend);
+            match worked {
+                Worked::UntilNow => self.charge(task.id, run, spend),
+                Worked::For(span) => self.charge_for(task.id, run, spend, span),
+            }
         }
         let work = match (&task.stage, task.work()) {
             (Stage::Writing { job, run }, _) => {
                 let stopped = Failure::new(Cause::Stopped, failure.detail.clone());
-                let why = if stop_asked(run).is_some() {
-                    &stopped
-                } else {
-                    failure
+                let why = match stop_asked(run) {
+                    Some(StopWhy::Stalled) => {
+                        &Failure::new(Cause::Stalled, super::liveness::why_stalled(run, self.now))
+                    }
+                    Some(_) => &stopped,
+                    None => failure,
                 };
                 Work::Write(go_on_from(job, run, left, why))
             }

@@ -80,6 +80,7 @@ impl Turn<'_> {
         }
         let progress = Progress {
             tree: proven.change.tree.clone(),
+            essence: proven.change.essence.clone(),
             failing: std::collections::BTreeSet::new(),
             findings: findings
                 .iter()

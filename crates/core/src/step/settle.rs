@@ -1,8 +1,10 @@
 //! Owns what is over: issues whose tasks have all ended, shifts that have nothing left to do.
 
-use super::Turn;
-use super::fill::{Waiting, waiting};
+use super::fill::{Reasons, Waiting};
 use super::following::is_due;
+use super::gates::opens_before;
+use super::{Turn, joining, rooms};
+use crate::State;
 use crate::command::Command;
 use crate::decision::{Decision, DecisionStage};
 use crate::ids::{IssueId, TaskId};
@@ -126,26 +128,27 @@ impl Turn<'_> {
     }
 
     fn end_of_running(&self, shift: &Shift) -> Option<ShiftEnd> {
-        let waits = |d: &Decision| {
-            matches!(d.stage, DecisionStage::Waiting { .. }) && shift.issues.contains(&d.task.issue)
-        };
-        let opening = |id: &IssueId| {
-            let issue = self.state.issues.get(id);
-            issue.is_some_and(|i| matches!(i.stage, IssueStage::Opening { .. }))
-        };
-        if self.state.decisions.values().any(|d| waits(d)) || shift.issues.iter().any(opening) {
+        let for_room = rooms::deadline(self.state).is_some_and(|until| self.now < until);
+        if for_room || waits_by_itself(self.state, shift) {
             return None;
         }
+        let reasons = Reasons::of(self.state);
         let mut end = ShiftEnd::NeedsPerson;
         for task in shift.issues.iter().flat_map(|id| self.state.tasks_of(*id)) {
             match &task.stage {
-                Stage::Backoff { .. } => return None,
-                Stage::Ready { .. } => {
-                    if let Some(Waiting::Budget(_)) = waiting(self.state, task) {
-                        end = ShiftEnd::Budget;
+                Stage::Ready { .. } => match reasons.why(task) {
+                    Some(Waiting::Budget(_)) => end = ShiftEnd::Budget,
+                    // It opens by itself, and if that is too late for this shift, there is no time left for it.
+                    Some(Waiting::Account { opens, .. }) => {
+                        if opens_before(opens, joining::deadline(self.state)) {
+                            return None;
+                        }
+                        end = ShiftEnd::TimeUp;
                     }
-                }
+                    Some(_) | None => {}
+                },
                 Stage::Blocked
+                | Stage::Backoff { .. }
                 | Stage::Writing { .. }
                 | Stage::Checking { .. }
                 | Stage::Testing { .. }
@@ -165,4 +168,21 @@ impl Turn<'_> {
         }
         Some(end)
     }
+}
+
+/// Whether a shift in which nothing runs goes on by itself: an agent waits for an answer, a branch is being begun, or
+/// something is tried again after a while.
+pub(super) fn waits_by_itself(state: &State, shift: &Shift) -> bool {
+    let waits = |d: &Decision| {
+        matches!(d.stage, DecisionStage::Waiting { .. }) && shift.issues.contains(&d.task.issue)
+    };
+    let opening = |id: &IssueId| {
+        let issue = state.issues.get(id);
+        issue.is_some_and(|i| matches!(i.stage, IssueStage::Opening { .. }))
+    };
+    let backs_off = |id: &IssueId| {
+        let mut tasks = state.tasks_of(*id);
+        tasks.any(|t| matches!(t.stage, Stage::Backoff { .. }))
+    };
+    state.decisions.values().any(|d| waits(d)) || shift.issues.iter().any(|id| opening(id) || backs_off(id))
 }

@@ -1,16 +1,18 @@
 //! Owns the ledger's moves: metering, booking, the hard stop at each level, warnings, and what a person sets.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Turn;
-use super::funding::{is_reached, is_short};
+use super::funding::{is_reached, is_short, more};
 use crate::command::Command;
+use crate::event::AgentEnd;
 use crate::failure::Cause;
 use crate::ids::{AttemptId, SessionId, TaskId};
-use crate::ledger::{Account, Allowance, Compared, Level, MARKS, Measure, Used, Warning};
+use crate::ledger::{Account, Allowance, AllowanceChange, Compared, Level, MARKS, Measure, Used, Warning};
 use crate::shift::{ShiftStage, Winding};
-use crate::task::{AgentRun, Park, Stage, StopWhy, WriterSession};
-use crate::units::{CostBasis, Spend};
+use crate::task::{AgentRun, Park, Stage, StopWhy, Stopping, Task, WriterSession};
+use crate::units::{CostBasis, Span, Spend};
 
 impl Turn<'_> {
     pub(super) fn session_opened(&mut self, attempt: AttemptId, session: &SessionId) {
@@ -38,29 +40,59 @@ impl Turn<'_> {
         let Some(id) = self.state.task_of(attempt) else {
             return;
         };
-        let now = self.now;
         let Some(task) = self.task(id) else { return };
         let Some(run) = task.agent_run_mut() else { return };
         run.spend = later(run.spend, spend);
-        let used = run.used(now);
-        // A guess at the whole cap is a reserve, not a reason to kill.
-        let sure = Used {
-            usd: used.usd.less(used.unknown),
-            ..used
-        };
-        let over_cap = run.allowance().reached(sure).is_some();
         let run = run.clone();
         let levels = self.state.levels_of(id, &run);
         self.watch(&levels);
-        if over_cap {
-            self.stop(id, StopWhy::AttemptBudget);
+        if run.is_over_cap() {
+            return self.stop(id, ran_out_of(&run, Measure::Usd));
+        }
+        match more(self.state, id, &run) {
+            Err(level) => self.stop(id, stop_of(&level)),
+            Ok(within) if within == run.within => {}
+            Ok(within) => {
+                if let Some(run) = self.task(id).and_then(Task::agent_run_mut) {
+                    run.within = within;
+                }
+            }
         }
     }
 
-    /// Books what an ended attempt used, at every level it belongs to.
+    /// An attempt may come to the end of its money or time before it is told to stop. Where a level had cut them, that
+    /// level has stopped it.
+    pub(super) fn found_short(&mut self, attempt: AttemptId, end: &AgentEnd) {
+        let measure = match end {
+            AgentEnd::Failed(failure) if failure.cause == Cause::AttemptBudget => Measure::Usd,
+            AgentEnd::Failed(failure) if failure.cause == Cause::WallClock => Measure::Wall,
+            AgentEnd::Failed(_) | AgentEnd::Asked(_) | AgentEnd::Finished(_) => return,
+        };
+        let at = self.now;
+        let Some(id) = self.state.task_of(attempt) else {
+            return;
+        };
+        if let Some(run) = self.task(id).and_then(Task::agent_run_mut)
+            && run.run.stopping == Stopping::No
+            && let Some(level) = run.cut.get(&measure)
+        {
+            let why = stop_of(level);
+            run.run.stopping = Stopping::Asked { why, at };
+        }
+    }
+
+    /// Books what an ended attempt used until now, at every level it belongs to.
     pub(super) fn charge(&mut self, id: TaskId, run: &AgentRun, spend: Spend) {
+        self.charge_for(id, run, spend, self.now.since(run.run.started));
+    }
+
+    /// The same for an attempt that worked for so long, and not until now.
+    pub(super) fn charge_for(&mut self, id: TaskId, run: &AgentRun, spend: Spend, worked: Span) {
         let spend = final_spend(run, spend);
-        let wall = self.now.min(run.run.deadline).since(run.run.started);
+        // After its deadline it is on its way out.
+        let wall = worked
+            .min(self.now.since(run.run.started))
+            .min(run.run.deadline.since(run.run.started));
         let used = Used::by(spend, run.tariff, wall);
         for level in self.state.levels_of(id, run) {
             let mut account = self.state.account(&level);
@@ -125,21 +157,17 @@ impl Turn<'_> {
         if ids.is_empty() {
             return;
         }
-        let why = match level {
-            Level::Shift(_) => {
-                self.wind(Winding::Budget);
-                return self.stop_all(StopWhy::ShiftBudget);
-            }
-            Level::Day(day) if *day == self.state.desk.today => {
-                self.wind(Winding::Budget);
-                return self.stop_all(StopWhy::DayBudget);
-            }
-            // What began before midnight uses up its own day, not this one.
-            Level::Day(_) => StopWhy::DayBudget,
-            Level::Issue(_) => StopWhy::IssueBudget,
-            Level::Task(_) => StopWhy::TaskBudget,
-            Level::Agent { .. } => StopWhy::AgentBudget,
+        let why = stop_of(level);
+        // What began before midnight uses up its own day, not this one.
+        let all = match level {
+            Level::Shift(_) => true,
+            Level::Day(day) => *day == self.state.desk.today,
+            Level::Issue(_) | Level::Task(_) | Level::Agent { .. } => false,
         };
+        if all {
+            self.wind(Winding::Budget);
+            return self.stop_all(why);
+        }
         for id in ids {
             self.stop(id, why);
         }
@@ -148,11 +176,12 @@ impl Turn<'_> {
     /// An attempt has run as long as it may: by its own limit, or by one that its time was cut to.
     pub(super) fn out_of_time(&mut self, id: TaskId) {
         let run = self.state.tasks.get(&id).and_then(|t| t.agent_run()).cloned();
-        if let Some(run) = run {
-            let levels = self.state.levels_of(id, &run);
-            self.watch(&levels);
-        }
-        self.stop(id, StopWhy::WallClock);
+        let Some(run) = run else {
+            return self.stop(id, StopWhy::WallClock);
+        };
+        let levels = self.state.levels_of(id, &run);
+        self.watch(&levels);
+        self.stop(id, ran_out_of(&run, Measure::Wall));
     }
 
     /// Tells of the highest mark that a limit has passed and that was not told of before.
@@ -186,9 +215,9 @@ impl Turn<'_> {
     }
 
     /// A person sets a level's limits. What was stopped or parked for them goes on where there is room now.
-    pub(super) fn budget_set(&mut self, level: &Level, allowance: Allowance) {
+    pub(super) fn budget_set(&mut self, level: &Level, allowance: AllowanceChange) {
         let mut set = allowance;
-        if let (Level::Shift(id), Some(usd)) = (level, allowance.usd) {
+        if let (Level::Shift(id), Some(usd)) = (level, allowance.limits().usd) {
             let Some(shift) = self.state.shifts.get_mut(id) else {
                 return;
             };
@@ -196,19 +225,9 @@ impl Turn<'_> {
             set.usd = None;
         }
         let mut account = self.state.account(level);
-        account.set = account.set.overlaid(set);
-        self.put_account(account);
-        let limit = self.state.limit(level);
-        let used = self.state.surely_used(level, self.now);
-        let mut account = self.state.account(level);
-        // What was told of the old limit says nothing about the marks above this one's.
-        account.warned = std::mem::take(&mut account.warned)
-            .into_iter()
-            .filter_map(|(measure, told)| Some((measure, told.min(mark(&limit, measure, used)?))))
-            .collect();
+        account.set = account.set.then(set);
         self.put_account(account);
         self.limits_changed();
-        self.warn(level);
         if let Level::Task(id) = level {
             self.give_another_try(*id);
         }
@@ -234,6 +253,7 @@ impl Turn<'_> {
     pub(super) fn limits_changed(&mut self) {
         let since = self.now;
         self.watch_all();
+        self.warn_anew();
         let today = Level::Day(self.state.desk.today);
         if let Some(shift) = self.state.shift()
             && shift.stage == ShiftStage::Winding(Winding::Budget)
@@ -248,7 +268,7 @@ impl Turn<'_> {
             .tasks
             .values()
             .filter(|t| {
-                matches!(&t.stage, Stage::Parked { park: Park::Budget { level }, .. }
+                matches!(&t.stage, Stage::Parked { park: Park::Budget { level, .. }, .. }
                     if !is_short(self.state, level))
             })
             .map(|t| t.id)
@@ -262,10 +282,56 @@ impl Turn<'_> {
         }
     }
 
+    /// The marks of every level that may still be used, by the limits as they are now. What was told of an old limit
+    /// says nothing about the marks above the new one's.
+    fn warn_anew(&mut self) {
+        let today = self.state.desk.today;
+        let live = self
+            .state
+            .accounts
+            .keys()
+            .filter(|l| self.state.is_live(l, today));
+        for level in live.cloned().collect::<Vec<_>>() {
+            let limit = self.state.limit(&level);
+            let used = self.state.surely_used(&level, self.now);
+            let mut account = self.state.account(&level);
+            let passed = |(measure, told): (&Measure, &u64)| {
+                Some((*measure, mark(&limit, *measure, used)?.min(*told)))
+            };
+            let warned: BTreeMap<Measure, u64> = account.warned.iter().filter_map(passed).collect();
+            if warned != account.warned {
+                account.warned = warned;
+                self.put_account(account);
+            }
+            self.warn(&level);
+        }
+    }
+
     fn put_account(&mut self, account: Account) {
         self.state
             .accounts
             .insert(account.level.clone(), Arc::new(account));
+    }
+}
+
+/// Why an attempt is stopped that has used all it was given of money or time: a level had no more for it, or it may
+/// have no more.
+fn ran_out_of(run: &AgentRun, measure: Measure) -> StopWhy {
+    match (run.cut.get(&measure), measure) {
+        (Some(level), _) => stop_of(level),
+        (None, Measure::Wall) => StopWhy::WallClock,
+        (None, Measure::Usd | Measure::Tokens | Measure::Turns) => StopWhy::AttemptBudget,
+    }
+}
+
+/// Why an attempt is stopped for which a level has no more.
+fn stop_of(level: &Level) -> StopWhy {
+    match level {
+        Level::Day(_) => StopWhy::DayBudget,
+        Level::Shift(_) => StopWhy::ShiftBudget,
+        Level::Issue(_) => StopWhy::IssueBudget,
+        Level::Task(_) => StopWhy::TaskBudget,
+        Level::Agent { .. } => StopWhy::AgentBudget,
     }
 }
 

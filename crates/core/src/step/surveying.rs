@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Turn;
 use super::checking::summary;
-use super::fill::pick_slot;
+use super::fill::{Slots, pick_slot};
 use crate::check::{CheckReport, CheckResult, CheckVerdict, ReportVerdict};
 use crate::command::{CheckStart, Command, Recall};
 use crate::failure::{Cause, Failure};
@@ -37,7 +37,7 @@ impl Turn<'_> {
             .state
             .tasks
             .get(&id)
-            .and_then(|task| pick_slot(self.state, task).ok());
+            .and_then(|task| pick_slot(self.state, &Slots::of(self.state), task).ok());
         let Some(slot) = slot else { return false };
         // Here flakiness is the question, so there is always another run.
         let reruns = config.policy.check_reruns.max(1);

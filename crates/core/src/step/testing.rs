@@ -10,7 +10,9 @@ use crate::globs;
 use crate::ids::TaskId;
 use crate::outcome::{Finding, Outcome, Severity, Verdict};
 use crate::policy::NewTestsRule;
-use crate::task::{AgentRun, Because, Change, ChangeKind, Progress, Proven, Said, Stage, StopWhy, Work};
+use crate::task::{
+    AgentRun, Because, Change, ChangeKind, Essence, Progress, Proven, Said, Stage, StopWhy, Work,
+};
 
 impl Turn<'_> {
     pub(super) fn tester_ended(
@@ -116,6 +118,7 @@ impl Turn<'_> {
     fn broken(&mut self, id: TaskId, change: &Change, run: &AgentRun, findings: Vec<Finding>) {
         let progress = Progress {
             tree: change.tree.clone(),
+            essence: change.essence.clone(),
             failing: std::collections::BTreeSet::new(),
             findings: findings
                 .iter()
@@ -170,10 +173,13 @@ fn with_tests(change: &Change, run: &AgentRun, left: &LeftBehind) -> Change {
         tree,
         paths,
         guards,
+        ..
     } = left
     {
         change.commit = commit.clone();
         change.tree = tree.clone();
+        // What the tester left is held against the writer's commit, so it says nothing of both together.
+        change.essence = Essence::Unknown;
         change.guards.clone_from(guards);
         change.paths.extend(paths.iter().cloned());
         added.extend(paths.iter().cloned());

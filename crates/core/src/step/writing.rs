@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Turn;
-use super::casting::PERSONAL;
+use super::liveness::why_stalled;
 use super::retry::go_on;
 use crate::event::{AgentEnd, LeftBehind};
 use crate::failure::{Cause, Failure};
@@ -12,7 +12,7 @@ use crate::guard::{GuardedBy, GuardedChange};
 use crate::ids::{AttemptId, TaskId};
 use crate::outcome::Outcome;
 use crate::persona::Role;
-use crate::policy::UncheckedRule;
+use crate::policy::{Then, UncheckedRule};
 use crate::task::{
     AgentRun, Because, Bounds, Change, ChangeKind, Park, Proof, Proven, Stage, StartFrom, StopWhy, Stopping,
     Task, Work, WriteJob, WriterSession,
@@ -27,6 +27,7 @@ impl Turn<'_> {
         spend: Spend,
         left: &LeftBehind,
     ) {
+        self.found_short(attempt, end);
         let Some(task) = self.task_of(attempt) else { return };
         if self.with_question(&task, end, left) {
             if let Some(run) = task.agent_run() {
@@ -131,11 +132,13 @@ impl Turn<'_> {
                     tree,
                     paths,
                     guards,
+                    essence,
                 },
             ) => {
                 let change = Change {
                     commit: commit.clone(),
                     tree: tree.clone(),
+                    essence: essence.clone(),
                     base: run.base.clone(),
                     writer: run.actor(),
                     summary: summary.clone(),
@@ -161,6 +164,10 @@ impl Turn<'_> {
                 self.asked(id, run, question, work);
             }
             (AgentEnd::Failed(failure), _) => match asked {
+                Some(StopWhy::Stalled) => {
+                    let stalled = Failure::new(Cause::Stalled, why_stalled(run, self.now));
+                    self.again(id, job, run, left, &stalled);
+                }
                 Some(why) => {
                     let cause = Failure::new(Cause::Stopped, failure.detail.clone());
                     let next = go_on_from(job, run, left, &cause);
@@ -183,13 +190,14 @@ impl Turn<'_> {
         if !refused.is_empty() {
             return self.guarded(id, &change, refused, GuardedBy::Policy);
         }
-        if let Some(task) = self.task(id) {
-            // It has delivered: what failed before says nothing about who should do the next turn.
-            task.tries.retain(|cause, _| !PERSONAL.contains(cause));
-        }
         let Some(config) = self.state.config.clone() else {
             return;
         };
+        if let Some(task) = self.task(id) {
+            // It has delivered: what failed before says nothing about who should do the next turn.
+            task.tries
+                .retain(|cause, _| config.policy.row(*cause).then == Then::Retry);
+        }
         if !self.checks_for(id).is_empty() {
             return self.check_in(id, change, run.slot);
         }
@@ -274,30 +282,14 @@ impl Turn<'_> {
 
     /// The same writer's turn again; what it left is kept and gone on from.
     fn again(&mut self, id: TaskId, job: &WriteJob, run: &AgentRun, left: &LeftBehind, failure: &Failure) {
-        if matches!(
-            failure.cause,
-            Cause::Agent | Cause::NoOutcome | Cause::NoChange | Cause::Stalled
-        ) && let Some(task) = self.task(id)
+        if self.row(failure.cause).then == Then::FreshSession
+            && let Some(task) = self.task(id)
             && task.tries.contains_key(&failure.cause)
         {
             task.session = WriterSession::Fresh;
         }
         let next = go_on_from(job, run, left, failure);
-        if failure.cause == Cause::Quota && self.others_than(run) {
-            // Another account may go on at once; this conversation cannot.
-            if let Some(task) = self.task(id) {
-                task.session = WriterSession::Fresh;
-            }
-            let sooner = Failure::new(failure.cause, failure.detail.clone());
-            return self.retry(id, Work::Write(next), &sooner);
-        }
         self.retry(id, Work::Write(next), failure);
-    }
-
-    /// Whether another agent may play the same persona.
-    fn others_than(&self, run: &AgentRun) -> bool {
-        let persona = self.state.config.as_ref().and_then(|c| c.persona(&run.persona));
-        persona.is_some_and(|p| p.agents.iter().any(|a| *a != run.agent))
     }
 }
 

@@ -77,7 +77,7 @@ fn with(change: impl FnOnce(&mut Config)) -> World {
 fn parked_for(world: &World, task: &str) -> Option<Level> {
     match world.task(id(task)).stage {
         Stage::Parked {
-            park: Park::Budget { level },
+            park: Park::Budget { level, .. },
             ..
         } => Some(level),
         _ => None,
@@ -97,7 +97,7 @@ fn a_spent_task_is_parked_alone_and_goes_on_when_it_is_given_more() {
     let level = Level::Task(id("1.1"));
     let commands = world.take(Event::BudgetSet {
         level,
-        allowance: usd(300_000),
+        allowance: usd(300_000).into(),
     });
     let start = &starts(&commands)[0];
     assert_eq!((start.task, start.limits.cap), (id("1.1"), MicroUsd(200_000)));
@@ -156,7 +156,7 @@ fn raising_the_day_sets_a_shift_going_again_that_is_being_stopped() {
     is_killed(&mut world, "1.1");
     let commands = world.take(Event::BudgetSet {
         level: Level::Day(Day(0)),
-        allowance: usd(900_000),
+        allowance: usd(900_000).into(),
     });
     assert_eq!(starts(&commands).len(), 1);
     is_killed(&mut world, "2.1");
@@ -172,7 +172,7 @@ fn raising_the_shift_raises_what_the_shift_may_spend() {
     let shift = world.state.shift().unwrap().id;
     world.take(Event::BudgetSet {
         level: Level::Shift(shift),
-        allowance: usd(200_000),
+        allowance: usd(200_000).into(),
     });
     assert_eq!(world.state.shift().unwrap().budget, MicroUsd(200_000));
     let commands = is_killed(&mut world, "1.1");
@@ -293,7 +293,7 @@ fn each_mark_is_told_of_once_and_again_under_a_new_limit() {
     assert_eq!(told, [(task.clone(), 50), (task.clone(), 80), (task.clone(), 95)]);
     let commands = world.take(Event::BudgetSet {
         level: task.clone(),
-        allowance: usd(1_900_000),
+        allowance: usd(1_900_000).into(),
     });
     assert_eq!(warnings(&commands), [], "half of it was told of already");
     let commands = meter(&mut world, "1.1", spend(1_600_000));
@@ -330,7 +330,7 @@ fn what_the_agent_says_is_kept_beside_what_was_counted() {
 fn what_makes_no_sense_is_refused() {
     let world = with(|_| {});
     let ask = |level: &str, allowance: Allowance| {
-        let level = level.parse().unwrap();
+        let (level, allowance) = (level.parse().unwrap(), allowance.into());
         admit(&world.state, &Event::BudgetSet { level, allowance })
     };
     assert_eq!(ask("task/1.1", Allowance::NONE), Err(Refused::NoAllowance));

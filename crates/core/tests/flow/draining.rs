@@ -248,6 +248,7 @@ fn when_its_time_is_up_a_shift_finishes_what_runs_and_starts_nothing() {
         until: Some(until),
     });
     opened(&mut world, 1);
+    world.spend(1);
     assert_eq!(turno_core::next_deadline(&world.state), Some(until));
     world.now = until;
     let commands = world.take(Event::TimePassed);

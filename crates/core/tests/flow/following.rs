@@ -5,11 +5,12 @@ use turno_core::command::{Command, FollowStart};
 use turno_core::event::{Discard, Event, FollowEnd, LandingEnd, LostAttempt, StopHow};
 use turno_core::failure::{Cause, Failure};
 use turno_core::following::{CannotFollow, FollowHow, Following, Keeping, Target};
-use turno_core::ids::{AttemptId, CommitId, IssueId, TaskId};
+use turno_core::ids::{AttemptId, CommitId, IssueId, ShiftId, TaskId};
 use turno_core::issue::{Issue, IssueDraft, IssueStage};
 use turno_core::next_deadline;
 use turno_core::policy::FollowRule;
 use turno_core::promotion::Fork;
+use turno_core::report::{Report, report};
 use turno_core::shift::{IssueAtStart, Scope, ShiftEnd};
 use turno_core::step::{Waiting, waiting};
 use turno_core::task::StopWhy;
@@ -445,6 +446,7 @@ fn a_coordinator_that_died_during_it_begins_it_again() {
         attempt: before,
         spend: turno_core::units::Spend::NOTHING,
         left: turno_core::event::LeftBehind::Nothing,
+        worked: None,
     }];
     let adopted = [].into();
     let commands = world.take(Event::Restarted { lost, adopted });
@@ -529,4 +531,23 @@ fn an_issue_whose_need_was_discarded_begins_without_it() {
         head: commit("7"),
     };
     assert_eq!(world.state.issues[&second].stage, stage);
+}
+
+#[test]
+fn a_report_tells_the_alarm_and_counts_what_the_checks_showed() {
+    let (mut world, _) = at_the_last_moment();
+    let before = report(&world.journal, ShiftId(1)).unwrap();
+    assert_eq!(before.issues[0].alarm, None);
+    let runs = |r: &Report| r.checks.iter().map(|c| (c.runs, c.red)).collect::<Vec<_>>();
+    let [(ran, red)] = runs(&before)[..] else {
+        panic!("{:?}", before.checks)
+    };
+    let checks = checks_red("broken");
+    let head = commit("a");
+    end(&mut world, FollowEnd::NotGreen { report: checks, head });
+    let after = report(&world.journal, ShiftId(1)).unwrap();
+    assert_eq!(runs(&after), [(ran + 1, red + 1)]);
+    let alarm = after.issues[0].alarm.as_ref().unwrap();
+    assert_eq!((alarm.branch.as_str(), &alarm.head), ("main", &commit("a")));
+    assert!(alarm.why.contains("test is red with both together"), "{alarm:?}");
 }

@@ -6,6 +6,7 @@
     reason = "a test may panic"
 )]
 
+mod accounts;
 mod batches;
 mod budgets;
 mod clashes;
@@ -13,13 +14,18 @@ mod contests;
 mod draining;
 mod following;
 mod guards;
+mod liveness;
 mod planning;
+mod progress;
 mod promoting;
 mod questions;
 mod red_base;
 mod repairs;
 mod report;
+mod rooms;
+mod shares;
 mod soundness;
+mod starts;
 mod task;
 mod team;
 mod testing;

@@ -246,6 +246,7 @@ fn a_task_goes_on_when_all_its_questions_are_answered() {
         attempt,
         spend: crate::world::spend(1),
         left: leaving(7, &["src/lib.rs"]),
+        worked: None,
     };
     world.take(Event::Restarted {
         lost: vec![lost],

@@ -6,6 +6,7 @@ use turno_core::decision::Question;
 use turno_core::event::{AgentEnd, Event, LandingEnd, LeftBehind, StopHow};
 use turno_core::failure::Cause;
 use turno_core::ids::{DecisionId, ShiftId, TaskId};
+use turno_core::ledger::{Allowance, Level};
 use turno_core::outcome::LessonDraft;
 use turno_core::report::{Bucket, End, Ending, Judged, Report, Stuck, UntriedWhat, WaitKind, report};
 use turno_core::shift::ShiftEnd;
@@ -337,4 +338,51 @@ fn what_was_noticed_on_the_way_is_told_and_bounded() {
     assert_eq!(report.tampering.len(), 200);
     assert!(report.tampering.iter().all(|t| t.what.chars().count() <= 301));
     assert_eq!(report.lessons[0].text, "Run the linter first");
+}
+
+#[test]
+fn a_budget_that_a_person_changes_is_told_from_when_on() {
+    let mut world = World::new();
+    world.start_shift(1);
+    let began = world.budget;
+    let raised = MicroUsd(began.0 + 5_000_000);
+    let set = |usd| Allowance {
+        usd: Some(usd),
+        ..Allowance::NONE
+    };
+    world.take(Event::BudgetSet {
+        level: Level::Shift(ShiftId(1)),
+        allowance: set(raised).into(),
+    });
+    let at = world.journal.last().unwrap().at;
+    let running = told(&world);
+    let budgets: Vec<MicroUsd> = running.budgets.iter().map(|b| b.budget).collect();
+    assert_eq!(budgets, [began, raised]);
+    assert_eq!(running.budgets[1].at, at);
+    assert_eq!(running.shift.budget, raised);
+}
+
+#[test]
+fn a_budget_that_is_set_after_the_end_is_told_as_done_since() {
+    let mut world = landed();
+    assert!(told(&world).since.is_empty());
+    let allowance = Allowance {
+        usd: Some(MicroUsd(1)),
+        ..Allowance::NONE
+    };
+    let ours = [Level::Issue(first().issue), Level::Day(world.state.desk.today)];
+    for level in ours {
+        world.take(Event::BudgetSet {
+            level,
+            allowance: allowance.into(),
+        });
+    }
+    let level = Level::Issue("7".parse().unwrap());
+    world.take(Event::BudgetSet {
+        level,
+        allowance: allowance.into(),
+    });
+    let since = told(&world).since;
+    assert_eq!(since.len(), 2, "{since:?}");
+    assert!(since[0].what.contains("set the budget of issue 1"), "{since:?}");
 }

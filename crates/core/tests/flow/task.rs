@@ -13,7 +13,7 @@ use turno_core::persona::Role;
 use turno_core::policy::{ReviewRule, UncheckedRule};
 use turno_core::shift::ShiftEnd;
 use turno_core::step::Waiting;
-use turno_core::task::{Because, Park, Stage, StopWhy, Work};
+use turno_core::task::{Because, Likeness, Park, Stage, StopWhy, Work};
 use turno_core::units::{MicroUsd, Span};
 use turno_core::view::StageName;
 
@@ -175,13 +175,13 @@ fn the_same_change_with_the_same_failure_three_times_is_parked() {
         world.end_checks(checks_red("same"));
     }
     let Stage::Parked {
-        park: Park::NoProgress { same },
+        park: Park::NoProgress { same, alike },
         ..
     } = &world.task(task()).stage
     else {
         panic!("{:?}", world.task(task()).stage)
     };
-    assert_eq!(same.failing.len(), 1);
+    assert_eq!((same.failing.len(), *alike), (1, Likeness::Tree));
     assert_eq!(world.ended(), Some(ShiftEnd::NeedsPerson));
 }
 
@@ -263,13 +263,14 @@ fn a_quota_waits_until_it_resets() {
 
 #[test]
 fn an_agent_that_is_not_signed_in_is_not_tried_again() {
-    let mut world = World::new();
+    let mut world = World::with(|config| config.personas[0].agents.truncate(1));
     world.start_shift(1);
     world.end_agent(
         AgentEnd::Failed(Failure::new(Cause::SignIn, "log in")),
         LeftBehind::Nothing,
     );
     assert!(matches!(world.task(task()).stage, Stage::Parked { .. }));
+    assert_eq!(world.ended(), Some(ShiftEnd::NeedsPerson));
 }
 
 #[test]
@@ -407,6 +408,7 @@ fn after_a_restart_what_ran_is_tried_again_from_what_it_left() {
         attempt,
         spend: crate::world::spend(4_000),
         left: crate::world::left("d"),
+        worked: None,
     };
     let commands = world.take(Event::Restarted {
         lost: vec![lost],

@@ -31,6 +31,7 @@ pub(crate) fn leaving(n: u64, paths: &[&str]) -> LeftBehind {
         tree: format!("{n:040x}").parse().unwrap(),
         paths: paths.iter().map(|p| (*p).to_owned()).collect(),
         guards: vec![],
+        essence: turno_core::progress::Essence::Unknown,
     }
 }
 
@@ -273,7 +274,7 @@ impl World {
 
     /// Parks a task that is being written, for a reason that another plan may get around.
     pub(crate) fn stumbles(&mut self, id: TaskId) -> Vec<Command> {
-        let failure = turno_core::failure::Failure::new(turno_core::failure::Cause::SignIn, "log in");
+        let failure = turno_core::failure::Failure::new(turno_core::failure::Cause::Resources, "too big");
         self.says(id, AgentEnd::Failed(failure))
     }
 

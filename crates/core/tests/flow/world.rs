@@ -12,6 +12,7 @@ use turno_core::ledger::{Allowance, Tariff};
 use turno_core::outcome::{Finding, Outcome, Severity, Verdict};
 use turno_core::persona::{Access, Effort, Model, Persona, Role, Tools};
 use turno_core::policy::{Policy, ReviewRule, TryRow, UncheckedRule};
+use turno_core::progress::Essence;
 use turno_core::record::Record;
 use turno_core::shift::{IssueAtStart, ShiftEnd, ShiftStage};
 use turno_core::task::{Stage, Task};
@@ -42,6 +43,7 @@ pub(crate) fn left(digit: &str) -> LeftBehind {
         tree: tree(digit),
         paths: ["src/lib.rs".to_owned()].into(),
         guards: vec![],
+        essence: Essence::Unknown,
     }
 }
 
@@ -151,8 +153,12 @@ fn config() -> Config {
     let rows = Cause::ALL
         .into_iter()
         .map(|cause| {
-            let tries = if cause == Cause::SignIn { 0 } else { 3 };
-            (cause, TryRow { tries, wait: Span(0) })
+            let tries = if matches!(cause, Cause::SignIn | Cause::Resources) {
+                0
+            } else {
+                3
+            };
+            (cause, TryRow::new(cause, tries, Span(0)))
         })
         .collect();
     Config {
@@ -181,6 +187,7 @@ fn config() -> Config {
                         at_once: 2,
                         tariff: Tariff::Metered,
                         allowance: Allowance::NONE,
+                        hears: turno_core::liveness::Hears::Nothing,
                     },
                 )
             })
@@ -197,6 +204,7 @@ fn config() -> Config {
         urgent_slots: 0,
         confinement: Confinement::Off,
         budgets: Budgets::default(),
+        disk_wait: Span::seconds(3600),
     }
 }
 

@@ -7,15 +7,19 @@ use turno_core::guard::{GuardKind, GuardRule};
 use turno_core::ids::IssueId;
 use turno_core::issue::{IssueDraft, Item, Items, Priority, Split};
 use turno_core::ledger::{Allowance, Tariff};
+use turno_core::liveness::Hears;
 use turno_core::persona::{AtOnce, Effort, Model, Persona, Role, Tools};
 use turno_core::policy::{
-    AcceptRule, ClashRule, DecisionRule, FollowRule, NewTestsRule, Nobody, OverlapRule, PlanCaps, PlanRule,
-    Policy, RedBaseRule, ReviewRule, TestRule, TrialRule, TryRow, UncheckedRule,
+    AcceptRule, AccountRule, ClashRule, DecisionRule, FollowRule, NewTestsRule, Nobody, OverlapRule,
+    PlanCaps, PlanRule, Policy, RedBaseRule, ReviewRule, TestRule, TrialRule, TryRow, UncheckedRule,
 };
 use turno_core::units::{CostBasis, MicroUsd, Span, Spend, Tokens};
 
 use super::plan::{Fault, Mode, Plan};
 use super::rng::Rng;
+
+/// The time in which so many starts may fail.
+pub(crate) const WITHIN: Span = Span(1500);
 
 pub(crate) fn spend(micros: u64) -> Spend {
     Spend {
@@ -128,6 +132,7 @@ pub(crate) fn config(plan: &Plan, rng: &mut Rng) -> Config {
         depth: 1,
         rounds: 2,
         repairs: 2,
+        failures: u16::try_from(rng.between(8, 60)).unwrap(),
     };
     if plan.faults.contains(&Fault::Protected) {
         policy.protected = vec!["ci/**".to_owned()];
@@ -164,6 +169,15 @@ pub(crate) fn config(plan: &Plan, rng: &mut Rng) -> Config {
             policy.accept = rng.pick(&[AcceptRule::Off, AcceptRule::Author]);
         }
     }
+    policy.accounts = AccountRule {
+        failing_starts: 3,
+        within: WITHIN,
+        wait: Span(rng.between(500, 2000)),
+        rounds: u8::try_from(rng.between(1, 3)).unwrap(),
+        pace: Span(rng.between(100, 1000)),
+        ease: Span(rng.between(500, 3000)),
+        longest_quota_wait: Span(60_000),
+    };
     if plan.faults.contains(&Fault::Budgets) {
         budgets(&mut config, plan, rng);
     }
@@ -213,18 +227,15 @@ fn budgets(config: &mut Config, plan: &Plan, rng: &mut Rng) {
 }
 
 fn base(slots: u16) -> Config {
-    let row = |tries, wait| TryRow {
-        tries,
-        wait: Span(wait),
-    };
     let rows = Cause::ALL
         .into_iter()
         .map(|cause| match cause {
-            Cause::SignIn => (cause, row(0, 0)),
-            Cause::Provider | Cause::Quota => (cause, row(4, 100)),
-            Cause::Lost => (cause, row(20, 0)),
-            _ => (cause, row(3, 10)),
+            Cause::SignIn => (cause, 0, 0),
+            Cause::Provider | Cause::Quota | Cause::RateLimited => (cause, 4, 100),
+            Cause::Lost => (cause, 20, 0),
+            _ => (cause, 3, 10),
         })
+        .map(|(cause, tries, wait)| (cause, TryRow::new(cause, tries, Span(wait))))
         .collect();
     Config {
         policy: Policy {
@@ -233,7 +244,10 @@ fn base(slots: u16) -> Config {
             review: ReviewRule::Required,
             unchecked: UncheckedRule::Refuse,
             check_reruns: 1,
-            silence: Span(5000),
+            silence: Span(1500),
+            silence_hard: Span(3000),
+            longest_command: Span(6000),
+            no_progress: Span(4000),
             least_start: MicroUsd(20_000),
             longest_wait: Span(2000),
             test_paths: vec!["tests/**".to_owned()],
@@ -247,7 +261,7 @@ fn base(slots: u16) -> Config {
             persona("tester", Role::Tester, &["codex", "claude"]),
             persona("author", Role::Author, &["claude"]),
         ],
-        agents: [("claude", 2), ("codex", 3)]
+        agents: [("claude", 2), ("codex", 4)]
             .into_iter()
             .map(|(n, at_once)| {
                 (
@@ -256,6 +270,11 @@ fn base(slots: u16) -> Config {
                         at_once,
                         tariff: Tariff::Metered,
                         allowance: Allowance::NONE,
+                        hears: if n == "claude" {
+                            Hears::Nudges
+                        } else {
+                            Hears::Nothing
+                        },
                     },
                 )
             })
@@ -272,6 +291,7 @@ fn base(slots: u16) -> Config {
         urgent_slots: 0,
         confinement: Confinement::Off,
         budgets: Budgets::default(),
+        disk_wait: Span(2000),
     }
 }
 

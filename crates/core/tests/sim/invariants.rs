@@ -11,9 +11,10 @@ use turno_core::ids::{AttemptId, SlotId, TaskId};
 use turno_core::issue::IssueStage;
 use turno_core::policy::{FollowRule, PlanRule};
 use turno_core::record::Record;
+use turno_core::room::Room;
 use turno_core::shift::{Scope, ShiftEnd, ShiftStage};
 use turno_core::state::Entity;
-use turno_core::step::{Waiting, waiting};
+use turno_core::step::{Reasons, Waiting};
 use turno_core::task::{Park, Stage, Work};
 use turno_core::units::MicroUsd;
 
@@ -41,6 +42,13 @@ impl Hands {
             | Command::Reply { .. }
             | Command::Foresee { .. }
             | Command::WarnOfBudget { .. } => return Ok(()),
+            Command::Nudge { attempt } => {
+                return if self.live.contains_key(attempt) {
+                    Ok(())
+                } else {
+                    Err(format!("{attempt} is reminded and does not run"))
+                };
+            }
             Command::Adopt { attempt, .. } => {
                 return if self.live.contains_key(attempt) {
                     Ok(())
@@ -144,6 +152,7 @@ pub(crate) fn check(state: &State, record: &Record, slots: u16, largest_message:
     }
     followings(state, record)?;
     questions(state)?;
+    nothing_starts_without_room(state, record)?;
     // What is left lying stays so until something happens; to look at every third step is enough, and cheaper.
     if record.seq.0.is_multiple_of(3) {
         nothing_is_left_lying(state)?;
@@ -196,8 +205,23 @@ fn followings(state: &State, record: &Record) -> Result<(), String> {
     Ok(())
 }
 
+/// Without room on a disk nothing is started.
+fn nothing_starts_without_room(state: &State, record: &Record) -> Result<(), String> {
+    let starts = |command: &&Command| {
+        matches!(
+            command,
+            Command::StartAgent(_) | Command::RunChecks(_) | Command::Land(_) | Command::Follow(_)
+        )
+    };
+    match record.commands.iter().find(starts) {
+        Some(started) if state.desk.room != Room::Enough => Err(format!("no room, and {started:?}")),
+        Some(_) | None => Ok(()),
+    }
+}
+
 /// What could be started has been started, and what is not has a reason.
 fn nothing_is_left_lying(state: &State) -> Result<(), String> {
+    let reasons = Reasons::of(state);
     for task in state.tasks.values() {
         let needs_reason = matches!(
             task.stage,
@@ -207,7 +231,7 @@ fn nothing_is_left_lying(state: &State) -> Result<(), String> {
                 | Stage::Backoff { .. }
                 | Stage::Parked { .. }
         );
-        let why = waiting(state, task);
+        let why = reasons.why(task);
         if needs_reason && why.is_none() {
             return Err(format!(
                 "{} could be started and is not: {:?}",
@@ -291,7 +315,9 @@ fn issues(state: &State) -> Result<(), String> {
 /// How a shift may leave its tasks: what is not over waits for a person, or the shift was cut short.
 pub(crate) fn at_the_end(state: &State, end: ShiftEnd) -> Result<(), String> {
     let shift = state.shifts.values().next_back().ok_or("no shift")?;
-    let cut_short = matches!(end, ShiftEnd::Budget | ShiftEnd::Interrupted | ShiftEnd::TimeUp);
+    // Without room a shift gives up wherever it is.
+    let cut_short = matches!(end, ShiftEnd::Budget | ShiftEnd::Interrupted | ShiftEnd::TimeUp)
+        || state.desk.room != Room::Enough;
     for task in state.tasks.values() {
         let explained = match &task.stage {
             Stage::Landed { .. } | Stage::Dropped { .. } | Stage::Accepted { .. } | Stage::Parked { .. } => {

@@ -42,6 +42,7 @@ impl Ledger {
                     }
                 }
             }
+            Event::ConfigLoaded { .. } => self.warned.clear(),
             Event::BudgetSet { level, .. } => self.warned.retain(|(l, _, _)| l != level),
             _ => {}
         }

@@ -38,10 +38,15 @@ pub(crate) enum Fault {
     StillRed,
     TargetMoves,
     Budgets,
+    Limits,
+    Outages,
+    Quiet,
+    ClockJumps,
+    DiskFills,
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 32] = [
+    pub(crate) const ALL: [Self; 37] = [
         Self::AgentFails,
         Self::AgentHangs,
         Self::NoOutcome,
@@ -74,6 +79,11 @@ impl Fault {
         Self::StillRed,
         Self::TargetMoves,
         Self::Budgets,
+        Self::Limits,
+        Self::Outages,
+        Self::Quiet,
+        Self::ClockJumps,
+        Self::DiskFills,
     ];
 }
 

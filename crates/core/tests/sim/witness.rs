@@ -259,6 +259,7 @@ impl Witness {
             Command::Foresee { of, commit, with, .. } => self.allows_look(state, *of, commit, with),
             Command::StopAttempt { .. }
             | Command::Reply { .. }
+            | Command::Nudge { .. }
             | Command::Adopt { .. }
             | Command::WarnOfBudget { .. }
             | Command::EndShift { .. } => Ok(()),

@@ -6,24 +6,28 @@ mod following;
 mod noise;
 mod performing;
 mod planner;
+mod quiet;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use turno_core::event::Event;
-use turno_core::ids::{AttemptId, CheckName, CommitId, DecisionId, IssueId, Seq, TaskId, TreeId};
+use turno_core::ids::{AgentName, AttemptId, CheckName, CommitId, DecisionId, IssueId, Seq, TaskId, TreeId};
 use turno_core::issue::{Issue, IssueStage};
 use turno_core::record::Record;
-use turno_core::shift::{IssueAtStart, Scope, ShiftStage};
+use turno_core::room::Room;
+use turno_core::shift::{IssueAtStart, Scope, ShiftEnd, ShiftStage};
 use turno_core::state::Entity;
 use turno_core::task::{Park, Stage, Task, TaskSpec};
 use turno_core::units::{MicroUsd, Span, Spend, Timestamp, Tokens};
 use turno_core::{State, next_deadline, step};
 
+use super::accounts::Accounts;
 use super::cast::{config, draft, issue_of, spend};
 use super::invariants::{self, Hands};
 use super::ledger::Ledger;
 use super::plan::{Fault, Mode, Plan, Tally};
+use super::quiet::Quiet;
 use super::reports;
 use super::rng::Rng;
 use super::witness::Witness;
@@ -59,6 +63,13 @@ enum Fate {
     Person(Event),
 }
 
+/// Whether anybody carries out what is decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Coordinator {
+    Alive,
+    Dead,
+}
+
 pub(crate) struct World {
     plan: Plan,
     rng: Rng,
@@ -69,8 +80,10 @@ pub(crate) struct World {
     hands: Hands,
     witness: Witness,
     ledger: Ledger,
+    quiet: Quiet,
     /// Tasks that are parked because a budget is spent.
     poor: BTreeSet<TaskId>,
+    coordinator: Coordinator,
     agents: BTreeSet<AttemptId>,
     /// Agents that wait in a call: how they end once they are told.
     asleep: BTreeMap<AttemptId, Event>,
@@ -81,6 +94,9 @@ pub(crate) struct World {
     /// Checks that are really red on an issue's branch.
     broken: BTreeMap<IssueId, BTreeSet<CheckName>>,
     judged: BTreeSet<DecisionId>,
+    /// Agents that cannot be started, each until then.
+    down: BTreeMap<AgentName, Timestamp>,
+    accounts: Accounts,
     old: Vec<Event>,
     shifts: u32,
     tally: Tally,
@@ -103,7 +119,9 @@ impl World {
             hands: Hands::default(),
             witness: Witness::default(),
             ledger: Ledger::default(),
+            quiet: Quiet::default(),
             poor: BTreeSet::new(),
+            coordinator: Coordinator::Alive,
             agents: BTreeSet::new(),
             asleep: BTreeMap::new(),
             fates: BTreeMap::new(),
@@ -112,6 +130,8 @@ impl World {
             heads: BTreeMap::new(),
             broken: BTreeMap::new(),
             judged: BTreeSet::new(),
+            down: BTreeMap::new(),
+            accounts: Accounts::default(),
             old: Vec::new(),
             shifts: 0,
             tally: Tally::default(),
@@ -215,24 +235,31 @@ impl World {
             self.asleep.retain(|attempt, _| adopted.contains(attempt));
         }
         self.witness.saw(&self.state, &event);
+        self.accounts.saw(&self.state, self.now, &event)?;
         let record = Record::of(&mut self.state, seq, self.now, event.clone());
         let commands = record.commands.clone();
         invariants::check(&self.state, &record, self.plan.slots, LARGEST_MESSAGE)?;
         self.ledger.take(&self.state, &record)?;
         self.ledger.agrees(&self.state)?;
         Ledger::within_limits(&self.state, &record, self.plan.slots, largest_message())?;
+        self.quiet.saw(&self.state, self.now, &event);
         self.count_budgets(&record);
         self.journal.push(record);
         self.old.push(event);
         for command in commands {
             self.hands.take(&command)?;
             self.witness.allows(&self.state, self.now, &command)?;
-            self.perform(&command);
+            self.accounts.allows(self.now, &command)?;
+            self.quiet.allows(&self.state, self.now, &command)?;
+            if self.coordinator == Coordinator::Alive {
+                self.perform(&command);
+            }
         }
         let waits_for = self.state.attempts();
         if let Some(gone) = waits_for.iter().find(|a| !self.hands.live.contains_key(a)) {
             return Err(format!("{gone} is waited for and nobody is at work on it"));
         }
+        self.quiet.forgets_nobody(&self.state, self.now)?;
         self.plans_are_bounded()?;
         self.consider_questions();
         Ok(())
@@ -430,12 +457,15 @@ impl World {
             return Err("no end".to_owned());
         };
         invariants::at_the_end(&self.state, end)?;
+        if self.state.desk.room != Room::Enough && end == ShiftEnd::NeedsPerson {
+            self.tally.count("ended without room");
+        }
         self.tally.count(match end {
-            turno_core::shift::ShiftEnd::Done => "ends: done",
-            turno_core::shift::ShiftEnd::NeedsPerson => "ends: person",
-            turno_core::shift::ShiftEnd::Budget => "ends: budget",
-            turno_core::shift::ShiftEnd::TimeUp => "ends: time",
-            turno_core::shift::ShiftEnd::Interrupted => "ends: interrupted",
+            ShiftEnd::Done => "ends: done",
+            ShiftEnd::NeedsPerson => "ends: person",
+            ShiftEnd::Budget => "ends: budget",
+            ShiftEnd::TimeUp => "ends: time",
+            ShiftEnd::Interrupted => "ends: interrupted",
         });
         Ok(())
     }
@@ -463,9 +493,19 @@ impl World {
                         self.tally.count("contests won");
                     }
                 }
-                Stage::Parked { .. } => self.tally.count("parked"),
+                Stage::Parked { park, .. } => {
+                    self.tally.count("parked");
+                    match park {
+                        Park::Account { .. } => self.tally.count("parked for an account"),
+                        Park::Ceiling { .. } => self.tally.count("parked at the ceiling"),
+                        _ => {}
+                    }
+                }
                 _ => {}
             }
+        }
+        for (what, many) in self.accounts.tally() {
+            self.tally.add_to(what, many);
         }
         self.audit()?;
         if self.plan.seed.is_multiple_of(4) {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use turno_agents::dialect as find_dialect;
 use turno_agents::dialect::{Cue, Dialect, Job, Launch, Protected, Support, ToolServer};
@@ -10,9 +11,11 @@ use turno_core::command::AgentStart;
 use turno_core::config::Confinement;
 use turno_core::event::{AgentEnd, Event, LeftBehind};
 use turno_core::failure::{Cause, Failure};
+use turno_core::gate::SETTLED;
 use turno_core::ids::{AgentName, PersonaName};
 use turno_core::outcome::Outcome;
 use turno_core::persona::{Access, Persona};
+use turno_core::progress::Essence;
 use turno_core::tampering::Tampering;
 use turno_core::units::{CostBasis, MicroUsd, Spend};
 
@@ -200,6 +203,10 @@ impl Stay<'_> {
             gate,
             pass,
         } = self;
+        let took = match before {
+            None => Took::Since(Instant::now()),
+            Some(_) => Took::Longer,
+        };
         let mut heard = talk::talk(site, &start, dialect, job, run, before, gate, &dir, &mouth, ear).await;
         drop(pass);
         // What is said here becomes a commit's message too.
@@ -214,7 +221,7 @@ impl Stay<'_> {
             // What an agent says is written down before anything else; its supervisor ends when it cannot be.
             failure.detail = format!("{}. {}", room::words(std::slice::from_ref(&dir)), failure.detail);
         }
-        let spend = settled(dialect, &heard);
+        let spend = settled(dialect, &heard, took);
         site.live
             .say(start.attempt, Doing::Step("keeping what it left".to_owned()));
         // Before any call of git's: what was planted in its configuration must not be obeyed.
@@ -245,15 +252,70 @@ impl Stay<'_> {
     }
 }
 
-/// What it spent, as far as that is known: an agent that finished and never said is taken at its cap.
-fn settled(dialect: &dyn Dialect, heard: &Heard) -> Spend {
-    let silent = heard.spend == Spend::NOTHING && matches!(heard.end, AgentEnd::Finished(_));
-    match dialect.capabilities().cost {
-        Support::No if silent => Spend {
-            basis: CostBasis::Unknown,
-            ..Spend::NOTHING
+/// How long an attempt took.
+#[derive(Debug, Clone, Copy)]
+enum Took {
+    /// Since then.
+    Since(Instant),
+    /// An earlier coordinator began it.
+    Longer,
+}
+
+impl Took {
+    fn is_short(self) -> bool {
+        match self {
+            Self::Since(begun) => begun.elapsed() < Duration::from_millis(SETTLED.0),
+            Self::Longer => false,
+        }
+    }
+}
+
+/// What it spent, as far as that is known: one that never said is taken at its cap, unless nothing was asked of a model.
+fn settled(dialect: &dyn Dialect, heard: &Heard, took: Took) -> Spend {
+    let free = match &heard.end {
+        AgentEnd::Finished(_) | AgentEnd::Asked(_) => false,
+        AgentEnd::Failed(failure) => match failure.cause {
+            Cause::Spawn | Cause::SignIn | Cause::Model => true,
+            Cause::Agent | Cause::Provider | Cause::Quota | Cause::RateLimited | Cause::NoOutcome => {
+                heard.spend.turns == 0 && took.is_short()
+            }
+            Cause::Workspace
+            | Cause::NoChange
+            | Cause::WroteWhileReading
+            | Cause::Stalled
+            | Cause::WallClock
+            | Cause::AttemptBudget
+            | Cause::ChecksFailed
+            | Cause::CouldNotCheck
+            | Cause::Findings
+            | Cause::Conflict
+            | Cause::LandingRaced
+            | Cause::Lost
+            | Cause::Stopped
+            | Cause::OutOfBounds
+            | Cause::TestsProveNothing
+            | Cause::Resources => false,
         },
-        Support::No | Support::Yes => heard.spend,
+    };
+    if free {
+        heard.spend
+    } else {
+        told_or_unknown(dialect, heard.spend)
+    }
+}
+
+/// What was told, or that nobody knows: of an agent that names no cost and no tokens, turns are all that was heard.
+pub(crate) fn told_or_unknown(dialect: &dyn Dialect, spend: Spend) -> Spend {
+    let nothing_but_turns = Spend {
+        turns: spend.turns,
+        ..Spend::NOTHING
+    };
+    match dialect.capabilities().cost {
+        Support::No if spend == nothing_but_turns => Spend {
+            basis: CostBasis::Unknown,
+            ..spend
+        },
+        Support::No | Support::Yes => spend,
     }
 }
 
@@ -485,6 +547,7 @@ async fn left_behind(
                     tree,
                     paths: files.into_iter().collect(),
                     guards: Vec::new(),
+                    essence: Essence::Unknown,
                 })
             }
         },

@@ -1,5 +1,5 @@
 //! Owns a conversation with an agent while it runs: lines become signals, signals become facts and answers;
-//! silence, stops and the end are seen here.
+//! stops, reminders and the end are seen here. How alive it is, is for `pulse`.
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -15,15 +15,19 @@ use turno_core::command::AgentStart;
 use turno_core::decision::Question;
 use turno_core::event::AgentEnd;
 use turno_core::failure::{Cause, Failure};
+use turno_core::liveness::Question as Asking;
 use turno_core::task::StopWhy;
 use turno_core::units::Spend;
 
 use super::leaving::Gate;
+use super::pulse::Pulse;
+use super::windows::{When, Windows};
 use super::{stopped, told_again, told_to_stop};
 use crate::live::Doing;
 use crate::process;
 use crate::process::supervised::{AfterSpoken, Bell, StopForce, Supervised};
 use crate::process::supervisor::{After, End, ExitKind, files};
+use crate::run::now;
 use crate::runner::mouth::{Ear, Mouth, Replied, Replies, Turn};
 use crate::sandbox::Bounds;
 use crate::site::{Run, Site};
@@ -39,6 +43,9 @@ const GIVE_UP: Duration = Duration::from_secs(40);
 /// So many questions of one attempt may be waited for before its supervisor's own limit counts.
 const QUESTIONS: u64 = 8;
 const STDERR_SHOWN: usize = 4000;
+/// What an agent is told that is quiet for long, where it can be told something.
+const REMINDER: &str = "Nothing has been seen of you for a while. If you wait for a command that hangs, end it and go \
+    on another way. If you are done, give your outcome now. Else go on.";
 /// How long an agent works on while nobody coordinates: what it spends then, nobody counts before it is heard again.
 const ALONE: Duration = Duration::from_secs(30 * 60);
 
@@ -53,7 +60,6 @@ pub(super) struct Heard {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Ending {
     Not,
-    Silent,
     Told(StopWhy),
 }
 
@@ -65,11 +71,14 @@ struct Talk<'a> {
     /// Whether it can be asked in its own protocol to end its turn.
     interrupt: Support,
     run: Supervised,
+    pulse: Pulse,
     /// Where it ends its turn.
     gate: Gate,
     spend: Spend,
     before: Before,
     hearing: Hearing,
+    /// What was told of its account.
+    windows: Windows,
     ending: Ending,
     /// Where replies to questions of its own protocol are to go.
     replies: Replies,
@@ -168,6 +177,12 @@ pub(super) async fn talk(
         mouth,
         conversation: dialect.converse(job),
         interrupt: dialect.capabilities().interrupt,
+        pulse: Pulse::new(
+            start.limits.notice,
+            run.supervisor(),
+            Path::new(&job.cwd),
+            dir.join(files::OUT),
+        ),
         run,
         gate,
         spend: Spend::NOTHING,
@@ -177,6 +192,7 @@ pub(super) async fn talk(
             Hearing::News
         },
         before: before.unwrap_or_default(),
+        windows: Windows::default(),
         ending: Ending::Not,
         replies,
         next_rung: None,
@@ -186,16 +202,18 @@ pub(super) async fn talk(
     if talk.hearing == Hearing::Again {
         talk.catch_up(&mut tail, &mut replied).await;
     }
-    let silence = Duration::from_millis(start.limits.silence.0);
-    let mut heard_at = Instant::now();
+    let mut nudges = mouth.nudges();
     // What was said is taken in piece by piece, and between two pieces whatever else is to be done: an agent may
     // say more than can be read in any one go.
     let mut behind = false;
     loop {
         let (rung, give_up) = (talk.next_rung, talk.give_up);
-        // Whoever waits for a person is not stalled.
-        let listens =
-            *open_questions.borrow_and_update() == 0 && talk.ending == Ending::Not && rung.is_none();
+        let now = Instant::now();
+        let question = match *open_questions.borrow_and_update() {
+            0 => Asking::None,
+            _ => Asking::Open,
+        };
+        let listens = talk.ending == Ending::Not && rung.is_none();
         tokio::select! {
             bell = talk.run.bell(), if !behind => match bell {
                 Bell::More => behind = true,
@@ -208,27 +226,22 @@ pub(super) async fn talk(
             },
             () = yield_now(), if behind => {
                 behind = talk.read_piece(&mut tail).await;
-                if behind {
-                    heard_at = Instant::now();
-                }
             }
             why = told(&mut ear, talk.ending) => match talk.ending {
                 Ending::Told(_) => talk.hasten(why),
-                Ending::Not | Ending::Silent => talk.stop(why).await,
+                Ending::Not => talk.stop(why).await,
             },
             // The sender of both lives as long as the attempt.
             Some(replied) = replied.recv() => talk.answer(&replied).await,
-            Ok(()) = open_questions.changed() => heard_at = Instant::now(),
+            Ok(()) = open_questions.changed() => talk.pulse.turn_changed(),
+            Ok(()) = nudges.changed() => talk.nudge().await,
             Ok(()) = turn.changed() => {
                 let told = *turn.borrow_and_update();
                 talk.sent_away(told).await;
             }
-            () = sleep_until(heard_at + silence), if listens => {
-                talk.ending = Ending::Silent;
-                talk.ask_politely().await;
-            }
-            () = sleep_until(give_up.unwrap_or(heard_at)), if give_up.is_some() => break,
-            () = sleep_until(rung.unwrap_or(heard_at)), if rung.is_some() => {
+            () = sleep_until(talk.pulse.next_look()), if listens => talk.look(question).await,
+            () = sleep_until(give_up.unwrap_or(now)), if give_up.is_some() => break,
+            () = sleep_until(rung.unwrap_or(now)), if rung.is_some() => {
                 talk.end_by(StopForce::Ladder);
             }
         }
@@ -240,7 +253,7 @@ pub(super) async fn talk(
 async fn told(ear: &mut Ear, ending: Ending) -> StopWhy {
     match ending {
         Ending::Told(_) => told_again(ear).await,
-        Ending::Not | Ending::Silent => told_to_stop(ear).await,
+        Ending::Not => told_to_stop(ear).await,
     }
 }
 
@@ -264,6 +277,10 @@ impl Talk<'_> {
         self.before = Before::default();
         if self.spend != Spend::NOTHING {
             self.mouth.spent(self.spend);
+        }
+        // What was told in spans of time is not known any more: what the coordinator before took down is better.
+        for quota in self.windows.all().filter(|quota| quota.resets.is_some()) {
+            self.mouth.quota_seen(quota);
         }
     }
 
@@ -291,6 +308,10 @@ impl Talk<'_> {
     }
 
     async fn heed(&mut self, signal: Signal) {
+        // The same sum again is no spending.
+        if !matches!(&signal, Signal::Spent(spend) if *spend == self.spend) {
+            self.pulse.hear(&signal);
+        }
         match signal {
             Signal::Session(session) => self.mouth.session(session),
             Signal::Spent(spend) => {
@@ -307,6 +328,22 @@ impl Talk<'_> {
             Signal::CloseInput => {
                 self.run.close_input().await;
                 self.next_rung.get_or_insert(Instant::now() + LEAVE);
+            }
+            Signal::Quota(said) => match self.hearing {
+                Hearing::Again => drop(self.windows.hear(&said, When::Before)),
+                Hearing::News => {
+                    if let Some(quota) = self.windows.hear(&said, When::At(now())) {
+                        self.site.live.say(self.start.attempt, Doing::Notes(said.line()));
+                        self.mouth.quota_seen(quota);
+                    }
+                }
+            },
+            Signal::HeldOff(wait) => {
+                let when = match self.hearing {
+                    Hearing::Again => When::Before,
+                    Hearing::News => When::At(now()),
+                };
+                self.windows.hold_off(wait, when);
             }
             said => {
                 if self.hearing == Hearing::News
@@ -328,7 +365,7 @@ impl Talk<'_> {
         }
         let parting = match self.ending {
             Ending::Not => self.gate.parting(self.site).await,
-            Ending::Silent | Ending::Told(_) => Parting::Go,
+            Ending::Told(_) => Parting::Go,
         };
         if let Parting::Stay { .. } = &parting {
             tracing::info!(attempt = %self.start.attempt, "an agent is asked to commit before it ends");
@@ -338,6 +375,27 @@ impl Talk<'_> {
         for line in self.conversation.part(key, &parting) {
             self.say(&line).await;
         }
+    }
+
+    /// Looks how alive it is, and tells it if that is news.
+    async fn look(&mut self, question: Asking) {
+        if let Some((activity, lasts)) = self.pulse.look(question).await {
+            tracing::debug!(attempt = %self.start.attempt, ?activity, lasts = lasts.0, "what an agent does");
+            self.mouth.seen(activity, lasts);
+        }
+    }
+
+    /// Reminds it that nothing is seen of it, where it can be told.
+    async fn nudge(&mut self) {
+        if self.ending != Ending::Not || self.next_rung.is_some() {
+            return;
+        }
+        for line in self.conversation.nudge(REMINDER) {
+            self.say(&line).await;
+        }
+        tracing::info!(attempt = %self.start.attempt, "an agent is reminded that nothing is seen of it");
+        let said = Doing::Notes("is reminded that nothing is seen of it".to_owned());
+        self.site.live.say(self.start.attempt, said);
     }
 
     /// Nobody answers it now. Where words alone told it so, its turn is ended for it.
@@ -408,13 +466,28 @@ impl Talk<'_> {
             mut spend,
             ending,
             mouth,
+            mut windows,
             ..
         } = self;
         let end = run.wait().await;
         let mut hear = |line: Line<'_>| {
             for signal in conversation.line(line) {
-                if let Signal::Spent(sum) = signal {
-                    spend = sum;
+                match signal {
+                    Signal::Spent(sum) => spend = sum,
+                    Signal::Quota(said) => {
+                        let news = windows.hear(&said, When::At(now()));
+                        news.into_iter().for_each(|quota| mouth.quota_seen(quota));
+                    }
+                    Signal::HeldOff(wait) => windows.hold_off(wait, When::At(now())),
+                    Signal::Session(_)
+                    | Signal::Text(_)
+                    | Signal::ToolStarted(_)
+                    | Signal::ToolEnded(_)
+                    | Signal::Notice(_)
+                    | Signal::Asked { .. }
+                    | Signal::Leaving { .. }
+                    | Signal::Send(_)
+                    | Signal::CloseInput => {}
                 }
             }
         };
@@ -435,7 +508,7 @@ impl Talk<'_> {
             (AgentEnd::Finished(outcome), _) => AgentEnd::Finished(outcome),
             (AgentEnd::Asked(question), _) => AgentEnd::Asked(question),
             (AgentEnd::Failed(_), Some(failure)) | (AgentEnd::Failed(failure), None) => {
-                AgentEnd::Failed(failure)
+                AgentEnd::Failed(windows.lifting(failure, now()))
             }
         };
         Heard { end, spend }
@@ -480,10 +553,6 @@ fn outside(end: Option<End>, ending: Ending, stderr: &str) -> Option<Failure> {
         (_, Some(End::Alone)) => Some(Failure::new(
             Cause::Lost,
             "its coordinator was gone, and none came to listen to it",
-        )),
-        (Ending::Silent, _) => Some(Failure::new(
-            Cause::Stalled,
-            "no output for longer than the policy's silence limit",
         )),
         (Ending::Told(why), _) => Some(stopped(why)),
         (Ending::Not, Some(End::TimedOut)) => {

@@ -76,7 +76,8 @@ impl Understudy for Reader {
                 | Signal::ToolStarted(_)
                 | Signal::ToolEnded(_)
                 | Signal::Notice(_)
-                | Signal::Quota(_) => {}
+                | Signal::Quota(_)
+                | Signal::HeldOff(_) => {}
             }
         }
         cues

@@ -18,6 +18,7 @@ use turno_sandbox::limits::CpuWeight;
 
 use crate::config::agent_env::EnvFile;
 use crate::config::budget::{AllowanceFile, BudgetFile};
+use crate::config::disk::DiskFile;
 
 /// US dollars, as a number or a text.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -93,6 +94,7 @@ pub(super) struct Settings {
     #[serde(default)]
     pub(super) limits: LimitsFile,
     pub(super) retention: RetentionFile,
+    pub(super) disk: DiskFile,
     #[serde(default)]
     pub(super) repos: BTreeMap<RepoName, RepoFile>,
     #[serde(default)]

@@ -196,6 +196,19 @@ impl Layers {
         })
     }
 
+    /// Every value with its path and where it came from, in the order of their names.
+    pub(super) fn values(&self) -> impl Iterator<Item = (&[String], &Value, &Source)> {
+        self.sources.iter().filter_map(|(path, source)| {
+            let (first, rest) = path.split_first()?;
+            let mut value = self.merged.get(first)?;
+            for name in rest {
+                value = value.as_table()?.get(name)?;
+            }
+            let is_value = self.schema.meaning(path) == Meaning::Value;
+            is_value.then_some((path.as_slice(), value, source))
+        })
+    }
+
     /// Where everything came from, for people.
     pub(super) fn sources(&self) -> Sources {
         self.sources

@@ -7,8 +7,9 @@ use turno_core::globs;
 use turno_core::guard::{GuardKind, GuardRule};
 use turno_core::ids::PolicyName;
 use turno_core::policy::{
-    AcceptRule, ClashRule, DecisionRule, FollowRule, LandingRule, NewTestsRule, Nobody, OverlapRule,
-    PlanCaps, PlanRule, Policy, RedBaseRule, ReviewRule, TestRule, TrialRule, TryRow, UncheckedRule,
+    AcceptRule, AccountRule, Charge, ClashRule, DecisionRule, FollowRule, Jitter, LandingRule, NewTestsRule,
+    Nobody, OverlapRule, PlanCaps, PlanRule, Policy, RedBaseRule, ReviewRule, TestRule, Then, TrialRule,
+    TryRow, UncheckedRule,
 };
 use turno_core::units::Span;
 
@@ -29,6 +30,9 @@ struct PolicyFile {
     unchecked: UncheckedRule,
     check_reruns: Whole,
     silence: Span,
+    silence_hard: Option<Span>,
+    longest_command: Span,
+    no_progress: Span,
     least_start_usd: Usd,
     longest_wait: Span,
     plan: PlanRule,
@@ -45,6 +49,7 @@ struct PolicyFile {
     trial: TrialRule,
     landing: LandingFile,
     red_base: RedBaseRule,
+    accounts: AccountsFile,
     rows: BTreeMap<String, RowFile>,
 }
 
@@ -63,6 +68,19 @@ struct CapsFile {
     depth: Whole,
     rounds: Whole,
     repairs: Whole,
+    failures: Whole,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AccountsFile {
+    failing_starts: Whole,
+    within: Span,
+    wait: Span,
+    rounds: Whole,
+    pace: Span,
+    ease: Span,
+    longest_quota_wait: Span,
 }
 
 #[derive(serde::Deserialize)]
@@ -77,6 +95,9 @@ struct DecisionsFile {
 struct RowFile {
     tries: Whole,
     wait: Span,
+    jitter: Option<Jitter>,
+    charge: Option<Charge>,
+    then: Option<Then>,
 }
 
 /// Reads policies. Files of one name are laid over each other, the embedded one of that name first where there is
@@ -133,11 +154,18 @@ fn policy(name: PolicyName, layers: &Layers) -> Result<Policy, Error> {
                 layers.wrong(&path, format!("`{cause}` is not a cause; {meant}"))
             })?;
         let tries = small(&row.tries, &["rows", cause, "tries"])?;
+        if row.charge == Some(Charge::Account) && !Charge::may_be_an_accounts(known) {
+            let why = "no agent's account is to blame for it; set it to \"task\"";
+            return Err(layers.wrong(&["rows", cause, "charge"], why));
+        }
+        let usual = TryRow::new(known, tries, row.wait);
         rows.insert(
             known,
             TryRow {
-                tries,
-                wait: row.wait,
+                jitter: row.jitter.unwrap_or(usual.jitter),
+                charge: row.charge.unwrap_or(usual.charge),
+                then: row.then.unwrap_or(usual.then),
+                ..usual
             },
         );
     }
@@ -155,12 +183,16 @@ fn policy(name: PolicyName, layers: &Layers) -> Result<Policy, Error> {
             })?;
         guards.insert(kind, *rule);
     }
+    let silence_hard = hard(&file);
     Ok(Policy {
         description: file.description,
         review: file.review,
         unchecked: file.unchecked,
         check_reruns: small(&file.check_reruns, &["check_reruns"])?,
         silence: file.silence,
+        silence_hard,
+        longest_command: file.longest_command,
+        no_progress: file.no_progress,
         least_start: file.least_start_usd.0,
         longest_wait: file.longest_wait,
         plan: file.plan,
@@ -169,6 +201,7 @@ fn policy(name: PolicyName, layers: &Layers) -> Result<Policy, Error> {
             depth: small(&file.caps.depth, &["caps", "depth"])?,
             rounds: small(&file.caps.rounds, &["caps", "rounds"])?,
             repairs: small(&file.caps.repairs, &["caps", "repairs"])?,
+            failures: file.caps.failures.0,
         },
         tests: file.tests,
         new_tests: file.new_tests,
@@ -194,15 +227,43 @@ fn policy(name: PolicyName, layers: &Layers) -> Result<Policy, Error> {
             follow: file.landing.follow,
             clashes: file.landing.clashes,
         },
+        accounts: AccountRule {
+            failing_starts: small(&file.accounts.failing_starts, &["accounts", "failing_starts"])?,
+            within: file.accounts.within,
+            wait: file.accounts.wait,
+            rounds: small(&file.accounts.rounds, &["accounts", "rounds"])?,
+            pace: file.accounts.pace,
+            ease: file.accounts.ease,
+            longest_quota_wait: file.accounts.longest_quota_wait,
+        },
         rows,
         name,
     })
+}
+
+/// When a quiet agent is stopped: twice as late as it is reminded, where nothing is written.
+fn hard(file: &PolicyFile) -> Span {
+    file.silence_hard.unwrap_or(file.silence.doubled(1))
 }
 
 /// Whether the values make sense together.
 fn sense(file: &PolicyFile, layers: &Layers) -> Result<(), Error> {
     if file.silence == Span(0) {
         return Err(layers.wrong(&["silence"], "an agent needs some time; set it to 15m"));
+    }
+    if hard(file) < file.silence {
+        let why = format!(
+            "it is stopped before it is reminded, after {}; leave it out for twice that",
+            file.silence
+        );
+        return Err(layers.wrong(&["silence_hard"], why));
+    }
+    let limits = [
+        ("longest_command", file.longest_command),
+        ("no_progress", file.no_progress),
+    ];
+    if let Some((key, _)) = limits.iter().find(|(_, span)| *span == Span(0)) {
+        return Err(layers.wrong(&[key], "an agent needs some time; set it to 1h"));
     }
     if file.decisions.deadline == Span(0) {
         let why = "an answer needs some time; set it to 10m, or set nobody = \"park\"";
@@ -214,6 +275,14 @@ fn sense(file: &PolicyFile, layers: &Layers) -> Result<(), Error> {
     }
     if file.caps.tasks.0 == 0 {
         return Err(layers.wrong(&["caps", "tasks"], "an issue needs at least 1 task; set it to 20"));
+    }
+    if file.caps.failures.0 == 0 {
+        let why = "an issue needs room for some failures; set it to 100";
+        return Err(layers.wrong(&["caps", "failures"], why));
+    }
+    if file.accounts.failing_starts.0 == 0 {
+        let why = "at least one start must be tried; set it to 3";
+        return Err(layers.wrong(&["accounts", "failing_starts"], why));
     }
     for (key, globs) in [("test_paths", &file.test_paths), ("protected", &file.protected)] {
         for glob in globs {

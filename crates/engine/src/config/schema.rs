@@ -220,6 +220,18 @@ pub const SETTINGS: Schema = Schema(&[
     ),
     key("retention.salvage", "how long salvage is kept after it was found"),
     key(
+        "disk.free",
+        "space on each disk that Turno writes to, below which nothing is started: like 2GiB, or 0 for no floor",
+    ),
+    key(
+        "disk.files",
+        "further files that each of these disks must have room for; 0 for no floor",
+    ),
+    key(
+        "disk.wait",
+        "how long a shift that can do nothing else waits for room, before it ends",
+    ),
+    key(
         "network.agents",
         "what agents reach: hosts (their provider's and those in network.allow) or open",
     ),
@@ -306,7 +318,22 @@ pub const POLICY: Schema = Schema(&[
         "check_reruns",
         "how often a red check is run again at the same tree, to see whether it is flaky",
     ),
-    key("silence", "no output from an agent for this long is a stall"),
+    key(
+        "silence",
+        "quiet for this long, an agent is reminded, where it can be",
+    ),
+    key(
+        "silence_hard",
+        "quiet for this long, it is stopped and tried again; not set: twice `silence`",
+    ),
+    key(
+        "longest_command",
+        "quiet for this long while a command runs or its processes are busy, it is stopped",
+    ),
+    key(
+        "no_progress",
+        "talking for this long without the use of a tool or a changed file, it is stopped",
+    ),
     key(
         "least_start_usd",
         "an attempt is not started with less money than this",
@@ -339,6 +366,10 @@ pub const POLICY: Schema = Schema(&[
         "how often an issue that is not accepted is planned again",
     ),
     key("caps.repairs", "how often a plan that is not valid is sent back"),
+    key(
+        "caps.failures",
+        "failures of one issue, of every cause and all its tasks, after which the task that fails is parked",
+    ),
     key("tests", "when a tester has its turn: off, each-change or first"),
     key(
         "new_tests",
@@ -438,6 +469,46 @@ pub const POLICY: Schema = Schema(&[
     key(
         "rows.*.wait",
         "wait before the first retry, doubled for each further one",
+    ),
+    key(
+        "rows.*.jitter",
+        "which part of the wait is waited: full for a tenth to all of it, by chance, or none for all of it",
+    ),
+    key(
+        "rows.*.charge",
+        "who bears the failure: task, or account to close the agent's account for the wait",
+    ),
+    key(
+        "rows.*.then",
+        "how the task goes on: retry, other-agent, or fresh-session from the second time on",
+    ),
+    key(
+        "accounts.failing_starts",
+        "so many starts of an agent may fail in a row, over all tasks, before its account is closed",
+    ),
+    key(
+        "accounts.within",
+        "within this time; and no closed account is tried sooner",
+    ),
+    key(
+        "accounts.wait",
+        "how long it is closed then, doubled each time the one trial after it fails",
+    ),
+    key(
+        "accounts.rounds",
+        "how often in a row it is closed so before it stays closed for the shift",
+    ),
+    key(
+        "accounts.pace",
+        "from one start to the next once the provider wanted fewer requests, doubled each time it says so again",
+    ),
+    key(
+        "accounts.ease",
+        "after this time the pause between starts is halved, and in the end given up",
+    ),
+    key(
+        "accounts.longest_quota_wait",
+        "the longest that a told time is believed",
     ),
 ]);
 

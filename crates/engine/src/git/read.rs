@@ -477,7 +477,11 @@ pub(super) fn find<'r>(repo: &'r Repository, commit: &CommitId) -> Result<git2::
     })
 }
 
-fn diff<'r>(repo: &'r Repository, base: &CommitId, commit: &CommitId) -> Result<git2::Diff<'r>, Error> {
+pub(super) fn diff<'r>(
+    repo: &'r Repository,
+    base: &CommitId,
+    commit: &CommitId,
+) -> Result<git2::Diff<'r>, Error> {
     let old = reading("a tree", find(repo, base)?.tree())?;
     let new = reading("a tree", find(repo, commit)?.tree())?;
     reading("a diff", repo.diff_tree_to_tree(Some(&old), Some(&new), None))

@@ -220,6 +220,15 @@ impl Supervised {
         }
     }
 
+    /// The process that supervises, while one does.
+    pub(crate) fn supervisor(&self) -> Option<i32> {
+        match &self.supervisor {
+            Whose::Ours(child) => child.id().map(u32::cast_signed),
+            Whose::Found(identity) => Some(identity.pid),
+            Whose::Gone => None,
+        }
+    }
+
     /// Waits until the supervisor and everything below it is gone. Without an exit file the end is unknown.
     pub async fn wait(mut self) -> Option<End> {
         self.close_input().await;

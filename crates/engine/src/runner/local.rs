@@ -21,6 +21,7 @@ use super::{Looking, Observed, Opening, Runner, Submission, Submitted, Told};
 use crate::attempt;
 use crate::follow::moved;
 use crate::open::{Opened, open};
+use crate::room;
 use crate::site::Site;
 use crate::tools::Toolbox;
 
@@ -124,7 +125,10 @@ impl Runner for Local {
                 None
             })
         });
-        seen.collect()
+        let moved: Vec<Event> = seen.collect();
+        let tight = room::news(&self.site.disks(), self.site.config.disk, &state.desk.room);
+        let tight = tight.map(|tight| Event::RoomSeen { tight });
+        tight.into_iter().chain(moved).collect()
     }
 
     fn foresee(&self, looking: Looking) {
@@ -156,6 +160,10 @@ impl Runner for Local {
 
     fn cancel(&self, attempt: AttemptId, why: StopWhy) {
         self.shared.cancel(attempt, why);
+    }
+
+    fn nudge(&self, attempt: AttemptId) {
+        self.shared.nudge(attempt);
     }
 
     fn reply(&self, attempt: AttemptId, key: &str, reply: &Reply) {

@@ -9,12 +9,14 @@ use tokio::sync::{Notify, mpsc, watch};
 use turno_core::command::{AskedBefore, AskedThen};
 use turno_core::contact::Contact;
 use turno_core::decision::{Question, Reply};
-use turno_core::event::Event;
-use turno_core::failure::{Cause, Failure};
+use turno_core::event::{AgentEnd, Event};
+use turno_core::failure::{Cause, Failure, Luck};
 use turno_core::ids::{AttemptId, SessionId};
+use turno_core::liveness::Activity;
+use turno_core::quota::Quota;
 use turno_core::tampering::Tampering;
 use turno_core::task::StopWhy;
-use turno_core::units::Spend;
+use turno_core::units::{Span, Spend};
 
 use super::{Observed, Told};
 use crate::redact::Redaction;
@@ -78,6 +80,8 @@ struct Line {
     /// How many calls of tools have asked so far.
     calls: u64,
     turn: watch::Sender<Turn>,
+    /// How often it was to be reminded.
+    nudges: watch::Sender<u32>,
     /// What it had asked of an earlier coordinator, until it is heard to ask it again.
     asked: Vec<AskedBefore>,
 }
@@ -177,6 +181,7 @@ impl Shared {
             // Calls that waits are named by their number, so no new one may be taken for an old one.
             calls: last_call(&asked),
             turn: watch::channel(Turn::Its).0,
+            nudges: watch::channel(0).0,
             asked,
         };
         line.count();
@@ -186,9 +191,18 @@ impl Shared {
         Some((Mouth { attempt, shared }, ear))
     }
 
-    /// Tells a fact without the secrets in it; gives its number.
+    /// Tells a fact without the secrets in it; gives its number. All that attempts tell passes here, so here luck
+    /// is drawn for what failed.
     pub(super) fn tell(&self, event: Event) -> u64 {
-        let event = self.without_secrets(event);
+        let mut event = self.without_secrets(event);
+        if let Event::AttemptFailed { failure, .. }
+        | Event::AgentEnded {
+            end: AgentEnd::Failed(failure),
+            ..
+        } = &mut event
+        {
+            failure.luck = Luck(fastrand::u16(..Luck::NONE.0));
+        }
         let number = {
             let mut facts = locked(&self.facts);
             facts.last += 1;
@@ -360,6 +374,13 @@ impl Shared {
         }
     }
 
+    /// Asks for a reminder of an attempt. Nobody may be there any more.
+    pub(super) fn nudge(&self, attempt: AttemptId) {
+        if let Some(line) = locked(&self.running).get(&attempt) {
+            line.nudges.send_modify(|n| *n = n.saturating_add(1));
+        }
+    }
+
     pub(super) fn observe(&self, attempt: AttemptId) -> Observed {
         if locked(&self.running).contains_key(&attempt) {
             Observed::Running
@@ -500,6 +521,12 @@ impl Mouth {
         self.shared.tell(Event::Metered { attempt, spend });
     }
 
+    /// What it was told of its account.
+    pub(crate) fn quota_seen(&self, quota: Quota) {
+        let attempt = self.attempt;
+        self.shared.tell(Event::QuotaSeen { attempt, quota });
+    }
+
     /// What it asked of the network.
     pub(crate) fn contacted(&self, contacts: Vec<Contact>, others: u64) {
         let attempt = self.attempt;
@@ -541,6 +568,24 @@ impl Mouth {
         running
             .get(&self.attempt)
             .map_or_else(|| watch::channel(0).1, |line| line.open.subscribe())
+    }
+
+    /// Changes each time that it is to be reminded.
+    pub(crate) fn nudges(&self) -> watch::Receiver<u32> {
+        let running = locked(&self.shared.running);
+        running
+            .get(&self.attempt)
+            .map_or_else(|| watch::channel(0).1, |line| line.nudges.subscribe())
+    }
+
+    /// What it does is another thing than what was told of it last.
+    pub(crate) fn seen(&self, activity: Activity, lasts: Span) {
+        let attempt = self.attempt;
+        self.shared.tell(Event::Seen {
+            attempt,
+            activity,
+            lasts,
+        });
     }
 
     /// Whether it was told that nobody answers it now.

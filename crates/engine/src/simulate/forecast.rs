@@ -1,17 +1,23 @@
 //! Owns what many nights come to: ranges, why issues did not land, and a picture of the night in the middle. It
 //! simulates nothing.
 
+mod lack;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Serialize, Serializer};
 use turno_core::State;
 use turno_core::failure::Cause;
-use turno_core::ids::{IssueId, SlotId};
+use turno_core::ids::{IssueId, SlotId, TaskId};
 use turno_core::issue::IssueStage;
+use turno_core::ledger::Level;
 use turno_core::shift::{Shift, ShiftEnd, ShiftStage};
 use turno_core::task::{Park, Stage};
 use turno_core::units::{MicroUsd, Span};
+use turno_core::view::StageName;
+
+pub use lack::{Lack, Purse, Short};
 
 use super::Job;
 use super::world::Over;
@@ -51,8 +57,10 @@ pub struct Bar {
     /// Until when.
     #[serde(rename = "to_ms", serialize_with = "millis")]
     pub to: Span,
-    /// What it was, and for which task.
-    pub label: String,
+    /// What it was.
+    pub kind: StageName,
+    /// For which task.
+    pub task: TaskId,
 }
 
 fn millis<S: Serializer>(span: &Span, to: S) -> Result<S::Ok, S::Error> {
@@ -136,6 +144,10 @@ impl Why {
                 Park::RedBase { .. } => Self::RedBase,
                 Park::Budget { .. } => Self::Budget,
                 Park::NoCandidate { .. } => Self::NoCandidate,
+                // Told by its cause, as what is out of tries is.
+                Park::Ceiling { failure, .. } | Park::Account { failure, .. } => {
+                    Self::OutOfTries(failure.cause)
+                }
             });
         }
         if shift.refused.contains_key(&id) {
@@ -172,6 +184,9 @@ pub(super) struct Night {
     pub(super) landed: u64,
     pub(super) tasks: u64,
     pub(super) cost: MicroUsd,
+    pub(super) tokens: u64,
+    pub(super) turns: u64,
+    pub(super) lack: Option<Lack>,
     pub(super) took: Span,
     pub(super) end: ShiftEnd,
     pub(super) started: u32,
@@ -192,7 +207,11 @@ impl Night {
             ShiftStage::Ended { at, .. } => at.since(over.shift.started),
             ShiftStage::Running | ShiftStage::Winding(_) => Span(0),
         };
+        let used = over.state.booked(&Level::Shift(over.shift.id));
         Self {
+            tokens: used.tokens,
+            turns: u64::from(used.turns),
+            lack: Lack::at_the_end(over),
             landed: (job.open.len() - why.len()) as u64,
             tasks: pieces.filter(|t| matches!(t.stage, Stage::Landed { .. })).count() as u64,
             cost: over.shift.spent,
@@ -281,10 +300,16 @@ pub struct Forecast {
     pub tasks_landed: Range,
     /// Money, in millionths of a dollar.
     pub cost_micros: Range,
+    /// Tokens of every kind.
+    pub tokens: Range,
+    /// Answers of models.
+    pub turns: Range,
     /// Time until the shift ends, in milliseconds.
     pub took_ms: Range,
     /// How the shift ends.
     pub ends: Vec<Ending>,
+    /// Where budgets ended it: which ones, most frequent first.
+    pub short: Vec<Short>,
     /// Why issues do not land, most frequent first.
     pub held: Vec<Held>,
     /// The part of the nights in which nothing at all starts.
@@ -338,8 +363,11 @@ impl Forecast {
             landed: all(|n| n.landed),
             tasks_landed: all(|n| n.tasks),
             cost_micros: all(|n| n.cost.0),
+            tokens: all(|n| n.tokens),
+            turns: all(|n| n.turns),
             took_ms: all(|n| n.took.0),
             ends: ends.collect(),
+            short: Short::of(nights),
             held,
             nothing_starts: share(nights.iter().filter(|n| n.started == 0).count()),
             over_budget_micros: most(|n| n.over_by),

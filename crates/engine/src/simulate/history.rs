@@ -18,7 +18,7 @@ use turno_core::record::Record;
 use turno_core::shift::ShiftStage;
 use turno_core::state::Entity;
 use turno_core::task::PlanBecause;
-use turno_core::units::Timestamp;
+use turno_core::units::{Spend, Timestamp};
 
 use super::model::Model;
 
@@ -43,6 +43,7 @@ pub struct Fit {
 }
 
 /// Something that was started.
+#[derive(Debug)]
 enum Started {
     Agent(Box<AgentStart>),
     Checks,
@@ -55,6 +56,8 @@ enum Started {
 struct Seen {
     takes: Vec<f64>,
     costs: Vec<f64>,
+    tokens: Vec<f64>,
+    turns: Vec<f64>,
     ended: usize,
     failed: BTreeMap<Cause, usize>,
     asked: usize,
@@ -89,6 +92,8 @@ impl Sums {
             let all = self.agents.entry(who).or_default();
             all.takes.extend(seen.takes);
             all.costs.extend(seen.costs);
+            all.tokens.extend(seen.tokens);
+            all.turns.extend(seen.turns);
             all.ended += seen.ended;
             for (cause, count) in seen.failed {
                 *all.failed.entry(cause).or_default() += count;
@@ -112,68 +117,95 @@ impl Sums {
     }
 }
 
-/// Learns from finished shifts: from all of them, or from one.
-pub fn fit(records: &[Record], only: Option<ShiftId>, assumed: Model, roles: &[(PersonaName, Role)]) -> Fit {
-    let mut all = Sums::default();
-    let mut shifts = 0;
-    let mut now = Sums::default();
-    let mut running: BTreeMap<AttemptId, (Timestamp, Started)> = BTreeMap::new();
-    let mut opening: BTreeMap<IssueId, Timestamp> = BTreeMap::new();
-    for record in records {
+/// Learns from finished shifts: it is shown the records of a journal one by one, in order, and keeps only what they come
+/// to.
+#[derive(Debug, Default)]
+pub struct Learner {
+    only: Option<ShiftId>,
+    all: Sums,
+    shifts: usize,
+    /// What the shift has shown that is not over.
+    now: Sums,
+    running: BTreeMap<AttemptId, (Timestamp, Started)>,
+    opening: BTreeMap<IssueId, Timestamp>,
+}
+
+impl Learner {
+    /// Learns from every finished shift, or from one.
+    pub fn of(only: Option<ShiftId>) -> Self {
+        Self {
+            only,
+            ..Self::default()
+        }
+    }
+
+    /// Takes the next record in.
+    pub fn take(&mut self, record: &Record) {
         if let Event::ShiftStarted { .. } = record.event {
-            now = Sums::default();
+            self.now = Sums::default();
         }
         if let Event::IssueOpened { issue, .. } = &record.event
-            && let Some(since) = opening.remove(issue)
+            && let Some(since) = self.opening.remove(issue)
         {
-            now.opens.push(record.at.since(since).0 as f64);
+            self.now.opens.push(record.at.since(since).0 as f64);
         }
         if let Some(attempt) = record.event.attempt()
-            && let Some((since, started)) = running.get(&attempt)
-            && ends(&mut now, &record.event, *since, record.at, started)
+            && let Some((since, started)) = self.running.get(&attempt)
+            && ends(&mut self.now, &record.event, *since, record.at, started)
         {
-            running.remove(&attempt);
+            self.running.remove(&attempt);
         }
         for command in &record.commands {
-            match command {
-                Command::OpenIssue { issue, .. } => {
-                    opening.insert(*issue, record.at);
-                }
-                Command::StartAgent(start) => {
-                    running.insert(start.attempt, (record.at, Started::Agent(start.clone())));
-                }
-                Command::RunChecks(start) => {
-                    running.insert(start.attempt, (record.at, Started::Checks));
-                }
-                Command::Land(start) => {
-                    running.insert(start.attempt, (record.at, Started::Land(start.clone())));
-                }
-                // A coordinator that began again: how long its attempts took is not how long they take.
-                Command::Adopt { attempt, .. } => {
-                    running.insert(*attempt, (record.at, Started::Adopted));
-                }
-                // A simulated night has nobody who moves the user's branches.
-                Command::Follow(_)
-                | Command::Foresee { .. }
-                | Command::WarnOfBudget { .. }
-                | Command::StopAttempt { .. }
-                | Command::Reply { .. }
-                | Command::EndShift { .. } => {}
-            }
+            self.begins(command, record.at);
         }
         for change in &record.changes {
             if let Entity::Shift(shift) = change
                 && let ShiftStage::Ended { .. } = shift.stage
             {
-                let seen = std::mem::take(&mut now);
-                if only.is_none_or(|id| id == shift.id) {
-                    all.add(seen);
-                    shifts += 1;
+                let seen = std::mem::take(&mut self.now);
+                if self.only.is_none_or(|id| id == shift.id) {
+                    self.all.add(seen);
+                    self.shifts += 1;
                 }
             }
         }
     }
-    learning::learned(all, shifts, assumed, roles)
+
+    fn begins(&mut self, command: &Command, at: Timestamp) {
+        match command {
+            Command::OpenIssue { issue, .. } => {
+                self.opening.insert(*issue, at);
+            }
+            Command::StartAgent(start) => {
+                self.running
+                    .insert(start.attempt, (at, Started::Agent(start.clone())));
+            }
+            Command::RunChecks(start) => {
+                self.running.insert(start.attempt, (at, Started::Checks));
+            }
+            Command::Land(start) => {
+                self.running
+                    .insert(start.attempt, (at, Started::Land(start.clone())));
+            }
+            // A coordinator that began again: how long its attempts took is not how long they take.
+            Command::Adopt { attempt, .. } => {
+                self.running.insert(*attempt, (at, Started::Adopted));
+            }
+            // A simulated night has nobody who moves the user's branches.
+            Command::Follow(_)
+            | Command::Foresee { .. }
+            | Command::WarnOfBudget { .. }
+            | Command::StopAttempt { .. }
+            | Command::Reply { .. }
+            | Command::Nudge { .. }
+            | Command::EndShift { .. } => {}
+        }
+    }
+
+    /// What was learned, in place of what is assumed.
+    pub fn fit(self, assumed: Model, roles: &[(PersonaName, Role)]) -> Fit {
+        learning::learned(self.all, self.shifts, assumed, roles)
+    }
 }
 
 /// Takes in what became of something. Whether it is over.
@@ -183,7 +215,7 @@ fn ends(sums: &mut Sums, event: &Event, since: Timestamp, at: Timestamp, started
         (Event::AgentEnded { end, spend, left, .. }, Started::Agent(start)) => {
             let who = (start.persona.clone(), start.agent.clone());
             let seen = sums.agents.entry(who).or_default();
-            agent_ended(seen, start, end, left, took, spend.cost.0 as f64);
+            agent_ended(seen, start, end, left, took, spend);
             if let (
                 Ask::Plan {
                     because: PlanBecause::New,
@@ -237,7 +269,14 @@ fn counts(cause: Cause) -> bool {
     !matches!(cause, Cause::Stopped | Cause::Lost)
 }
 
-fn agent_ended(seen: &mut Seen, start: &AgentStart, end: &AgentEnd, left: &LeftBehind, took: f64, cost: f64) {
+fn agent_ended(
+    seen: &mut Seen,
+    start: &AgentStart,
+    end: &AgentEnd,
+    left: &LeftBehind,
+    took: f64,
+    spend: &Spend,
+) {
     match end {
         AgentEnd::Finished(outcome) => {
             seen.ended += 1;
@@ -247,9 +286,15 @@ fn agent_ended(seen: &mut Seen, start: &AgentStart, end: &AgentEnd, left: &LeftB
                 return;
             }
             seen.takes.push(took);
-            if cost > 0.0 {
-                seen.costs.push(cost);
-            }
+            // Nothing is not what it used but what it does not tell.
+            let told = |of: &mut Vec<f64>, value: u64| {
+                if value > 0 {
+                    of.push(value as f64);
+                }
+            };
+            told(&mut seen.costs, spend.cost.0);
+            told(&mut seen.tokens, spend.tokens.sum());
+            told(&mut seen.turns, u64::from(spend.turns));
             let sent_back = match outcome {
                 Outcome::Verdict { verdict, .. } => Some(matches!(verdict, Verdict::Findings { .. })),
                 Outcome::Acceptance { missing } => Some(!missing.is_empty()),

@@ -59,6 +59,10 @@ pub struct Habit {
     pub takes: Amount,
     /// What it costs, in millionths of a dollar.
     pub costs: Amount,
+    /// How many tokens it uses, of every kind. Dear attempts use many.
+    pub tokens: Amount,
+    /// How many answers of a model. Dear attempts have many.
+    pub turns: Amount,
     /// That it fails.
     pub fails: Chance,
     /// Of what, in proportion.

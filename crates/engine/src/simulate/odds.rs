@@ -4,8 +4,9 @@
 use turno_core::config::Config;
 use turno_core::failure::Cause;
 use turno_core::ids::{AgentName, CheckName, PersonaName};
-use turno_core::units::{MicroUsd, Span};
+use turno_core::units::Span;
 
+use super::bill::Bill;
 use super::dice::{Dice, exp};
 use super::model::{Amount, Habit, LandingTime, Model};
 
@@ -21,8 +22,13 @@ pub(super) struct Settled {
 
 impl Settled {
     fn of(amount: Amount, dice: &mut Dice) -> Self {
+        Self::by(amount, dice.normal())
+    }
+
+    /// So far from what is believed.
+    fn by(amount: Amount, normal: f64) -> Self {
         Self {
-            mu: amount.mu + amount.doubt * dice.normal(),
+            mu: amount.mu + amount.doubt * normal,
             sigma: amount.sigma,
         }
     }
@@ -43,6 +49,8 @@ impl Settled {
 pub(super) struct NightHabit {
     takes: Settled,
     costs: Settled,
+    tokens: Settled,
+    turns: Settled,
     pub(super) fails: f64,
     pub(super) asks: f64,
     pub(super) sends_back: f64,
@@ -51,9 +59,14 @@ pub(super) struct NightHabit {
 
 impl NightHabit {
     fn of(habit: &Habit, dice: &mut Dice) -> Self {
+        let takes = Settled::of(habit.takes, dice);
+        // A night in which attempts are dearer than believed is one in which they use more.
+        let dear = dice.normal();
         Self {
-            takes: Settled::of(habit.takes, dice),
-            costs: Settled::of(habit.costs, dice),
+            takes,
+            costs: Settled::by(habit.costs, dear),
+            tokens: Settled::by(habit.tokens, dear),
+            turns: Settled::by(habit.turns, dear),
             fails: dice.chance(habit.fails.mean, habit.fails.worth),
             asks: dice.chance(habit.asks.mean, habit.asks.worth),
             sends_back: dice.chance(habit.sends_back.mean, habit.sends_back.worth),
@@ -61,11 +74,16 @@ impl NightHabit {
         }
     }
 
-    /// How long an attempt takes that comes to its end, and what it costs.
-    pub(super) fn attempt(&self, dice: &mut Dice) -> (Span, MicroUsd) {
+    /// How long an attempt takes that comes to its end, and what it uses.
+    pub(super) fn attempt(&self, dice: &mut Dice) -> (Span, Bill) {
         let (first, second) = (dice.normal(), dice.normal());
-        let cost = TOGETHER * first + (1.0 - TOGETHER * TOGETHER).sqrt() * second;
-        (Span(self.takes.at(first).max(1)), MicroUsd(self.costs.at(cost)))
+        let dear = TOGETHER * first + (1.0 - TOGETHER * TOGETHER).sqrt() * second;
+        let bill = Bill {
+            micros: self.costs.at(dear),
+            tokens: self.tokens.at(dear),
+            turns: self.turns.at(dear).max(1),
+        };
+        (Span(self.takes.at(first).max(1)), bill)
     }
 
     /// Why one fails that does.

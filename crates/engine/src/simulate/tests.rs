@@ -4,8 +4,10 @@ use rstest::rstest;
 use turno_core::check::{Check, Reach};
 use turno_core::container::Within;
 use turno_core::failure::Cause;
+use turno_core::ledger::{Day, Measure};
 use turno_core::shift::ShiftEnd;
 use turno_core::units::Span;
+use turno_core::view::StageName;
 
 use super::*;
 use crate::config::{Files, Inputs, Overrides, Places, build};
@@ -53,7 +55,14 @@ fn job_of(policy: &str, issues: u32, budget: u64) -> Job {
         seed: 7,
         begins: Timestamp(1_700_000_000_000),
     };
-    Job::new(config(policy), Backlog::MadeUp(issues), &model.split, terms).unwrap()
+    Job::new(config(policy), made_up_issues(issues), &model.split, terms).unwrap()
+}
+
+fn made_up_issues(issues: u32) -> Backlog {
+    Backlog::MadeUp {
+        issues,
+        used: Vec::new(),
+    }
 }
 
 fn nights(n: usize) -> NonZeroUsize {
@@ -98,6 +107,11 @@ fn a_budget_that_starts_nothing_is_told() {
     assert_eq!((forecast.landed.p95, forecast.cost_micros.p95), (0, 0));
     assert_eq!(forecast.nothing_starts, 1.0);
     assert_eq!(forecast.held[0].why, Why::Budget);
+    let lack = Lack {
+        of: Purse::Shift,
+        measure: Measure::Usd,
+    };
+    assert_eq!((&forecast.short[0].lack, forecast.short[0].share), (&lack, 1.0));
     assert_eq!(forecast.ends[0].end, ShiftEnd::Budget);
     assert!(forecast.middle.is_empty());
 }
@@ -123,11 +137,11 @@ fn no_budget_is_refused_as_it_would_be_for_real() {
         seed: 1,
         begins: Timestamp(0),
     };
-    let refused = Job::new(config("drain"), Backlog::MadeUp(1), &model.split, terms);
+    let refused = Job::new(config("drain"), made_up_issues(1), &model.split, terms);
     assert!(matches!(refused, Err(Error::Refused(Refused::NoBudget))));
     let none = Job::new(
         config("drain"),
-        Backlog::MadeUp(0),
+        made_up_issues(0),
         &model.split,
         Terms {
             budget: MicroUsd(1),
@@ -224,7 +238,7 @@ fn a_project_without_checks_lands_nothing() {
         seed: 1,
         begins: Timestamp(0),
     };
-    let job = Job::new(config, Backlog::MadeUp(2), &model.split, terms).unwrap();
+    let job = Job::new(config, made_up_issues(2), &model.split, terms).unwrap();
     let forecast = simulate(&job, &model, nights(20)).unwrap();
     assert_eq!(forecast.landed.p95, 0);
     assert_eq!(forecast.held[0].why, Why::NoChecks, "{:?}", forecast.held);
@@ -242,7 +256,71 @@ fn the_picture_is_of_one_night_and_no_slot_is_drawn_twice() {
     }
     assert!(
         bars.iter()
-            .any(|b| b.slot == Lane::Landing && b.label.starts_with("land "))
+            .any(|b| b.slot == Lane::Landing && b.kind == StageName::Landing)
     );
-    assert!(bars.iter().any(|b| b.label.starts_with("plan ")));
+    assert!(bars.iter().any(|b| b.kind == StageName::Planning));
+}
+
+/// A job whose configuration is changed first, on what was used before.
+fn job_with(change: impl FnOnce(&mut Config), used: Vec<Arc<Account>>) -> Job {
+    let model = Model::assumed(None).unwrap();
+    let mut config = config("single");
+    change(&mut config);
+    let terms = Terms {
+        budget: MicroUsd(1_000_000_000),
+        scope: Scope::Listed,
+        seed: 7,
+        begins: Timestamp(1_700_000_000_000),
+    };
+    Job::new(config, Backlog::MadeUp { issues: 12, used }, &model.split, terms).unwrap()
+}
+
+#[test]
+fn agents_use_tokens_and_turns_and_a_budget_of_them_ends_the_night() {
+    let model = Model::assumed(None).unwrap();
+    let free = simulate(&job_with(|_| {}, Vec::new()), &model, nights(20)).unwrap();
+    assert!(free.tokens.p50 > 5_000_000 && free.turns.p50 > 200, "{free:?}");
+    assert!(free.short.is_empty(), "{:?}", free.short);
+
+    let tokens = |c: &mut Config| c.budgets.shift.tokens = Some(4_000_000);
+    let few = simulate(&job_with(tokens, Vec::new()), &model, nights(20)).unwrap();
+    assert!(
+        few.tokens.p90 < free.tokens.p10,
+        "{:?} {:?}",
+        few.tokens,
+        free.tokens
+    );
+    let lack = Lack {
+        of: Purse::Shift,
+        measure: Measure::Tokens,
+    };
+    assert_eq!(few.short[0].lack, lack, "{:?}", few.short);
+    assert!(few.short[0].share > 0.9, "{:?}", few.short);
+
+    let turns = |c: &mut Config| c.budgets.day.turns = Some(100);
+    let few = simulate(&job_with(turns, Vec::new()), &model, nights(20)).unwrap();
+    assert_eq!(
+        (&few.short[0].lack.of, few.short[0].lack.measure),
+        (&Purse::Day, Measure::Turns)
+    );
+}
+
+#[test]
+fn what_the_day_has_used_already_is_not_there_for_made_up_issues_either() {
+    let model = Model::assumed(None).unwrap();
+    let limit = |c: &mut Config| c.budgets.day.usd = Some(MicroUsd(6_000_000));
+    let fresh = simulate(&job_with(limit, Vec::new()), &model, nights(20)).unwrap();
+    let mut state = State::default();
+    state.desk.today = Day::of(Timestamp(1_700_000_000_000));
+    let day = Level::Day(state.desk.today);
+    for level in [day, Level::Issue(IssueId(1))] {
+        let mut page = state.account(&level);
+        page.used.usd = MicroUsd(4_500_000);
+        state.put(Entity::Account(Arc::new(page)));
+    }
+    let used = used_by_day(&state);
+    assert_eq!(used.len(), 1, "an issue of then is none of now: {used:?}");
+    let later = simulate(&job_with(limit, used), &model, nights(20)).unwrap();
+    assert!(later.cost_micros.p90 < 3_000_000 && fresh.cost_micros.p10 > 4_000_000);
+    assert_eq!(later.short[0].lack.of, Purse::Day, "{:?}", later.short);
 }

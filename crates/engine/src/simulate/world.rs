@@ -15,17 +15,22 @@ use turno_core::event::{AgentEnd, Event, FollowEnd, LeftBehind};
 use turno_core::failure::{Cause, Failure};
 use turno_core::following::Target;
 use turno_core::foresight::{Found, Rival, Sight};
-use turno_core::ids::{AgentName, AttemptId, CheckName, CommitId, DecisionId, InvalidId, IssueId, TreeId};
+use turno_core::ids::{
+    AgentName, AttemptId, CheckName, CommitId, DecisionId, InvalidId, IssueId, TaskId, TreeId,
+};
+use turno_core::progress::Essence;
 use turno_core::shift::{IssueAtStart, Scope, Shift};
 use turno_core::units::{MicroUsd, Span, Timestamp};
+use turno_core::view::StageName;
 use turno_core::{State, next_deadline, step};
 
+use super::bill::Bill;
 use super::dice::Dice;
 use super::forecast::{Bar, Lane};
 use super::model::{Model, Person};
 use super::odds::Odds;
 use super::{Drawing, Job, Stuck};
-use words::{ended, spend, with_spend};
+use words::{ended, with_spend};
 
 /// A night of more steps than this does not end.
 const MOST_STEPS: u32 = 2_000_000;
@@ -36,7 +41,7 @@ const STOPS_IN: Span = Span::seconds(2);
 #[derive(Debug)]
 enum Fate {
     /// An attempt spends.
-    Spend(AttemptId, u64),
+    Spend(AttemptId, Bill),
     /// An attempt says something while it runs.
     Say(AttemptId, Box<Event>),
     /// An attempt ends.
@@ -50,10 +55,11 @@ enum Fate {
 struct Live {
     slot: Lane,
     since: Timestamp,
-    label: String,
-    spent: u64,
+    stage: StageName,
+    task: TaskId,
+    spent: Bill,
     /// What it spends without a word before its end, and in which time.
-    quietly: Option<(u64, Span)>,
+    quietly: Option<(Bill, Span)>,
     kind: Kind,
     /// How it goes on once it is told what became of its question.
     asleep: Option<Asleep>,
@@ -80,7 +86,7 @@ enum Going {
 #[derive(Debug)]
 struct Asleep {
     rest: Span,
-    cost: u64,
+    cost: Bill,
     end: Box<Event>,
 }
 
@@ -199,9 +205,9 @@ impl<'a> World<'a> {
                 let Some(live) = self.live.get_mut(&attempt).filter(|l| l.going == Going::On) else {
                     return Ok(());
                 };
-                live.spent = live.spent.saturating_add(cost);
-                self.message = self.message.max(cost);
-                let spend = spend(live.spent);
+                live.spent = live.spent.and(cost);
+                self.message = self.message.max(cost.micros);
+                let spend = live.spent.spend();
                 self.take(&Event::Metered { attempt, spend })
             }
             Fate::Say(attempt, event) => {
@@ -217,12 +223,11 @@ impl<'a> World<'a> {
                     return Ok(());
                 };
                 self.draw(&live);
-                let quietly = live.quietly.map_or(0, |(cost, takes)| {
+                let quietly = live.quietly.map_or(Bill::default(), |(bill, takes)| {
                     let ran = self.now.since(live.since).0.min(takes.0);
-                    let part = u128::from(cost) * u128::from(ran) / u128::from(takes.0.max(1));
-                    u64::try_from(part).unwrap_or(cost)
+                    bill.part(ran, takes.0)
                 });
-                let spent = live.spent.saturating_add(quietly);
+                let spent = live.spent.and(quietly);
                 self.take(&with_spend(*event, spent))
             }
             Fate::Done(event) => self.take(&event),
@@ -236,7 +241,8 @@ impl<'a> World<'a> {
                 slot: live.slot,
                 from,
                 to,
-                label: live.label.clone(),
+                kind: live.stage,
+                task: live.task,
             });
         }
     }
@@ -273,6 +279,8 @@ impl<'a> World<'a> {
                 Ok(())
             }
             Command::Reply { attempt, reply, .. } => self.reply(*attempt, reply),
+            // Nobody here tells what is seen of an agent, so nobody is reminded.
+            Command::Nudge { .. } => Ok(()),
             // Nothing here ever restarts, so nothing is ever adopted; what it was told still counts.
             Command::Adopt { attempt, asked } => {
                 for before in asked {
@@ -316,28 +324,20 @@ impl<'a> World<'a> {
         self.fates.insert((self.now + after, self.counter), fate);
     }
 
-    fn begin(&mut self, attempt: AttemptId, slot: Lane, kind: Kind, label: String) {
+    fn begin(&mut self, attempt: AttemptId, slot: Lane, kind: Kind, stage: StageName, task: TaskId) {
         self.started += 1;
         let live = Live {
             slot,
             since: self.now,
-            label,
-            spent: 0,
+            stage,
+            task,
+            spent: Bill::default(),
             quietly: None,
             kind,
             asleep: None,
             going: Going::On,
         };
         self.live.insert(attempt, live);
-    }
-
-    /// The label of a bar; nobody reads it where nothing is drawn.
-    fn label(&self, verb: &str, task: impl std::fmt::Display) -> String {
-        if self.bars.is_some() {
-            format!("{verb} {task}")
-        } else {
-            String::new()
-        }
     }
 
     fn stop(&mut self, attempt: AttemptId) -> Result<(), Stuck> {
@@ -412,6 +412,7 @@ impl<'a> World<'a> {
             tree: self.tree()?,
             paths,
             guards: Vec::new(),
+            essence: Essence::Unknown,
         })
     }
 

@@ -88,7 +88,8 @@ impl SlotPool {
             LeftBehind::Nothing
         } else {
             self.put_on(branch, &work).await?;
-            let paths = repo.changed_files(since.unwrap_or(from), &work)?;
+            let since = since.unwrap_or(from);
+            let paths = repo.changed_files(since, &work)?;
             LeftBehind::Commit {
                 commit: work.clone(),
                 tree: snapshot.tree,
@@ -97,6 +98,7 @@ impl SlotPool {
                     Some(survey) => repo.survey(&work, survey).await,
                     None => vec![unsurveyed()],
                 },
+                essence: repo.essence(since, &work),
             }
         };
         let mut salvaged = Vec::new();

@@ -7,8 +7,8 @@ use turno_core::guard::{GuardKind, GuardRule};
 use turno_core::ids::PolicyName;
 use turno_core::persona::{AtOnce, Model, Tools};
 use turno_core::policy::{
-    AcceptRule, DecisionRule, NewTestsRule, Nobody, OverlapRule, PlanRule, ReviewRule, TestRule, TrialRule,
-    TryRow,
+    AcceptRule, AccountRule, Charge, DecisionRule, Jitter, NewTestsRule, Nobody, OverlapRule, PlanRule,
+    ReviewRule, TestRule, Then, TrialRule, TryRow,
 };
 use turno_core::units::{MicroUsd, Span};
 use turno_engine::config::{self, Inputs, Layer};
@@ -198,18 +198,40 @@ fn a_policy_file_says_only_what_is_different() {
     assert_eq!(policy.name.as_str(), "brave");
     assert_eq!(
         policy.row(Cause::Findings),
-        TryRow {
-            tries: 9,
-            wait: Span(0)
-        }
+        TryRow::new(Cause::Findings, 9, Span(0))
     );
     assert_eq!(
         policy.row(Cause::Provider),
-        TryRow {
-            tries: 6,
-            wait: Span::seconds(10)
-        }
+        TryRow::new(Cause::Provider, 6, Span::seconds(10))
     );
+}
+
+/// Also the built-in files alone say it of every cause, and what goes with a cause is what they say.
+#[test]
+fn every_cause_has_a_row_and_it_is_the_usual_one() {
+    let policy = config::build(&inputs()).unwrap().core.policy;
+    for cause in Cause::ALL {
+        let row = policy.rows.get(&cause);
+        let row = row.unwrap_or_else(|| panic!("feature-dev.toml has no row for {cause:?}"));
+        assert_eq!(*row, TryRow::new(cause, row.tries, row.wait), "{cause:?}");
+    }
+    assert_eq!(policy.accounts, AccountRule::default());
+    assert_eq!(policy.caps.failures, 100);
+}
+
+#[test]
+fn a_policy_file_says_who_is_charged_and_how_it_goes_on() {
+    let mut all = with_policy(
+        "brave",
+        "[rows.provider]\ncharge = 'account'\nthen = 'other-agent'\njitter = 'none'\n[accounts]\nrounds = 9\n",
+    );
+    all.flags.policy = Some("brave".parse().unwrap());
+    let policy = config::build(&all).unwrap().core.policy;
+    let row = policy.row(Cause::Provider);
+    assert_eq!((row.tries, row.charge), (6, Charge::Account));
+    assert_eq!((row.then, row.jitter), (Then::OtherAgent, Jitter::None));
+    assert_eq!(policy.accounts.rounds, 9);
+    assert_eq!(policy.row(Cause::Quota).charge, Charge::Account);
 }
 
 #[test]
@@ -221,6 +243,15 @@ fn errors_of_policy_files_say_where_and_what_to_do() {
             "unknown cause",
             with_policy("brave", "[rows.finding]\ntries = 1\nwait = '0s'\n"),
         ),
+        (
+            "no account's",
+            with_policy("brave", "[rows.findings]\ncharge = 'account'\n"),
+        ),
+        (
+            "no starts",
+            with_policy("brave", "[accounts]\nfailing_starts = 0\n"),
+        ),
+        ("no failures", with_policy("brave", "[caps]\nfailures = 0\n")),
         (
             "too many tries",
             with_policy("brave", "[rows.findings]\ntries = 300\n"),

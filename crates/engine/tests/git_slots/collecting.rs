@@ -5,6 +5,7 @@ use std::path::Path;
 
 use turno_core::event::LeftBehind;
 use turno_core::ids::CommitId;
+use turno_core::progress::Essence;
 use turno_engine::git::{Expected, TurnoRef};
 use turno_engine::slots::{Begun, Collected, LeftOutWhy, Salvaged};
 
@@ -28,6 +29,14 @@ fn commit(collected: &Collected) -> &CommitId {
         panic!("{collected:?}")
     };
     commit
+}
+
+/// What its change is apart from white space.
+fn essence(collected: &Collected) -> &Essence {
+    let LeftBehind::Commit { essence, .. } = &collected.left else {
+        panic!("{collected:?}")
+    };
+    essence
 }
 
 fn write(dir: &Path, name: &str, text: &str) {
@@ -281,4 +290,29 @@ async fn ref_moves_tell_a_race_from_an_obstacle() {
     world.user(&["branch", "turno"]);
     let blocked = world.repo().move_ref(&branch, &second, &absent).await;
     assert!(matches!(blocked, Err(Error::InTheWay { .. })), "{blocked:?}");
+}
+
+#[tokio::test]
+async fn white_space_is_no_part_of_what_a_change_is() {
+    let world = World::new();
+    let first = world.id("main");
+    let slot = world.pool.prepare(S1, &first).await.unwrap().path;
+    let was = fs::read_to_string(slot.join("a.txt")).unwrap();
+    let mut seen = Vec::new();
+    for (new, a) in [
+        ("let x = 1;\nlet y;\n", was.clone()),
+        // The same, on other lines, with blank ones between, and a file that differs in nothing else.
+        ("let  x=1;\r\n\n\tlet y;", was.replace('\n', "  \n\n")),
+        ("let x = 2;\nlet y;\n", was.clone()),
+        ("let x = 1;\nlet y;\n", was + "more"),
+    ] {
+        write(&slot, "new.rs", new);
+        write(&slot, "a.txt", &a);
+        seen.push(essence(&collect(&world, &first).await).clone());
+    }
+    assert!(!seen.contains(&Essence::Unknown), "{seen:?}");
+    assert_eq!(seen[0], seen[1]);
+    for (one, two) in [(0, 2), (0, 3), (2, 3)] {
+        assert_ne!(seen[one], seen[two], "{one} {two}");
+    }
 }

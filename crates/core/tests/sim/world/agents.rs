@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 use turno_core::brief::Ask;
 use turno_core::command::AgentStart;
 use turno_core::event::{AgentEnd, LeftBehind};
-use turno_core::failure::{Cause, Failure, RetryAfter};
+use turno_core::failure::{Cause, Failure, Luck, RetryAfter};
 use turno_core::guard::{GuardKind, Guarded};
 use turno_core::ids::TaskId;
 use turno_core::outcome::{Outcome, Proposed, Verdict};
 use turno_core::persona::Role;
 use turno_core::task::Work;
-use turno_core::units::Span;
+use turno_core::units::{Span, Timestamp};
 
 use super::super::plan::Fault;
 use super::World;
@@ -24,6 +24,7 @@ impl World {
             tree: self.tree(),
             paths,
             guards: Vec::new(),
+            essence: turno_core::progress::Essence::Unknown,
         }
     }
 
@@ -72,12 +73,15 @@ impl World {
         if self.strikes(Fault::AgentFails, 15) {
             let cause = self
                 .rng
-                .pick(&[Cause::Agent, Cause::Provider, Cause::Quota, Cause::SignIn]);
+                .pick(&[Cause::Agent, Cause::Provider, Cause::Quota, Cause::Stalled]);
             let mut failure = Failure::new(cause, "it failed");
             if cause == Cause::Quota {
                 failure.retry_after = RetryAfter::At(self.now + Span(5000));
             }
             return (AgentEnd::Failed(failure), left);
+        }
+        if self.strikes(Fault::Limits, 10) {
+            return (AgentEnd::Failed(self.limit()), left);
         }
         if self.strikes(Fault::NoOutcome, 10) {
             let outcome = if matches!(start.brief.ask, Ask::Plan { .. }) {
@@ -144,6 +148,17 @@ impl World {
             }
         };
         (AgentEnd::Finished(outcome), left)
+    }
+
+    /// What a provider says that serves no more: until when, or not; and what was drawn for it.
+    fn limit(&mut self) -> Failure {
+        let cause = self.rng.pick(&[Cause::Quota, Cause::RateLimited]);
+        let told = Timestamp(self.now.0 + i64::try_from(self.rng.between(0, 20_000)).unwrap() - 1000);
+        Failure {
+            retry_after: self.rng.pick(&[RetryAfter::At(told), RetryAfter::Policy]),
+            luck: Luck(u16::try_from(self.rng.below(1000)).unwrap()),
+            ..Failure::new(cause, "no more")
+        }
     }
 
     fn leaves(&mut self, start: &AgentStart) -> LeftBehind {

@@ -6,12 +6,13 @@ use turno_core::admit::admit;
 use turno_core::decision::{Asker, DecisionStage};
 use turno_core::event::{Discard, Event, LeftBehind, LostAttempt, StopHow};
 use turno_core::ids::AttemptId;
-use turno_core::ledger::Allowance;
+use turno_core::ledger::{Allowance, AllowanceChange};
+use turno_core::room::{Lack, Tight};
 use turno_core::units::{MicroUsd, Span};
 
 use super::super::cast::spend;
 use super::super::plan::Fault;
-use super::{Fate, NOBODY, World};
+use super::{Coordinator, Fate, NOBODY, World};
 
 impl World {
     /// A person hears of each new question, and answers soon, late or never.
@@ -75,6 +76,11 @@ impl World {
             return Err("the journal does not give the state".to_owned());
         }
         self.state = redone;
+        if self.rng.chance(30) {
+            self.coordinator = Coordinator::Dead;
+            self.ask_nobody()?;
+            self.coordinator = Coordinator::Alive;
+        }
         let (mut lost, mut adopted) = (Vec::new(), BTreeSet::new());
         for attempt in self.hands.live.keys().copied().collect::<Vec<_>>() {
             if self.agents.contains(&attempt) && self.rng.chance(50) {
@@ -92,6 +98,7 @@ impl World {
                     attempt,
                     spend: spend(cost),
                     left,
+                    worked: (cost % 2 == 0).then_some(Span(cost % 5000)),
                 });
             }
         }
@@ -107,6 +114,22 @@ impl World {
         self.take(Event::Restarted { lost, adopted })
     }
 
+    /// A person says something while no coordinator lives: it is recorded, and nobody does what follows.
+    fn ask_nobody(&mut self) -> Result<(), String> {
+        self.tally.count("said to a dead coordinator");
+        let said = self.fates.iter().find_map(|(key, (_, fate))| match fate {
+            Fate::Person(event) => Some((*key, event.clone())),
+            _ => None,
+        });
+        match said {
+            Some((key, event)) => {
+                self.fates.remove(&key);
+                self.take(event)
+            }
+            None => self.raise_a_budget(),
+        }
+    }
+
     /// A person doubles one of the limits that something was used of.
     fn raise_a_budget(&mut self) -> Result<(), String> {
         let limited: Vec<_> = self
@@ -116,17 +139,18 @@ impl World {
             .map(|level| (level.clone(), self.state.limit(level)))
             .filter(|(_, limit)| !limit.is_none())
             .collect();
-        if limited.is_empty() {
+        // After the last shift it would only make ready what nobody is there to start.
+        if limited.is_empty() || self.state.shift().is_none() {
             return Ok(());
         }
         let (level, limit) = self.rng.pick(&limited);
         let event = Event::BudgetSet {
-            allowance: Allowance {
+            allowance: AllowanceChange::from(Allowance {
                 usd: limit.usd.map(|n| n + n),
                 tokens: limit.tokens.map(|n| n * 2),
                 wall: limit.wall.map(|n| Span(n.0 * 2)),
                 turns: limit.turns.map(|n| n * 2),
-            },
+            }),
             level,
         };
         if admit(&self.state, &event).is_ok() {
@@ -134,6 +158,19 @@ impl World {
             self.take(event)?;
         }
         Ok(())
+    }
+
+    /// A disk fills, and a person makes room after a while, perhaps after the shift has given up.
+    fn fill_a_disk(&mut self) -> Result<(), String> {
+        self.tally.count("disks filled");
+        let at = self.rng.between(1, 4000);
+        let tight = Vec::new();
+        self.later(at, NOBODY, Fate::Person(Event::RoomSeen { tight }));
+        let tight = vec![Tight {
+            at: "/state".to_owned(),
+            lack: Lack::Files { free: 0, floor: 1 },
+        }];
+        self.take(Event::RoomSeen { tight })
     }
 
     pub(super) fn noise(&mut self) -> Result<(), String> {
@@ -159,8 +196,14 @@ impl World {
         if self.strikes(Fault::TargetMoves, 4) {
             self.move_a_target()?;
         }
+        if self.strikes(Fault::DiskFills, 3) {
+            self.fill_a_disk()?;
+        }
         if self.strikes(Fault::Crashes, 3) {
             self.crash()?;
+        }
+        if self.strikes(Fault::ClockJumps, 4) {
+            self.jump()?;
         }
         if self.strikes(Fault::Stops, 1) {
             let how = self.rng.pick(&[StopHow::Drain, StopHow::Now]);

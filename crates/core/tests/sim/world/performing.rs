@@ -9,9 +9,10 @@ use turno_core::foresight::{Files, Found, Rival, Sight};
 use turno_core::guard::{self, GuardRule, GuardedBy};
 use turno_core::ids::{AttemptId, CommitId, TaskId};
 use turno_core::outcome::{Finding, Severity};
+use turno_core::quota::{Quota, QuotaFill};
 use turno_core::task::{Because, Consent, Said, StopWhy};
 use turno_core::train::{Red, Stands};
-use turno_core::units::Spend;
+use turno_core::units::{Span, Spend};
 
 use super::super::cast::log;
 use super::super::plan::Fault;
@@ -55,7 +56,13 @@ impl World {
                     }
                 }
             }
-            Command::StopAttempt { attempt, why } => self.stop(*attempt, *why),
+            Command::Nudge { attempt } => self.nudged(*attempt),
+            Command::StopAttempt { attempt, why } => {
+                if *why == StopWhy::Stalled {
+                    self.tally.count("stopped as stalled");
+                }
+                self.stop(*attempt, *why);
+            }
             Command::WarnOfBudget { .. } => self.tally.count("warnings of a budget"),
             Command::EndShift { .. } => {}
         }
@@ -116,6 +123,30 @@ impl World {
             self.later(5, attempt, Fate::End(Event::AttemptFailed { attempt, failure }));
             return;
         }
+        if self.is_down(start) {
+            let cause = self
+                .rng
+                .pick(&[Cause::Spawn, Cause::Agent, Cause::Provider, Cause::NoOutcome]);
+            let cause = if self.rng.chance(4) { Cause::SignIn } else { cause };
+            let failure = Failure::new(cause, "it cannot be started");
+            self.tally.count("starts in an outage");
+            let end = ended(attempt, AgentEnd::Failed(failure), LeftBehind::Nothing);
+            let at = self.rng.between(1, 50);
+            return self.later(at, attempt, Fate::End(end));
+        }
+        if self.strikes(Fault::Limits, 5) {
+            let quota = Quota {
+                window: self.rng.pick(&["five-hour", "weekly"]).to_owned(),
+                fill: self.rng.pick(&[
+                    QuotaFill::Full,
+                    QuotaFill::Full,
+                    QuotaFill::Percent(70),
+                    QuotaFill::Near,
+                ]),
+                resets: self.rng.chance(80).then_some(self.now + Span(3000)),
+            };
+            self.later(2, attempt, Fate::Say(Event::QuotaSeen { attempt, quota }));
+        }
         if self.rng.chance(80) {
             let session = format!("c{}", attempt.0).parse().unwrap();
             self.later(1, attempt, Fate::Say(Event::SessionOpened { attempt, session }));
@@ -139,6 +170,9 @@ impl World {
             let said = Said::Finding(found("seen on the way"));
             self.later(at, attempt, Fate::Say(Event::Noted { attempt, said }));
         }
+        if self.strikes(Fault::Quiet, 40) {
+            at = self.falls_quiet(attempt, at);
+        }
         if self.strikes(Fault::AgentHangs, 15) {
             return;
         }
@@ -147,6 +181,16 @@ impl World {
             return self.asks(attempt, at, end, left);
         }
         self.later(at + 1, attempt, Fate::End(ended(attempt, end, left)));
+    }
+
+    /// Whether an agent cannot be started at this moment. An outage lasts a while, or for ever.
+    fn is_down(&mut self, start: &AgentStart) -> bool {
+        if self.strikes(Fault::Outages, 4) {
+            let lasts = self.rng.pick(&[500, 4000, 1_000_000]);
+            self.down.insert(start.agent.clone(), self.now + Span(lasts));
+            self.tally.count("outages");
+        }
+        self.down.get(&start.agent).is_some_and(|until| self.now < *until)
     }
 
     /// An agent asks, in its last words or in a call in which it waits.
@@ -228,7 +272,7 @@ impl World {
         let head = at.clone();
         let (mut refused, mut members) = (Vec::new(), Vec::new());
         for task in tasks {
-            if self.strikes(Fault::Conflicts, 20) {
+            if self.strikes(Fault::Conflicts, 35) {
                 self.tally.count("refused together");
                 refused.push(Refused {
                     task,

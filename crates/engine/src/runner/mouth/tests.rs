@@ -45,6 +45,45 @@ async fn a_reply_finds_the_call_that_waits_for_it_and_no_other() {
     assert_eq!(keys, [1, 2], "what was refused was not told");
 }
 
+/// Those who fail together must not try again together, so each failure has luck of its own, however it is told.
+#[tokio::test]
+async fn every_failure_leaves_with_luck_of_its_own() {
+    let shared = Arc::new(Shared::default());
+    for n in 1..=20 {
+        let (mouth, _ear) = shared.begin(AttemptId(n)).unwrap();
+        match n % 2 {
+            0 => mouth.fail(stopped()),
+            _ => mouth.end(Event::AgentEnded {
+                attempt: AttemptId(n),
+                end: AgentEnd::Failed(stopped()),
+                spend: Spend::NOTHING,
+                left: turno_core::event::LeftBehind::Nothing,
+                transcript: turno_core::check::LogRef {
+                    path: String::new(),
+                    bytes: 0,
+                },
+            }),
+        }
+    }
+    let told = shared.events(0).await;
+    let luck: Vec<Luck> = told
+        .iter()
+        .map(|told| match &told.event {
+            Event::AttemptFailed { failure, .. }
+            | Event::AgentEnded {
+                end: AgentEnd::Failed(failure),
+                ..
+            } => failure.luck,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(luck.len(), 20);
+    assert!(luck.iter().all(|luck| luck.0 < Luck::NONE.0), "{luck:?}");
+    let different: BTreeSet<u16> = luck.iter().map(|luck| luck.0).collect();
+    // Twenty draws of 999 that give ten numbers or fewer: not in a lifetime.
+    assert!(different.len() > 10, "{luck:?}");
+}
+
 #[tokio::test]
 async fn whoever_goes_waits_no_more() {
     let shared = Arc::new(Shared::default());

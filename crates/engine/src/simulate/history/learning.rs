@@ -93,6 +93,8 @@ fn habit(assumed: &Habit, seen: &Seen) -> Habit {
     Habit {
         takes: amount(assumed.takes, &seen.takes),
         costs: amount(assumed.costs, &seen.costs),
+        tokens: amount(assumed.tokens, &seen.tokens),
+        turns: amount(assumed.turns, &seen.turns),
         fails,
         causes,
         asks: chance(assumed.asks, seen.asked, seen.ended),

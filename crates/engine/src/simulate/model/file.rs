@@ -73,6 +73,8 @@ struct AmountFile {
 struct RoleFile {
     minutes: AmountFile,
     cost_usd: AmountFile,
+    tokens_k: AmountFile,
+    turns: AmountFile,
     asks: f64,
     fails: BTreeMap<Cause, f64>,
     #[serde(default)]
@@ -180,6 +182,8 @@ impl Reader {
         Ok(Habit {
             takes: self.amount(&key("minutes"), &file.minutes, 60_000.0)?,
             costs: self.amount(&key("cost_usd"), &file.cost_usd, 1_000_000.0)?,
+            tokens: self.amount(&key("tokens_k"), &file.tokens_k, 1000.0)?,
+            turns: self.amount(&key("turns"), &file.turns, 1.0)?,
             fails: self.chance(&key("fails"), all)?,
             causes: file.fails,
             asks: self.chance(&key("asks"), file.asks)?,

@@ -10,11 +10,12 @@ use turno_core::failure::{Cause, Failure, Luck, RetryAfter};
 use turno_core::globs;
 use turno_core::outcome::{Finding, Outcome, Severity, Verdict};
 use turno_core::persona::Access;
-use turno_core::units::{MicroUsd, Span};
+use turno_core::units::Span;
 
 use super::super::Stuck;
+use super::super::bill::Bill;
 use super::super::odds::NightHabit;
-use super::words::{ended, lane, verb};
+use super::words::{ended, lane, stage};
 use super::{Asleep, Fate, Kind, World};
 
 /// In so many messages an attempt spends its money. Real ones are more and smaller; what a budget is overspent by is
@@ -28,8 +29,7 @@ impl World<'_> {
             Access::Write | Access::Tests => Kind::Writer,
             Access::Read => Kind::Reader,
         };
-        let label = self.label(verb(start), start.task);
-        self.begin(attempt, lane(start.slot), kind, label);
+        self.begin(attempt, lane(start.slot), kind, stage(start), start.task);
         let Some(habit) = self.odds.habit(&start.persona, &start.agent).cloned() else {
             return Err(Stuck::Nobody(start.persona.clone()));
         };
@@ -45,38 +45,48 @@ impl World<'_> {
             let opened = Event::SessionOpened { attempt, session };
             self.later(Span(1), Fate::Say(attempt, Box::new(opened)));
         }
-        let (takes, costs) = habit.attempt(&mut self.dice);
+        let (takes, bill) = habit.attempt(&mut self.dice);
         if self.dice.happens(habit.fails) {
-            return self.fails(start, &habit, takes, costs);
+            return self.fails(start, &habit, takes, bill);
         }
         let left = self.leaves(start)?;
         let outcome = self.outcome(start, &habit)?;
         let end = ended(attempt, AgentEnd::Finished(outcome), left);
         // Who was answered knows what it wanted to know.
         if start.brief.answers.is_empty() && self.dice.happens(habit.asks) {
-            self.asks(start, takes, costs, end);
+            self.asks(start, takes, bill, end);
         } else {
-            self.spends(start, takes, costs);
+            self.spends(start, takes, bill);
             self.later(takes, Fate::End(attempt, Box::new(end)));
         }
         Ok(())
     }
 
-    /// Money goes evenly over the time. What stays below what is reserved for it can stop nothing as long as more than
-    /// that is left, so nobody need hear of it before the end: most of a night passes without a word.
-    fn spends(&mut self, start: &AgentStart, takes: Span, costs: MicroUsd) {
+    /// What it uses goes evenly over the time. What stays below what is reserved for it can stop nothing as long as more
+    /// than that is left, so nobody need hear of it before the end: most of a night passes without a word.
+    fn spends(&mut self, start: &AgentStart, takes: Span, bill: Bill) {
         let cap = start.limits.cap;
         let left = self.state.shift().map(|s| s.budget.less(self.state.committed(s)));
-        if costs < cap && left.is_some_and(|left| left >= cap) {
+        let task = self.state.tasks.get(&start.task);
+        let within = task.and_then(|t| t.agent_run()).map(|run| run.within);
+        let reserved = within.is_none_or(|within| {
+            within.tokens.is_none_or(|most| bill.tokens < most)
+                && within.turns.is_none_or(|most| bill.turns < u64::from(most))
+        });
+        if reserved && bill.micros < cap.0 && left.is_some_and(|left| left >= cap) {
             if let Some(live) = self.live.get_mut(&start.attempt) {
-                live.quietly = Some((costs.0, takes));
+                live.quietly = Some((bill, takes));
             }
             return;
         }
         for n in 1..=MESSAGES {
-            let cost = costs.0 / MESSAGES + if n == MESSAGES { costs.0 % MESSAGES } else { 0 };
+            let message = if n == MESSAGES {
+                bill.last_of(MESSAGES)
+            } else {
+                bill.part(1, MESSAGES)
+            };
             let at = Span(takes.0.saturating_mul(n) / (MESSAGES + 1));
-            self.later(at, Fate::Spend(start.attempt, cost));
+            self.later(at, Fate::Spend(start.attempt, message));
         }
     }
 
@@ -86,14 +96,14 @@ impl World<'_> {
         start: &AgentStart,
         habit: &NightHabit,
         takes: Span,
-        costs: MicroUsd,
+        bill: Bill,
     ) -> Result<(), Stuck> {
         let attempt = start.attempt;
         let cause = habit.cause(&mut self.dice);
         let way = match cause {
             // It did all it meant to, and that was nothing or not what was asked for.
             Cause::NoChange | Cause::NoOutcome | Cause::WroteWhileReading | Cause::OutOfBounds => 1.0,
-            Cause::Spawn | Cause::SignIn | Cause::Workspace => 0.0,
+            Cause::Spawn | Cause::SignIn | Cause::Model | Cause::Workspace => 0.0,
             Cause::Agent
             | Cause::Provider
             | Cause::Quota
@@ -111,11 +121,12 @@ impl World<'_> {
             | Cause::TestsProveNothing
             | Cause::Resources => self.dice.even(),
         };
-        let part = |whole: u64| (whole as f64 * way) as u64;
-        let mut takes_part = Span(part(takes.0).max(1000));
-        self.spends(start, takes_part, MicroUsd(part(costs.0)));
+        let mut takes_part = Span(((takes.0 as f64 * way) as u64).max(1000));
+        self.spends(start, takes_part, bill.share(way));
         if cause == Cause::Stalled {
-            takes_part = Span(takes_part.0.saturating_add(start.limits.silence.0));
+            // What is seen of it is not played, only how long it is borne.
+            let borne = (self.state.config.as_ref()).map_or(start.limits.silence, |c| c.policy.silence_hard);
+            takes_part = Span(takes_part.0.saturating_add(borne.0));
         }
         let mut failure = Failure::new(cause, "simulated");
         if cause == Cause::Quota {
@@ -136,10 +147,11 @@ impl World<'_> {
     }
 
     /// It asks on its way and waits in the call.
-    fn asks(&mut self, start: &AgentStart, takes: Span, costs: MicroUsd, end: Event) {
+    fn asks(&mut self, start: &AgentStart, takes: Span, bill: Bill, end: Event) {
         let attempt = start.attempt;
         let before = Span(takes.0 / 2);
-        self.spends(start, before, MicroUsd(costs.0 / 2));
+        let half = bill.part(1, 2);
+        self.spends(start, before, half);
         let asked = Event::DecisionAsked {
             attempt,
             question: question(),
@@ -149,7 +161,7 @@ impl World<'_> {
         if let Some(live) = self.live.get_mut(&attempt) {
             live.asleep = Some(Asleep {
                 rest: Span(takes.0.saturating_sub(before.0)),
-                cost: costs.0.saturating_sub(costs.0 / 2),
+                cost: bill.less(half),
                 end: Box::new(end),
             });
         }

@@ -9,6 +9,7 @@ use turno_core::ids::{CheckName, CommitId, TaskId, TreeId};
 use turno_core::task::{ChangeKind, Stage};
 use turno_core::train::{Red, Stands};
 use turno_core::units::Span;
+use turno_core::view::StageName;
 
 use super::super::Stuck;
 use super::super::forecast::Lane;
@@ -26,8 +27,8 @@ enum Shown {
 impl World<'_> {
     pub(super) fn run_checks(&mut self, start: &CheckStart) -> Result<(), Stuck> {
         let attempt = start.attempt;
-        let label = self.label("check", start.task);
-        self.begin(attempt, lane(start.slot), Kind::Plain, label);
+        let (slot, stage) = (lane(start.slot), StageName::Checking);
+        self.begin(attempt, slot, Kind::Plain, stage, start.task);
         let task = self.state.tasks.get(&start.task).cloned();
         let change = task.as_ref().and_then(|t| match &t.stage {
             Stage::Checking { change, .. } => Some((change.tree.clone(), change.kind.clone())),
@@ -145,8 +146,8 @@ impl World<'_> {
 
     pub(super) fn land(&mut self, start: &LandStart) -> Result<(), Stuck> {
         let attempt = start.attempt;
-        let label = self.label("land", start.task);
-        self.begin(attempt, Lane::Landing, Kind::Plain, label);
+        let stage = StageName::Landing;
+        self.begin(attempt, Lane::Landing, Kind::Plain, stage, start.task);
         let moved = start.approved.proven.change.base != start.head;
         let takes = match self.odds.landing {
             NightLanding::Whole(settled) => settled.span(&mut self.dice),

@@ -5,8 +5,10 @@ use turno_core::check::LogRef;
 use turno_core::command::AgentStart;
 use turno_core::event::{AgentEnd, Event, LeftBehind};
 use turno_core::ids::{AttemptId, SlotId};
-use turno_core::units::{CostBasis, MicroUsd, Spend};
+use turno_core::units::Spend;
+use turno_core::view::StageName;
 
+use super::super::bill::Bill;
 use super::super::forecast::Lane;
 
 pub(super) fn lane(slot: SlotId) -> Lane {
@@ -23,7 +25,7 @@ pub(super) fn ended(attempt: AttemptId, end: AgentEnd, left: LeftBehind) -> Even
     }
 }
 
-pub(super) fn with_spend(event: Event, micros: u64) -> Event {
+pub(super) fn with_spend(event: Event, bill: Bill) -> Event {
     match event {
         Event::AgentEnded {
             attempt,
@@ -34,19 +36,11 @@ pub(super) fn with_spend(event: Event, micros: u64) -> Event {
         } => Event::AgentEnded {
             attempt,
             end,
-            spend: spend(micros),
+            spend: bill.spend(),
             left,
             transcript,
         },
         other => other,
-    }
-}
-
-pub(super) fn spend(micros: u64) -> Spend {
-    Spend {
-        cost: MicroUsd(micros),
-        basis: CostBasis::Estimated,
-        ..Spend::NOTHING
     }
 }
 
@@ -57,15 +51,15 @@ pub(super) fn no_log() -> LogRef {
     }
 }
 
-/// A command that starts an agent, as the picture names it.
-pub(super) fn verb(start: &AgentStart) -> &'static str {
+/// What an agent that is started does, as the picture shows it.
+pub(super) fn stage(start: &AgentStart) -> StageName {
     match &start.brief.ask {
-        Ask::Write { .. } => "write",
-        Ask::Review { .. } => "review",
-        Ask::Compare { .. } => "judge",
-        Ask::Test { .. } => "test",
-        Ask::Try { .. } => "try",
-        Ask::Plan { .. } => "plan",
-        Ask::Accept { .. } => "accept",
+        Ask::Write { .. } => StageName::Writing,
+        Ask::Review { .. } => StageName::Reviewing,
+        Ask::Compare { .. } => StageName::Comparing,
+        Ask::Test { .. } => StageName::Testing,
+        Ask::Try { .. } => StageName::Trying,
+        Ask::Plan { .. } => StageName::Planning,
+        Ask::Accept { .. } => StageName::Accepting,
     }
 }

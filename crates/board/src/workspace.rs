@@ -1,0 +1,142 @@
+//! Owns what the board asks of the workspace that it shows. The binary answers, with the very code of its verbs, so
+//! that what is typed and what is clicked cannot differ. Nothing here starts a program of a person's choice.
+
+use std::fmt::Debug;
+use std::pin::Pin;
+
+use turno_core::State;
+use turno_core::event::{Discard, StopHow};
+use turno_core::ids::{DecisionId, IssueId, RepoName, TaskId};
+use turno_core::issue::{IssueDraft, Priority};
+use turno_core::ledger::{Allowance, Level};
+use turno_core::units::Timestamp;
+use turno_engine::config::{Loaded, Setting};
+use turno_engine::workspace::StateDir;
+
+use crate::error::Problem;
+
+/// Something that takes a while.
+pub type Doing<'a, T> = Pin<Box<dyn Future<Output = Result<T, Problem>> + Send + 'a>>;
+
+/// What a person may ask for through the board.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wish {
+    /// A new issue.
+    File(Box<IssueDraft>),
+    /// Another text for an issue that is not being worked on.
+    Edit {
+        /// Which.
+        issue: IssueId,
+        /// What of it changes.
+        edit: Edit,
+    },
+    /// An issue is not wanted any more.
+    Close {
+        /// Which.
+        issue: IssueId,
+        /// Why.
+        why: String,
+    },
+    /// An answer to a question.
+    Answer {
+        /// Which.
+        decision: DecisionId,
+        /// An option's label, or other words.
+        answer: String,
+    },
+    /// The end of the running shift.
+    Stop(StopHow),
+    /// A task or an issue is given up.
+    Discard(Discard),
+    /// Another limit for a level of the ledger.
+    Budget {
+        /// Which.
+        level: Level,
+        /// What it may use.
+        allowance: Allowance,
+    },
+}
+
+/// What of an issue changes; what is absent stays.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Edit {
+    /// One line.
+    pub title: Option<String>,
+    /// What is wanted, in Markdown.
+    pub body: Option<String>,
+    /// What must be true afterwards.
+    pub acceptance: Option<Vec<String>>,
+    /// Which work comes first.
+    pub priority: Option<Priority>,
+    /// Free words.
+    pub labels: Option<Vec<String>>,
+}
+
+/// Whose change is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Subject {
+    /// All that an issue has landed.
+    Issue(IssueId),
+    /// What a task has written so far.
+    Task(TaskId),
+}
+
+/// A change, as text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diff {
+    /// As much of it as is shown.
+    pub text: String,
+    /// How long it is in all, in bytes.
+    pub bytes: usize,
+}
+
+/// Work that was found and kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Salvaged {
+    /// What people call it.
+    pub name: String,
+    /// In which repository.
+    pub repo: RepoName,
+    /// When it was kept.
+    pub at: Timestamp,
+    /// Where it was found.
+    pub from: String,
+    /// What it is: the first line of its commit, or the directory that it lies in.
+    pub what: String,
+}
+
+/// A workspace. What is no future here may block.
+pub trait Workspace: Debug + Send + Sync + 'static {
+    /// What people call it.
+    fn name(&self) -> String;
+
+    /// Where its state is.
+    fn dirs(&self) -> &StateDir;
+
+    /// Does what a person asks for. It is committed then; gives the state after it.
+    fn take(&self, wish: Wish) -> Doing<'_, State>;
+
+    /// Its configuration as it is now.
+    ///
+    /// # Errors
+    /// When it is not in order.
+    fn config(&self) -> Result<Loaded, Problem>;
+
+    /// The keys of its configuration, each with its value and where that came from.
+    ///
+    /// # Errors
+    /// When a file of it cannot be read.
+    fn settings(&self) -> Result<Vec<Setting>, Problem>;
+
+    /// What an issue or a task has changed; at most `most` bytes of it.
+    ///
+    /// # Errors
+    /// When there is nothing to show, or it cannot be read.
+    fn diff(&self, state: &State, of: Subject, most: usize) -> Result<Diff, Problem>;
+
+    /// What was salvaged, oldest first.
+    ///
+    /// # Errors
+    /// When a repository cannot be read.
+    fn salvage(&self) -> Result<Vec<Salvaged>, Problem>;
+}

@@ -1,0 +1,88 @@
+//! Owns the configuration as people are shown it: each key that is set, its value, and where that came from. What may
+//! be a secret is not among it.
+
+use serde::Serialize;
+
+use super::layer::{Layers, shown};
+use super::{
+    DEFAULTS, EnvMap, Error, Files, Inputs, Overrides, Places, Source, embedded, override_values, schema,
+};
+
+/// A key of the configuration.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Setting {
+    /// Its path, with dots.
+    pub key: String,
+    /// What it is set to.
+    pub value: Shown,
+    /// Where that came from.
+    pub source: Source,
+}
+
+/// A value as it is shown.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Shown {
+    /// It is this.
+    Value(toml::Value),
+    /// It is given to agents, and may be a secret.
+    Hidden,
+}
+
+/// Every key that is set, in the order of their names.
+///
+/// # Errors
+/// When a file cannot be read, or a key is unknown.
+pub fn settings(places: &Places, env: &EnvMap, flags: &Overrides) -> Result<Vec<Setting>, Error> {
+    let inputs = Inputs {
+        places: places.clone(),
+        files: Files::read(places)?,
+        env: env.clone(),
+        flags: flags.clone(),
+    };
+    let mut layers = Layers::new(schema::SETTINGS);
+    layers.add_file(&embedded("defaults.toml", DEFAULTS))?;
+    for file in &inputs.files.settings {
+        layers.add_file(file)?;
+    }
+    override_values(&mut layers, &inputs)?;
+    let settings = layers.values().map(|(path, value, source)| Setting {
+        key: shown(path),
+        value: if is_secret(path) {
+            Shown::Hidden
+        } else {
+            Shown::Value(value.clone())
+        },
+        source: source.clone(),
+    });
+    Ok(settings.collect())
+}
+
+/// What is written into an agent's environment may be a key of its account.
+fn is_secret(path: &[String]) -> bool {
+    let path: Vec<&str> = path.iter().map(String::as_str).collect();
+    matches!(path.as_slice(), ["agents", _, "env", ..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_value_is_shown_with_its_source_and_a_secret_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let text = "slots = 3\n[agents.a]\ndialect = \"script\"\nscript = \"s.yaml\"\nenv = { API_KEY = \"hunter2\" }\n";
+        std::fs::write(dir.path().join("turno.toml"), text).unwrap();
+        let places = Places {
+            repo: dir.path().to_owned(),
+            user: None,
+        };
+        let settings = settings(&places, &EnvMap::new(), &Overrides::default()).unwrap();
+        let of = |key: &str| settings.iter().find(|s| s.key == key).unwrap();
+        assert_eq!(of("slots").value, Shown::Value(toml::Value::Integer(3)));
+        assert!(matches!(of("slots").source, Source::RepoFile { line: 1, .. }));
+        assert_eq!(of("agents.a.env.API_KEY").value, Shown::Hidden);
+        assert_eq!(of("budget.shift_usd").source, Source::Default);
+        assert!(!serde_json::to_string(&settings).unwrap().contains("hunter2"));
+    }
+}
