@@ -94,7 +94,6 @@ pub(crate) async fn outer(State(names): State<Names>, request: Request, next: Ne
     let mut say = |name: HeaderName, value: &'static str| {
         headers.insert(name, HeaderValue::from_static(value));
     };
-    say(CONTENT_SECURITY_POLICY, POLICY);
     say(X_CONTENT_TYPE_OPTIONS, "nosniff");
     say(X_FRAME_OPTIONS, "DENY");
     say(REFERRER_POLICY, "no-referrer");
@@ -106,6 +105,10 @@ pub(crate) async fn outer(State(names): State<Names>, request: Request, next: Ne
         HeaderName::from_static("cross-origin-opener-policy"),
         "same-origin",
     );
+    // A handler may have said something stricter for what it shows.
+    if !headers.contains_key(CONTENT_SECURITY_POLICY) {
+        headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    }
     if !headers.contains_key(CACHE_CONTROL) {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }

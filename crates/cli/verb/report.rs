@@ -54,12 +54,7 @@ pub(crate) async fn run(scene: &Scene, verb: &args::Report) -> Result<ExitCode, 
             "there is no shift {shift} here; the latest one is {latest}"
         ))
     })?;
-    let name = scene.repo.root().file_name().unwrap_or_default();
-    let setting = Setting {
-        project: name.to_string_lossy().into_owned(),
-        state_dir: scene.dirs.root().display().to_string(),
-    };
-    let told = tell(&report, &setting, verb.format, width(verb))?;
+    let told = tell(&report, &setting(scene), verb.format, width(verb))?;
     match &verb.output {
         Some(file) => {
             write(file, &told)?;
@@ -68,6 +63,19 @@ pub(crate) async fn run(scene: &Scene, verb: &args::Report) -> Result<ExitCode, 
         None => print::data(told.trim_end()),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The report as one HTML file.
+pub(super) fn page_of(scene: &Scene, report: &Report) -> Result<String, Failure> {
+    tell(report, &setting(scene), ReportFormat::Html, WIDTH)
+}
+
+fn setting(scene: &Scene) -> Setting {
+    let name = scene.repo.root().file_name().unwrap_or_default();
+    Setting {
+        project: name.to_string_lossy().into_owned(),
+        state_dir: scene.dirs.root().display().to_string(),
+    }
 }
 
 /// How wide lines of text may be. Below 72 characters no table of numbers fits, and the terminal breaks its lines.

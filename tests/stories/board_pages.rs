@@ -1,0 +1,294 @@
+//! The board as a person has it: a browser is let in by the link, cards move while a shift runs, a question is
+//! answered and an issue promoted by the keyboard, and text that means harm is shown and does nothing.
+//!
+//! Each story keeps pictures in `target/board-shots`.
+
+use std::fs;
+
+use crate::harness::board::Shown;
+use crate::harness::browser::{Browser, DESK, PHONE};
+use crate::harness::processes::{ended, until};
+use crate::harness::project::Project;
+
+const CONFIG: &str = r#"
+slots = 4
+[checks.lint]
+command = "true"
+[checks.test]
+command = "true"
+[agents.claude]
+dialect = "script"
+script = "team.yaml"
+[agents.codex]
+dialect = "script"
+script = "team.yaml"
+[personas.author]
+agents = ["claude"]
+[personas.engineer]
+agents = ["claude"]
+[personas.reviewer]
+agents = ["codex"]
+[personas.tester]
+agents = ["codex"]
+"#;
+
+/// Who waits for a file waits for the story.
+const TEAM: &str = r#"
+sessions:
+  - persona: author
+    task: "2*"
+    round: 1
+    steps:
+      - say: I read the sessions and how keys are kept.
+      - usage: {usd: 0.12}
+      - outcome:
+          tasks:
+            - {key: table, title: Sessions have a table, brief: "src/table.txt", acceptance: [there is a table], touches: ["src/table*"], size: small}
+            - {key: ended, title: A session can be ended, brief: "src/ended.txt", acceptance: [it ends], needs: [table], touches: ["src/ended*"]}
+            - {key: page, title: A page lists the sessions, brief: "src/page.txt", acceptance: [it lists them], needs: [table], touches: ["src/page*"]}
+            - {key: all, title: A lost key ends them all, brief: "src/all.txt", acceptance: [all end], needs: [ended], touches: ["src/all*"], size: large}
+            - {key: help, title: The help tells of it, brief: "help.txt", acceptance: [it tells], needs: [page, all], touches: [help.txt]}
+  - persona: author
+    task: "3*"
+    round: 1
+    steps:
+      - say: I look at how the session is kept.
+      - run: "touch $HOME/shared/plans; echo 'reads src/auth/session.rs'; until [ -e $HOME/shared/go-plan ]; do sleep 0.05; done"
+      - usage: {usd: 0.05}
+      - outcome: {tasks: [{key: fix, title: The session is made anew, brief: "src/fix.txt", acceptance: [one can sign in]}]}
+  - {persona: author, steps: [{outcome: {missing: []}}]}
+  - {persona: tester, steps: [{outcome: {verdict: approve}}]}
+
+  - persona: engineer
+    task: A session can be ended
+    steps:
+      - say: I begin with the query, then the handler.
+      - run: "ls -a; touch $HOME/shared/writes; until [ -e $HOME/shared/go-write ]; do sleep 0.05; done"
+      - write: {path: src/ended.txt, text: "ended\n"}
+      - usage: {usd: 0.21}
+      - outcome: {summary: A session can be ended.}
+  - persona: engineer
+    task: A page lists the sessions
+    resumed: true
+    steps:
+      - run: 'mkdir -p src; printf "%s\n" "$TURNO_ANSWER" > src/page.txt'
+      - outcome: {summary: A page lists the sessions by the header that you named.}
+  - persona: engineer
+    task: A page lists the sessions
+    steps:
+      - usage: {usd: 0.08}
+      - ask: {question: "Which header names the client: X-Client or User-Agent?", options: [X-Client, User-Agent], recommended: X-Client}
+      - outcome: {summary: asked}
+  - persona: engineer
+    task: Sessions have a table
+    round: 1
+    steps:
+      - say: A table with the key, the client and the last use.
+      - write: {path: src/table.txt, text: "key\nclient\nlast use\n"}
+      - usage: {usd: 0.31}
+      - outcome: {summary: Sessions have a table.}
+  - persona: engineer
+    steps:
+      - run: 'mkdir -p src; printf "key\nclient\nlast use\nended\n%s\n" "$TURNO_ATTEMPT" > "src/table-$TURNO_TASK.txt"; [ "$TURNO_TASK" != 2.5 ] || { rm -r src; echo told > help.txt; }'
+      - usage: {usd: 0.14}
+      - outcome: {summary: it is done, evidence: [the checks], open_questions: [old rows were not looked at]}
+  - persona: reviewer
+    task: Sessions have a table
+    round: 1
+    steps:
+      - usage: {usd: 0.02}
+      - outcome: {verdict: findings, findings: [{file: src/table.txt, line: 3, severity: major, what: nothing tells when a session was ended, how_to_see: cat src/table.txt}], read: [src]}
+  - {persona: reviewer, steps: [{usage: {usd: 0.02}}, {outcome: {verdict: approve, read: [src]}}]}
+"#;
+
+fn project() -> Project {
+    let project = Project::new(&[
+        ("turno.toml", CONFIG),
+        ("team.yaml", TEAM),
+        ("README.md", "till\n"),
+    ]);
+    for add in [
+        &["Amounts are in cents"][..],
+        &["Sign out everywhere when a key is lost", "--label", "auth"],
+        &["Sign-in fails after a password change", "--priority", "urgent"],
+        &[
+            "Export invoices as PDF",
+            "--priority",
+            "high",
+            "--label",
+            "billing",
+            "--label",
+            "pdf",
+            "--needs",
+            "2",
+        ],
+        &["Dark theme for the printed page", "--needs", "2"],
+    ] {
+        project.turno(&[&["issue", "add"][..], add].concat()).exits(0);
+    }
+    project.turno(&["run", "1", "--policy", "single"]).exits(0);
+    project.turno(&["promote", "1"]).exits(0);
+    project
+}
+
+fn go(project: &Project, what: &str) {
+    fs::write(project.shared().join(what), "").unwrap();
+}
+
+const LANE: &str = "document.querySelector('#issue-3').closest('.lane').id";
+
+#[test]
+fn a_person_follows_a_shift_answers_and_promotes_by_the_keyboard() {
+    let project = project();
+    let Some(mut browser) = Browser::open(&project.home()) else {
+        return;
+    };
+    let shift = project.start(&["drain", "--budget", "20"]);
+    let board = Shown::begin(&project);
+    browser.go(&board.link);
+    browser.until("it is let in", "document.querySelector('.board')");
+    browser.until("a question came by itself", "document.querySelector('.question')");
+    browser.until(
+        "two are at work",
+        "document.querySelector('#issue-2 .doing .now') && document.querySelector('#lane-planning #issue-3')",
+    );
+    until("both wait", || {
+        ["plans", "writes"]
+            .iter()
+            .all(|f| project.shared().join(f).exists())
+    });
+    browser.until(
+        "what it does is told",
+        "document.querySelector('#issue-3 .now').textContent.includes('until')",
+    );
+    browser.likes("light");
+    browser.shot("board-light");
+    browser.likes("dark");
+    browser.shot("board-dark");
+    browser.size(PHONE);
+    browser.shot("board-phone");
+    browser.size(DESK);
+    browser.likes("light");
+
+    // The focus stays on a card that moves to another column.
+    browser.eval("document.querySelector('#open-3').focus()");
+    assert_eq!(browser.eval(LANE), "lane-planning");
+    go(&project, "go-plan");
+    browser.until(
+        "it has moved",
+        &format!("{LANE} === 'lane-working' || {LANE} === 'lane-review'"),
+    );
+    assert_eq!(browser.eval("document.activeElement.id"), "open-3");
+
+    // While it runs, its page goes on by itself.
+    let task = board.get("/api/tasks/2.2");
+    let attempt = task["running"]["attempt"].as_u64().unwrap();
+    browser.go(&format!("{}/attempts/{attempt}", board.url));
+    browser.until(
+        "it said so",
+        "document.querySelector('#talk').innerText.includes('I begin with the query')",
+    );
+    browser.shot("attempt");
+    browser.go(&format!("{}/issues/2", board.url));
+    browser.shot("issue");
+    browser.likes("dark");
+    browser.shot("issue-dark");
+    browser.likes("light");
+    browser.size(PHONE);
+    browser.shot("issue-phone");
+    browser.size(DESK);
+    browser.go(&format!("{}/tasks/2.1", board.url));
+    browser.shot("task");
+
+    // A number answers the question, from the inbox.
+    browser.key("g");
+    browser.key("i");
+    browser.until(
+        "the inbox is there",
+        "location.pathname === '/decisions' && document.querySelector('.question')",
+    );
+    browser.shot("inbox");
+    browser.key("1");
+    browser.until("nothing waits", "!document.querySelector('.question')");
+    browser.until(
+        "it is settled",
+        "document.querySelector('main').innerText.includes('X-Client')",
+    );
+    let asked = board.get("/api/decisions");
+    assert_eq!(asked[0]["stage"]["answered"]["answer"], "X-Client", "{asked:#}");
+
+    // The backlog: a key makes one more urgent, the palette finds, a dialog files.
+    browser.key("g");
+    browser.key("b");
+    browser.until(
+        "the board is there",
+        "location.pathname === '/' && document.querySelector('#open-5')",
+    );
+    browser.eval("document.querySelector('#open-5').focus()");
+    browser.key("+");
+    browser.until(
+        "it is high",
+        "document.querySelector('#issue-5').dataset.priority === 'high'",
+    );
+    browser.key("n");
+    browser.until("a form is there", "document.querySelector('#new[open]')");
+    browser.types("Words for a wrong key");
+    browser.shot("new");
+    browser.key("Enter");
+    browser.until("it is filed", "location.pathname === '/issues/6'");
+    browser.key("?");
+    browser.until("help is there", "document.querySelector('#help[open]')");
+    browser.shot("help");
+    browser.key("Escape");
+    browser.ctrl("k");
+    browser.until(
+        "the palette knows it",
+        "document.querySelector('#found').innerText.includes('Export invoices')",
+    );
+    browser.types("sign out");
+    browser.shot("palette");
+    browser.key("Enter");
+    browser.until("it went there", "location.pathname === '/issues/2'");
+
+    go(&project, "go-write");
+    browser.until(
+        "it is to be looked at",
+        "document.querySelector('a[href=\"/issues/2/promote\"]')",
+    );
+    browser.go(&format!("{}/issues/2/diff", board.url));
+    browser.shot("diff");
+    browser.go(&format!("{}/issues/2/promote", board.url));
+    let told = browser.text();
+    assert!(told.contains("main would get 1 new commit"), "{told}");
+    browser.shot("promote");
+    browser.eval("document.querySelector('.confirm button').focus()");
+    browser.key("Enter");
+    browser.until(
+        "it is done",
+        "location.pathname === '/issues/2' && document.querySelector('.facts').innerText.includes('done')",
+    );
+    assert_eq!(project.at("main", "help.txt"), "told");
+
+    browser.go(&format!("{}/?q=pdf", board.url));
+    assert_eq!(browser.eval("document.querySelectorAll('.issue').length"), 1);
+    ended(&project, shift);
+    for page in [
+        "shifts",
+        "shifts/S2",
+        "salvage",
+        "config",
+        "personas",
+        "tasks/2.1/diff",
+        "report",
+    ] {
+        browser.go(&format!("{}/{page}", board.url));
+        browser.shot(&page.replace('/', "-"));
+    }
+    browser.go(&format!("{}/shifts/S2", board.url));
+    browser.likes("dark");
+    browser.shot("shift-dark");
+    browser.size(PHONE);
+    browser.shot("shift-phone");
+    assert_eq!(browser.wrong, Vec::<String>::new());
+    board.end();
+}
