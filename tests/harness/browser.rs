@@ -5,14 +5,12 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::processes::until_within;
-
 /// A page that does not answer within this has failed the story.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// One browser with one page.
 pub(crate) struct Browser {
@@ -161,6 +159,13 @@ impl Browser {
         );
     }
 
+    /// Waits until a page of the board is there and hears keys.
+    #[track_caller]
+    pub(crate) fn at(&mut self, path: &str) {
+        let there = format!("location.pathname === '{path}' && document.body.dataset.heard === ''");
+        self.until(path, &there);
+    }
+
     /// What an expression is, in the page.
     #[track_caller]
     pub(crate) fn eval(&mut self, script: &str) -> Value {
@@ -175,10 +180,24 @@ impl Browser {
     pub(crate) fn until(&mut self, what: &str, script: &str) {
         // A page that is just being left answers nothing.
         let wanted = format!("(() => {{ try {{ return Boolean({script}) }} catch {{ return false }} }})()");
-        until_within(PATIENCE, what, || {
+        let begun = Instant::now();
+        loop {
             let params = json!({"expression": wanted, "returnByValue": true});
-            self.call("Runtime.evaluate", params)["result"]["value"] == true
-        });
+            if self.call("Runtime.evaluate", params)["result"]["value"] == true {
+                return;
+            }
+            if begun.elapsed() > PATIENCE {
+                self.shot("waited-in-vain");
+                let said = self.eval("document.getElementById('said')?.textContent");
+                eprintln!("it said {said}");
+                let text = self.text();
+                panic!(
+                    "waited in vain: {what}; wrong: {:#?}; the page: {text}",
+                    self.wrong
+                );
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// The text of the page as a person reads it.
@@ -240,7 +259,8 @@ fn code(key: &str) -> u32 {
 impl Drop for Browser {
     fn drop(&mut self) {
         // Its own children end with their pipes.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        if self.child.kill().is_ok() {
+            self.child.wait().unwrap();
+        }
     }
 }

@@ -11,3 +11,5 @@ listen();
 drag();
 converse();
 follow();
+// From now on keys are heard.
+document.body.dataset.heard = "";

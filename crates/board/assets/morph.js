@@ -40,7 +40,8 @@ function children(old, fresh) {
   }
   while (at) {
     const next = at.nextSibling;
-    at.remove();
+    // What is wanted elsewhere is taken from here when its place is come to.
+    if (!(at.id && fresh.ownerDocument.getElementById(at.id))) at.remove();
     at = next;
   }
 }

@@ -43,9 +43,11 @@ function body(form, button) {
 async function submit(form, button) {
   const [method, path] = form.dataset.send.split(" ");
   const output = form.querySelector("output");
+  // Before the buttons are shut off: one that is says nothing.
+  const asked = body(form, button);
   for (const b of form.querySelectorAll("button")) b.disabled = true;
   try {
-    const told = await ask(method, path, body(form, button));
+    const told = await ask(method, path, asked);
     form.closest("dialog")?.close();
     if (form.dataset.then) {
       location.assign(form.dataset.then.replace("{id}", told.id ?? ""));

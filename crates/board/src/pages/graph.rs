@@ -45,52 +45,101 @@ pub(super) struct Line {
     pub(super) critical: bool,
 }
 
-/// The picture of a plan; the issue's own task is not in it, as all others belong to it.
-pub(super) fn graph(tasks: &[TaskNode]) -> Graph {
+/// The picture of a plan, with the chain that takes the longest; the issue's own task is not in it, as all others belong to it.
+pub(super) fn graph(tasks: &[TaskNode], longest: &[TaskId]) -> Graph {
     let tasks: Vec<&TaskNode> = tasks.iter().filter(|t| !t.id.is_lead()).collect();
     let layers = layers(&tasks);
-    let mut rows: Vec<Vec<&TaskNode>> = vec![Vec::new(); layers.values().max().map_or(0, |l| l + 1)];
-    for task in &tasks {
-        if let Some(row) = layers.get(&task.id).and_then(|l| rows.get_mut(*l)) {
-            row.push(task);
-        }
-    }
-    let mut placed: BTreeMap<TaskId, usize> = BTreeMap::new();
-    for row in &mut rows {
-        // Beside the middle of what it needs, so that few lines cross.
-        row.sort_by_key(|task| {
-            let needs: Vec<usize> = task.needs.iter().filter_map(|n| placed.get(n).copied()).collect();
-            let middle = (needs.iter().sum::<usize>() * 100).checked_div(needs.len());
-            (middle.unwrap_or(usize::MAX), task.id)
-        });
-        for (at, task) in row.iter().enumerate() {
-            placed.insert(task.id, at);
-        }
-    }
+    let rows = rows(&tasks, &layers);
     let most = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let high = (most * (HIGH + BELOW)).saturating_sub(BELOW) + 2 * EDGE;
-    let mut boxes = Vec::new();
+    let (mut boxes, mut places) = (Vec::new(), BTreeMap::new());
     for (layer, row) in rows.iter().enumerate() {
         let empty = (most - row.len()) * (HIGH + BELOW) / 2;
-        for (at, task) in row.iter().enumerate() {
-            boxes.push(Boxed {
+        for (at, stop) in row.iter().enumerate() {
+            let (x, y) = (EDGE + layer * (WIDE + ACROSS), EDGE + empty + at * (HIGH + BELOW));
+            places.insert((layer, *stop), (x, y + HIGH / 2));
+            let task = tasks.iter().find(|t| *stop == Stop::Task(t.id));
+            boxes.extend(task.map(|task| Boxed {
                 id: task.id,
-                x: EDGE + layer * (WIDE + ACROSS),
-                y: EDGE + empty + at * (HIGH + BELOW),
+                x,
+                y,
                 wide: WIDE,
                 high: HIGH,
                 title: shortened(&task.title),
                 stage: crate::view::word(&task.stage),
                 critical: task.critical,
-            });
+            }));
         }
     }
     Graph {
         wide: (rows.len() * (WIDE + ACROSS)).saturating_sub(ACROSS) + 2 * EDGE,
-        high,
-        lines: lines(&tasks, &boxes),
+        high: (most * (HIGH + BELOW)).saturating_sub(BELOW) + 2 * EDGE,
         boxes,
+        lines: lines(longest, needs(&tasks, &layers), &places),
     }
+}
+
+/// What stands in a layer: a task, or a line that goes by, for which room is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Stop {
+    Task(TaskId),
+    Line { from: TaskId, to: TaskId },
+}
+
+/// Every need of a task that stands left of it, with the layers of both.
+fn needs(tasks: &[&TaskNode], layers: &BTreeMap<TaskId, usize>) -> Vec<(TaskId, usize, TaskId, usize)> {
+    let mut needs = Vec::new();
+    for task in tasks {
+        for from in &task.needs {
+            if let (Some(left), Some(right)) = (layers.get(from), layers.get(&task.id))
+                && left < right
+            {
+                needs.push((*from, *left, task.id, *right));
+            }
+        }
+    }
+    needs
+}
+
+/// The layers from left to right, each from top to bottom.
+fn rows(tasks: &[&TaskNode], layers: &BTreeMap<TaskId, usize>) -> Vec<Vec<Stop>> {
+    let mut rows: Vec<Vec<Stop>> = vec![Vec::new(); layers.values().max().map_or(0, |l| l + 1)];
+    for (id, layer) in layers {
+        rows[*layer].push(Stop::Task(*id));
+    }
+    let needs = needs(tasks, layers);
+    for (from, left, to, right) in &needs {
+        for row in rows.iter_mut().take(*right).skip(left + 1) {
+            row.push(Stop::Line { from: *from, to: *to });
+        }
+    }
+    let mut placed: BTreeMap<Stop, usize> = BTreeMap::new();
+    for (layer, row) in rows.iter_mut().enumerate() {
+        // Beside the middle of what it comes from, so that few lines cross.
+        row.sort_by_key(|stop| {
+            let before: Vec<Stop> = match stop {
+                Stop::Task(id) => {
+                    let own = needs.iter().filter(|n| n.2 == *id);
+                    own.map(|(from, left, to, _)| {
+                        if left + 1 == layer {
+                            Stop::Task(*from)
+                        } else {
+                            Stop::Line { from: *from, to: *to }
+                        }
+                    })
+                    .collect()
+                }
+                Stop::Line { from, .. } if layers.get(from).is_some_and(|l| l + 1 == layer) => {
+                    vec![Stop::Task(*from)]
+                }
+                Stop::Line { .. } => vec![*stop],
+            };
+            let at: Vec<usize> = before.iter().filter_map(|b| placed.get(b).copied()).collect();
+            let middle = (at.iter().sum::<usize>() * 100).checked_div(at.len());
+            (middle.unwrap_or(usize::MAX), *stop)
+        });
+        placed = row.iter().enumerate().map(|(at, stop)| (*stop, at)).collect();
+    }
+    rows
 }
 
 fn shortened(title: &str) -> String {
@@ -121,26 +170,39 @@ fn layers(tasks: &[&TaskNode]) -> BTreeMap<TaskId, usize> {
     layers
 }
 
-fn lines(tasks: &[&TaskNode], boxes: &[Boxed]) -> Vec<Line> {
-    let at: BTreeMap<TaskId, &Boxed> = boxes.iter().map(|b| (b.id, b)).collect();
+fn lines(
+    longest: &[TaskId],
+    needs: Vec<(TaskId, usize, TaskId, usize)>,
+    places: &BTreeMap<(usize, Stop), (usize, usize)>,
+) -> Vec<Line> {
     let mut lines = Vec::new();
-    for task in tasks {
-        for need in &task.needs {
-            let (Some(from), Some(to)) = (at.get(need), at.get(&task.id)) else {
+    for (from, left, to, right) in needs {
+        let Some((x, y)) = places.get(&(left, Stop::Task(from))) else {
+            continue;
+        };
+        let (mut x, mut y) = (x + WIDE, *y);
+        let mut path = format!("M{x} {y}");
+        for layer in left + 1..=right {
+            let stop = if layer == right {
+                Stop::Task(to)
+            } else {
+                Stop::Line { from, to }
+            };
+            let Some((next, down)) = places.get(&(layer, stop)) else {
                 continue;
             };
-            let (x1, y1) = (from.x + WIDE, from.y + HIGH / 2);
-            let (x2, y2) = (to.x, to.y + HIGH / 2);
             let half = ACROSS / 2;
-            lines.push(Line {
-                path: format!(
-                    "M{x1} {y1}C{} {y1} {} {y2} {x2} {y2}",
-                    x1 + half,
-                    x2.saturating_sub(half)
-                ),
-                critical: from.critical && to.critical,
-            });
+            path.push_str(&format!("C{} {y} {} {down} {next} {down}", x + half, next - half));
+            (x, y) = (*next, *down);
+            if layer < right {
+                x += WIDE;
+                path.push_str(&format!("L{x} {y}"));
+            }
         }
+        lines.push(Line {
+            path,
+            critical: longest.windows(2).any(|pair| pair == [from, to]),
+        });
     }
     // What matters is drawn last, above the others.
     lines.sort_by_key(|l| l.critical);
@@ -182,7 +244,8 @@ mod tests {
             node("1.4", &["1.2", "1.3"]),
             node("1.5", &["1.2"]),
         ];
-        let graph = graph(&nodes);
+        let longest = ["1.1", "1.3"].map(|id| id.parse().unwrap());
+        let graph = graph(&nodes, &longest);
         let at = |id: &str| graph.boxes.iter().find(|b| b.id.to_string() == id).unwrap();
         for node in &nodes {
             for need in &node.needs {
@@ -208,8 +271,8 @@ mod tests {
 
     #[test]
     fn a_circle_and_a_task_that_is_not_there_end_too() {
-        let graph = graph(&[node("1.1", &["1.2"]), node("1.2", &["1.1", "1.9"])]);
+        let graph = graph(&[node("1.1", &["1.2"]), node("1.2", &["1.1", "1.9"])], &[]);
         assert_eq!(graph.boxes.len(), 2);
-        assert_eq!(super::graph(&[]).boxes.len(), 0);
+        assert_eq!(super::graph(&[], &[]).boxes.len(), 0);
     }
 }

@@ -20,7 +20,7 @@ const PROMPT: usize = 4 << 20;
 pub(crate) async fn issue(State(app): State<Shared>, id: Id<IssueId>) -> Shown {
     let Json(page) = issues::issue(State(app.clone()), id).await?;
     Ok(Told::new(&app)
-        .and("graph", &graph(&page.tasks))
+        .and("graph", &graph(&page.tasks, &page.critical_path))
         .and("page", &page)
         .page("issue.html")?)
 }
