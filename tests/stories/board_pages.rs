@@ -91,6 +91,12 @@ sessions:
       - usage: {usd: 0.31}
       - outcome: {summary: Sessions have a table.}
   - persona: engineer
+    task: Sessions have a table
+    steps:
+      - edit: {path: src/table.txt, find: "last use\n", replace: "last use\nended\n"}
+      - usage: {usd: 0.14}
+      - outcome: {summary: The table tells when a session was ended., evidence: [the checks], open_questions: [old rows were not looked at]}
+  - persona: engineer
     steps:
       - run: 'mkdir -p src; printf "key\nclient\nlast use\nended\n%s\n" "$TURNO_ATTEMPT" > "src/table-$TURNO_TASK.txt"; [ "$TURNO_TASK" != 2.5 ] || { rm -r src; echo told > help.txt; }'
       - usage: {usd: 0.14}
@@ -265,6 +271,16 @@ fn a_person_follows_a_shift_answers_and_promotes_by_the_keyboard() {
     browser.go(&format!("{}/?q=pdf", board.url));
     assert_eq!(browser.eval("document.querySelectorAll('.issue').length"), 1);
     ended(&project, shift);
+    let report = board.ask("GET", "/report", &[], "");
+    assert_eq!(report.code, 200, "{}", report.body);
+    assert!(
+        report
+            .head
+            .contains("default-src 'none'; style-src 'unsafe-inline'; frame-ancestors"),
+        "{}",
+        report.head
+    );
+    assert!(report.body.contains("A session can be ended"));
     for page in [
         "shifts",
         "shifts/S2",

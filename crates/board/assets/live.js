@@ -58,14 +58,14 @@ function tick() {
   }
 }
 
-export function follow() {
-  const wanted = (document.body.dataset.touches ?? "").split(" ").filter(Boolean);
-  // The head of every page shows the shift and how many questions wait.
-  wanted.push("shift/*", "decision/*");
-  const events = new EventSource(`/api/events?after=${document.body.dataset.seq}`);
+let events = null;
+let last = document.body.dataset.seq;
+
+function listen(wanted) {
+  events = new EventSource(`/api/events?after=${last}`);
   events.addEventListener("record", (event) => {
-    const { touches } = JSON.parse(event.data);
-    if (shows(wanted, touches)) soon();
+    last = event.lastEventId;
+    if (shows(wanted, JSON.parse(event.data).touches)) soon();
   });
   events.addEventListener("live", (event) => {
     const { attempt, line } = JSON.parse(event.data);
@@ -76,6 +76,26 @@ export function follow() {
   events.addEventListener("reset", () => location.reload());
   events.addEventListener("open", () => { lost.hidden = true; soon(); });
   events.addEventListener("error", () => { lost.hidden = false; });
+}
+
+function leave() {
+  events?.close();
+  events = null;
+}
+
+export function follow() {
+  const wanted = (document.body.dataset.touches ?? "").split(" ").filter(Boolean);
+  // The head of every page shows the shift and how many questions wait.
+  wanted.push("shift/*", "decision/*");
+  const look = () => {
+    // A browser has six connections for a board and no more: a page that nobody sees keeps none.
+    if (document.hidden) leave();
+    else if (!events) listen(wanted);
+  };
+  document.addEventListener("visibilitychange", look);
+  addEventListener("pagehide", leave);
+  addEventListener("pageshow", look);
+  look();
   tick();
   setInterval(tick, 1000);
 }
