@@ -44,7 +44,7 @@ impl Browser {
     /// A browser that keeps what it keeps in `home`; none where Chromium is not installed, which is said aloud.
     pub(crate) fn open(home: &Path) -> Option<Self> {
         let Some(chromium) = chromium() else {
-            eprintln!("skipped: no chromium is installed");
+            println!("skipped: no chromium is installed");
             return None;
         };
         let profile = home.join("browser");
@@ -144,7 +144,7 @@ impl Browser {
         self.call("Emulation.setEmulatedMedia", json!({"features": features}));
     }
 
-    /// Whether scripts run.
+    /// From now on no script of a page runs.
     pub(crate) fn without_scripts(&mut self) {
         self.call("Emulation.setScriptExecutionDisabled", json!({"value": true}));
     }
@@ -189,10 +189,9 @@ impl Browser {
             if begun.elapsed() > PATIENCE {
                 self.shot("waited-in-vain");
                 let said = self.eval("document.getElementById('said')?.textContent");
-                eprintln!("it said {said}");
                 let text = self.text();
                 panic!(
-                    "waited in vain: {what}; wrong: {:#?}; the page: {text}",
+                    "waited in vain: {what}; it said {said}; wrong: {:#?}; the page: {text}",
                     self.wrong
                 );
             }

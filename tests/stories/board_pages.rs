@@ -140,6 +140,20 @@ fn project() -> Project {
     project
 }
 
+/// What would do harm if a page took it for markup, or hide something if it were not shown.
+const HARM: &str = "</script><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">\u{202e}gnp.exe\u{200b}";
+
+const HOSTILE: &str = r##"
+sessions:
+  - {persona: reviewer, steps: [{outcome: {verdict: approve}}]}
+  - steps:
+      - say: "</script><script>document.title='owned'</script>\u202e\u001b[31m"
+      - flood: {lines: 1, bytes_per_line: 10000000}
+      - run: "printf '%s\\n' \"<img src=x onerror=document.title='owned'>\" > '<b>bold.txt'; printf '\\342\\200\\256txt\\n' >> '<b>bold.txt'"
+      - ask: {question: "<img src=x onerror=document.title='owned'>\u202e?", options: ["\" autofocus onfocus=alert(1) x=\"", "<b>"], recommended: "<b>"}
+      - outcome: {summary: "<script>document.title='owned'</script>"}
+"##;
+
 fn go(project: &Project, what: &str) {
     fs::write(project.shared().join(what), "").unwrap();
 }
@@ -291,6 +305,8 @@ fn a_person_follows_a_shift_answers_and_promotes_by_the_keyboard() {
         "report",
     ] {
         browser.go(&format!("{}/{page}", board.url));
+        let told = browser.text();
+        assert!(!told.contains("cannot be shown"), "{page}: {told}");
         browser.shot(&page.replace('/', "-"));
     }
     browser.go(&format!("{}/shifts/S2", board.url));
@@ -299,5 +315,84 @@ fn a_person_follows_a_shift_answers_and_promotes_by_the_keyboard() {
     browser.size(PHONE);
     browser.shot("shift-phone");
     assert_eq!(browser.wrong, Vec::<String>::new());
+    board.end();
+}
+
+#[test]
+fn text_that_means_harm_is_shown_and_does_nothing() {
+    let project = Project::new(&[("turno.toml", CONFIG), ("team.yaml", HOSTILE)]);
+    let Some(mut browser) = Browser::open(&project.home()) else {
+        return;
+    };
+    let add = [
+        "issue", "add", HARM, "--body", HARM, "--accept", HARM, "--label", "<i>label",
+    ];
+    project.turno(&add).exits(0);
+    let shift = project.start(&["run", "1", "--policy", "single"]);
+    let board = Shown::begin(&project);
+    until("it asks", || {
+        let asked = board.get("/api/decisions");
+        asked.as_array().is_some_and(|d| !d.is_empty())
+    });
+    browser.go(&board.link);
+    browser.at("/");
+    let pages = [
+        "",
+        "issues/1",
+        "tasks/1.1",
+        "attempts/1",
+        "decisions",
+        "shifts/1",
+        "?q=%3Cimg",
+    ];
+    for page in pages {
+        browser.go(&format!("{}/{page}", board.url));
+        browser.until("it hears", "document.body.dataset.heard === ''");
+        assert_eq!(
+            browser.eval("document.querySelectorAll('main img, main script, main b.text > *').length"),
+            0,
+            "{page}"
+        );
+        assert_eq!(
+            browser.eval("document.querySelectorAll('[onerror], [onfocus]').length"),
+            0,
+            "{page}"
+        );
+        assert_ne!(browser.eval("document.title"), "owned", "{page}");
+        let told = browser.text();
+        assert!(!told.contains("cannot be shown"), "{page}: {told}");
+        assert!(!told.contains('\u{202e}') && !told.contains('\u{1b}'), "{page}");
+        assert!(told.len() < 300_000, "{page}: {}", told.len());
+    }
+    browser.go(&format!("{}/issues/1", board.url));
+    let told = browser.text();
+    assert!(
+        told.contains("onerror") && told.contains("⟨202E⟩gnp.exe⟨200B⟩"),
+        "{told}"
+    );
+    browser.shot("hostile");
+    let question = board.get("/api/decisions")[0]["id"].clone();
+    let answer = serde_json::json!({"answer": "<b>"});
+    let path = format!("/api/decisions/{question}/answer");
+    assert_eq!(board.post(&path, &answer).code, 200);
+    ended(&project, shift);
+    browser.go(&format!("{}/tasks/1.1/diff", board.url));
+    let told = browser.text();
+    assert!(
+        told.contains("⟨202E⟩txt") && told.contains("<b>bold.txt"),
+        "{told}"
+    );
+    assert_ne!(browser.eval("document.title"), "owned");
+    assert_eq!(browser.wrong, Vec::<String>::new());
+
+    // All of it reads without scripts too.
+    browser.without_scripts();
+    for page in pages {
+        let seen = board.ask("GET", &format!("/{page}"), &[], "");
+        assert_eq!(seen.code, 200, "{page}: {}", seen.body);
+        browser.go(&format!("{}/{page}", board.url));
+    }
+    browser.go(&format!("{}/issues/1", board.url));
+    assert!(browser.text().contains("onerror"), "{}", browser.text());
     board.end();
 }

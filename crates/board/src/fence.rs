@@ -13,6 +13,7 @@ use cookie::Cookie;
 
 use crate::auth::{Gate, Shown};
 use crate::error::Problem;
+use crate::pages::trouble;
 use crate::routes::Shared;
 
 /// Nothing is loaded but what the board itself serves, nothing is put in a frame, nothing is sent elsewhere.
@@ -121,7 +122,7 @@ pub(crate) async fn inner(State(app): State<Shared>, request: Request, next: Nex
         .and_then(|shown| comes_from_here(&app.names, request.method(), request.headers(), shown));
     match passed {
         Ok(()) => next.run(request).await,
-        Err(problem) => problem.into_response(),
+        Err(problem) => trouble(problem, request.headers()),
     }
 }
 

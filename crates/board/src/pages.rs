@@ -15,6 +15,8 @@ pub(crate) mod work;
 
 use std::sync::LazyLock;
 
+use axum::http::HeaderMap;
+use axum::http::header::ACCEPT;
 use axum::response::{Html, IntoResponse, Response};
 use include_dir::{Dir, include_dir};
 use serde::Serialize;
@@ -74,7 +76,7 @@ impl Told {
     fn page(self, name: &str) -> Result<Html<String>, Problem> {
         let tera = PAGES.as_ref().map_err(|e| Problem::Bug(e.clone()))?;
         let text = tera.render(name, &self.0);
-        text.map(Html).map_err(|e| Problem::Bug(format!("{name}: {e:?}")))
+        text.map(Html).map_err(|e| Problem::Bug(format!("{name}: {e}")))
     }
 }
 
@@ -100,6 +102,15 @@ impl IntoResponse for Trouble {
             Err(_) => problem.into_response(),
         }
     }
+}
+
+/// A problem as whoever asks reads it: a person in a browser as a page, a program as JSON.
+pub(crate) fn trouble(problem: Problem, headers: &HeaderMap) -> Response {
+    let accept = headers.get(ACCEPT).and_then(|v| v.to_str().ok());
+    if accept.is_some_and(|a| a.contains("text/html")) {
+        return Trouble(problem).into_response();
+    }
+    problem.into_response()
 }
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
 //! Owns the board as a page, what of it is asked for, and how a browser is let in.
 
 use axum::extract::State;
+use axum::http::HeaderMap;
 use axum::http::header::SET_COOKIE;
 use axum::response::{IntoResponse, Response};
 use cookie::{Cookie, SameSite};
 use serde::Deserialize;
 
-use super::{Shown, Told};
+use super::{Shown, Told, trouble};
 use crate::api::Asked;
 use crate::api::board::now_of;
 use crate::auth::SESSION_AGE;
@@ -76,10 +77,14 @@ pub(crate) struct Code {
 
 /// Lets a browser in by a link. The page that follows is asked for by this one, so that a browser which came from
 /// somewhere else sends the new cookie with it.
-pub(crate) async fn enter(State(app): State<Shared>, Asked(Code { code }): Asked<Code>) -> Response {
+pub(crate) async fn enter(
+    State(app): State<Shared>,
+    headers: HeaderMap,
+    Asked(Code { code }): Asked<Code>,
+) -> Response {
     let Some(session) = app.gate.enter(&code) else {
-        return Problem::Forbidden("this link was used or is too old; `turno board --link` prints a new one")
-            .into_response();
+        let why = "this link was used or is too old; `turno board --link` prints a new one";
+        return trouble(Problem::Forbidden(why), &headers);
     };
     let age = i64::try_from(SESSION_AGE.as_secs()).unwrap_or(i64::MAX);
     let cookie = Cookie::build((app.names.cookie().to_owned(), session))

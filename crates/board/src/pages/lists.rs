@@ -38,7 +38,19 @@ pub(crate) async fn personas(State(app): State<Shared>) -> Shown {
     let personas: Vec<_> = loaded
         .personas
         .iter()
-        .map(|entry| json!({"is": entry.persona, "file": entry.file}))
+        .map(|entry| {
+            let persona = &entry.persona;
+            json!({
+                "name": persona.name,
+                "role": persona.role,
+                "agents": persona.agents,
+                "description": persona.description,
+                "budget": persona.budget.0,
+                "wall_ms": persona.wall_clock.0,
+                "file": entry.file,
+                "prompt": persona.prompt,
+            })
+        })
         .collect();
     Ok(Told::new(&app).and("personas", &personas).page("personas.html")?)
 }

@@ -21,7 +21,9 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 /// Every shift, the latest first.
 pub(crate) async fn shifts(State(app): State<Shared>) -> Shown {
     let Json(all) = shifts::shifts(State(app.clone())).await;
-    let Json(levels) = things::budget(State(app.clone())).await;
+    let Json(mut levels) = things::budget(State(app.clone())).await;
+    // Those of tasks are on the pages of their issues.
+    levels.retain(|l| !l.level.starts_with("task/"));
     Ok(Told::new(&app)
         .and("shifts", &all)
         .and("levels", &levels)
