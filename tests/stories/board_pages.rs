@@ -233,10 +233,25 @@ fn a_person_follows_a_shift_answers_and_promotes_by_the_keyboard() {
     let asked = board.get("/api/decisions");
     assert_eq!(asked[0]["stage"]["answered"]["answer"], "X-Client", "{asked:#}");
 
-    // The backlog: a key makes one more urgent, the palette finds, a dialog files.
+    // Keys go through cards and columns, and change the colours.
     browser.key("g");
     browser.key("b");
     browser.at("/");
+    let at = "document.activeElement.closest('.lane, body').id";
+    browser.key("j");
+    assert_eq!(browser.eval(at), "lane-working");
+    browser.key("h");
+    assert_eq!(browser.eval(at), "lane-backlog");
+    browser.key("j");
+    assert_eq!(browser.eval("document.activeElement.id"), "open-5");
+    browser.key("k");
+    assert_eq!(browser.eval("document.activeElement.id"), "open-4");
+    browser.key("t");
+    assert_eq!(browser.eval("document.documentElement.dataset.theme"), "dark");
+    browser.key("t");
+    browser.key("t");
+
+    // The backlog: a key makes one more urgent, the palette finds, a dialog files.
     browser.eval("document.querySelector('#open-5').focus()");
     browser.key("+");
     browser.until(
@@ -263,7 +278,20 @@ fn a_person_follows_a_shift_answers_and_promotes_by_the_keyboard() {
     browser.key("Enter");
     browser.at("/issues/2");
 
+    // A conversation goes on in the page, and the page tells of its end.
+    browser.go(&format!("{}/attempts/{attempt}", board.url));
+    browser.at(&format!("/attempts/{attempt}"));
+    browser.eval("document.querySelector('#talk').firstElementChild.id = 'first-said'");
     go(&project, "go-write");
+    browser.until(
+        "what it wrote is told",
+        "document.querySelector('#talk').innerText.includes('src/ended.txt')",
+    );
+    browser.until(
+        "its end is told",
+        "!document.querySelector('main .facts .pill.live') && document.querySelector('#first-said')",
+    );
+    browser.go(&format!("{}/issues/2", board.url));
     browser.until(
         "it is to be looked at",
         "document.querySelector('a[href=\"/issues/2/promote\"]')",
