@@ -166,10 +166,10 @@ fn a_person_follows_a_shift_answers_and_promotes_by_the_keyboard() {
     let Some(mut browser) = Browser::open(&project.home()) else {
         return;
     };
-    let shift = project.start(&["drain", "--budget", "20"]);
     let board = Shown::begin(&project);
     browser.go(&board.link);
-    browser.until("it is let in", "document.querySelector('.board')");
+    browser.at("/");
+    let shift = project.start(&["drain", "--budget", "20"]);
     browser.until("a question came by itself", "document.querySelector('.question')");
     browser.until(
         "two are at work",
@@ -177,8 +177,12 @@ fn a_person_follows_a_shift_answers_and_promotes_by_the_keyboard() {
     );
     until("it waits", || project.shared().join("writes").exists());
     browser.until(
+        "the sum is told as it grows",
+        "document.querySelector('#shift meter').value > 500000",
+    );
+    browser.until(
         "what it does is told",
-        "document.querySelector('#issue-3 .now').textContent.includes('session.rs')",
+        "document.querySelector('#issue-2 .now').textContent.includes('go-write')",
     );
     browser.likes("light");
     browser.shot("board-light");

@@ -2,14 +2,16 @@
 // it has moved to, so that the focus, a selection, what is typed and what is unfolded stay.
 
 // What a person sets and the server does not know.
-const KEPT = new Set(["open", "value", "hidden"]);
+function own(element, name) {
+  return (name === "open" && /^(DETAILS|DIALOG)$/.test(element.nodeName)) || (name === "value" && element.nodeName === "INPUT");
+}
 
 function attributes(old, fresh) {
   for (const { name, value } of [...fresh.attributes]) {
-    if (!KEPT.has(name) && old.getAttribute(name) !== value) old.setAttribute(name, value);
+    if (!own(old, name) && old.getAttribute(name) !== value) old.setAttribute(name, value);
   }
   for (const { name } of [...old.attributes]) {
-    if (!KEPT.has(name) && !fresh.hasAttribute(name)) old.removeAttribute(name);
+    if (!own(old, name) && !fresh.hasAttribute(name)) old.removeAttribute(name);
   }
 }
 

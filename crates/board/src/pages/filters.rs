@@ -84,9 +84,9 @@ pub(super) fn paint(stage: &str) -> &'static str {
 /// How a stage stands: what somebody should see first.
 pub(super) fn tone(stage: &str) -> &'static str {
     match stage {
-        "landed" | "accepted" | "done" => "good",
+        "landed" | "accepted" | "review" | "done" => "good",
         "parked" | "backoff" | "open" | "waiting" => "asks",
-        "dropped" | "blocked" | "ready" | "entered" | "closed" => "",
+        "dropped" | "blocked" | "ready" | "entered" | "closed" | "backlog" => "",
         "failed" | "sent-back" => "bad",
         _ => "live",
     }
