@@ -255,6 +255,30 @@ fn a_person_follows_a_shift_answers_and_promotes_by_the_keyboard() {
     browser.key("t");
     browser.key("t");
 
+    // An edit begins with what is stored, not with what the page shows of it.
+    let long = format!("{}\u{200b}", "x".repeat(9_000));
+    let body = serde_json::json!({"body": long}).to_string();
+    let edited = board.ask("PATCH", "/api/issues/4", &[], &body);
+    assert_eq!(edited.code, 200, "{}", edited.body);
+    browser.go(&format!("{}/issues/4", board.url));
+    browser.at("/issues/4");
+    browser.eval("document.querySelector('[data-open=edit]').click()");
+    browser.until("the form is there", "document.querySelector('#edit[open]')");
+    browser.eval("document.querySelector('#edit [name=title]').select()");
+    browser.types("Export invoices as PDF/A");
+    browser.key("Enter");
+    browser.until(
+        "it is edited",
+        "document.querySelector('h1').innerText.includes('PDF/A')",
+    );
+    let stored = board.get("/api/issues/4");
+    assert_eq!(stored["issue"]["body"], long, "{stored:#}");
+    assert_eq!(stored["issue"]["labels"], serde_json::json!(["billing", "pdf"]));
+    assert_eq!(stored["issue"]["priority"], "high");
+    browser.key("g");
+    browser.key("b");
+    browser.at("/");
+
     // The backlog: a key makes one more urgent, the palette finds, a dialog files.
     browser.eval("document.querySelector('#open-5').focus()");
     browser.key("+");

@@ -2,6 +2,7 @@
 import { nudge } from "./drag.js";
 import { soon } from "./live.js";
 import { palette } from "./palette.js";
+import { open } from "./send.js";
 
 const dialog = (id) => document.getElementById(id);
 let going = false;
@@ -117,7 +118,7 @@ export function listen() {
     const button = event.target.closest?.("[data-do]");
     if (button) DOES[button.dataset.do]?.(button);
     const opens = event.target.closest?.("[data-open]");
-    if (opens) dialog(opens.dataset.open).showModal();
+    if (opens) open(dialog(opens.dataset.open));
     const pane = event.target;
     if (pane.nodeName === "DIALOG") pane.close();
   });

@@ -14,7 +14,7 @@ export function say(text, tone = "good") {
 function value(field, text) {
   switch (field?.dataset?.kind) {
     case "lines": return text.split("\n").map((l) => l.trim()).filter(Boolean);
-    case "words": return text.split(/[\s,]+/).filter(Boolean);
+    case "words": return text.split(",").map((w) => w.trim()).filter(Boolean);
     case "numbers": return text.split(/[\s,]+/).filter(Boolean).map(Number);
     case "yes": return text === "yes";
     default: return text;
@@ -61,6 +61,28 @@ async function submit(form, button) {
     say(error.message, "bad");
   } finally {
     for (const b of form.querySelectorAll("button")) b.disabled = false;
+  }
+}
+
+// Fills a form with what is stored: the page shows text made harmless and cut, which must not be stored in its place.
+async function fill(form) {
+  const answer = await fetch(form.dataset.fill);
+  const told = await answer.json();
+  if (!answer.ok) throw new Error(told.error?.message ?? answer.statusText);
+  for (const field of form.elements) {
+    const stored = told.issue[field.name];
+    if (stored === undefined) continue;
+    field.value = Array.isArray(stored) ? stored.join(field.dataset.kind === "lines" ? "\n" : ", ") : stored;
+  }
+}
+
+export async function open(dialog) {
+  const form = dialog.querySelector("form[data-fill]");
+  try {
+    if (form) await fill(form);
+    dialog.showModal();
+  } catch (error) {
+    say(error.message, "bad");
   }
 }
 
