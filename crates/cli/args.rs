@@ -440,7 +440,7 @@ pub(crate) struct Promote {
     pub(crate) unproven: bool,
 }
 
-#[derive(Debug, ClapArgs)]
+#[derive(Debug, Default, ClapArgs)]
 #[group(multiple = false)]
 pub(crate) struct MannerFlags {
     /// As one commit; so it is if turno.toml says nothing else.

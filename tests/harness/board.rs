@@ -17,6 +17,8 @@ pub(crate) struct Shown<'p> {
     pub(crate) child: Child,
     pub(crate) url: String,
     pub(crate) token: String,
+    /// The link that was printed: it lets a browser in, once.
+    pub(crate) link: String,
 }
 
 /// An answer.
@@ -54,6 +56,7 @@ impl<'p> Shown<'p> {
             child,
             url,
             token,
+            link: link.trim().to_owned(),
         }
     }
 

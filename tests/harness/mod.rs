@@ -1,6 +1,7 @@
 //! What stories share: projects on disk, the binary under test, real agent CLIs and the model server they talk to.
 
 pub(crate) mod board;
+pub(crate) mod browser;
 pub(crate) mod containers;
 pub(crate) mod imprint;
 pub(crate) mod model_server;

@@ -5,6 +5,7 @@ mod attacks;
 mod bad_input;
 mod big_project;
 mod board;
+mod board_pages;
 mod board_security;
 mod bridge;
 mod budget;

@@ -13,6 +13,7 @@ use cookie::Cookie;
 
 use crate::auth::{Gate, Shown};
 use crate::error::Problem;
+use crate::pages::trouble;
 use crate::routes::Shared;
 
 /// Nothing is loaded but what the board itself serves, nothing is put in a frame, nothing is sent elsewhere.
@@ -94,7 +95,6 @@ pub(crate) async fn outer(State(names): State<Names>, request: Request, next: Ne
     let mut say = |name: HeaderName, value: &'static str| {
         headers.insert(name, HeaderValue::from_static(value));
     };
-    say(CONTENT_SECURITY_POLICY, POLICY);
     say(X_CONTENT_TYPE_OPTIONS, "nosniff");
     say(X_FRAME_OPTIONS, "DENY");
     say(REFERRER_POLICY, "no-referrer");
@@ -106,6 +106,10 @@ pub(crate) async fn outer(State(names): State<Names>, request: Request, next: Ne
         HeaderName::from_static("cross-origin-opener-policy"),
         "same-origin",
     );
+    // A handler may have said something stricter for what it shows.
+    if !headers.contains_key(CONTENT_SECURITY_POLICY) {
+        headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    }
     if !headers.contains_key(CACHE_CONTROL) {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
@@ -118,7 +122,7 @@ pub(crate) async fn inner(State(app): State<Shared>, request: Request, next: Nex
         .and_then(|shown| comes_from_here(&app.names, request.method(), request.headers(), shown));
     match passed {
         Ok(()) => next.run(request).await,
-        Err(problem) => problem.into_response(),
+        Err(problem) => trouble(problem, request.headers()),
     }
 }
 

@@ -3,7 +3,7 @@
 use axum::Json;
 use utoipa::OpenApi;
 
-use crate::api::{attempts, board, changes, issues, service, shifts, things};
+use crate::api::{attempts, board, changes, issues, promotions, service, shifts, things};
 use crate::view::event::LiveView;
 
 #[derive(OpenApi)]
@@ -19,6 +19,7 @@ use crate::view::event::LiveView;
         board::events,
         issues::issue,
         issues::issue_diff,
+        promotions::plan,
         issues::task,
         issues::task_diff,
         attempts::attempt,
@@ -38,6 +39,7 @@ use crate::view::event::LiveView;
         changes::file,
         changes::edit,
         changes::close,
+        promotions::promote,
         changes::discard_issue,
         changes::discard_task,
         changes::answer,

@@ -1,31 +1,41 @@
-//! Owns the pages: templates and what they load, all embedded. A page shows views and nothing else; text from outside
-//! is escaped by the templates and set as text by the scripts.
+//! Owns how a page is made: templates and what they load, all embedded, and the words and pictures that templates put
+//! views into. A page shows views and nothing else; text from outside is made harmless here, before any template sees
+//! it, and is escaped by the templates.
 
-use std::collections::BTreeMap;
+mod assets;
+mod chart;
+mod diff;
+mod filters;
+mod graph;
+pub(crate) mod home;
+pub(crate) mod lists;
+mod plain;
+pub(crate) mod shifts;
+pub(crate) mod work;
+
 use std::sync::LazyLock;
 
-use axum::extract::{Path, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, SET_COOKIE};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::HeaderMap;
+use axum::http::header::ACCEPT;
 use axum::response::{Html, IntoResponse, Response};
-use cookie::{Cookie, SameSite};
 use include_dir::{Dir, include_dir};
-use serde::Deserialize;
-use sha2::{Digest, Sha256};
+use serde::Serialize;
 use tera::{Context, Tera};
 
-use crate::api::Asked;
 use crate::api::board::now_of;
-use crate::auth::SESSION_AGE;
 use crate::error::Problem;
-use crate::routes::Shared;
+use crate::routes::App;
+use crate::view::board::BoardView;
 
-static ASSETS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/assets");
+pub(crate) use assets::asset;
+pub(crate) use home::enter;
+
 static TEMPLATES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/templates");
 
 /// The templates; an error in one of them is told by the first page, and by a test.
 static PAGES: LazyLock<Result<Tera, String>> = LazyLock::new(|| {
     let mut tera = Tera::default();
+    filters::register(&mut tera);
     let texts = TEMPLATES.files().filter_map(|file| {
         let name = file.path().file_name()?.to_str()?;
         Some((name, file.contents_utf8()?))
@@ -35,85 +45,72 @@ static PAGES: LazyLock<Result<Tera, String>> = LazyLock::new(|| {
     Ok(tera)
 });
 
-/// What each embedded file is known by: it changes when the file does.
-static SUMS: LazyLock<BTreeMap<&'static str, String>> = LazyLock::new(|| {
-    let named = ASSETS.files().filter_map(|file| {
-        let name = file.path().file_name()?.to_str()?;
-        let sum = Sha256::digest(file.contents());
-        let sum: String = sum.iter().take(8).map(|b| format!("{b:02x}")).collect();
-        Some((name, sum))
-    });
-    named.collect()
-});
+/// What a page is told. Every page has the board in it, for its head.
+#[derive(Debug)]
+pub(crate) struct Told(Context);
 
-fn page(name: &str, context: &mut Context) -> Result<Html<String>, Problem> {
-    context.insert("assets", &*SUMS);
-    let tera = PAGES.as_ref().map_err(|e| Problem::Bug(e.clone()))?;
-    let text = tera.render(name, context);
-    text.map(Html).map_err(|e| Problem::Bug(format!("{name}: {e:?}")))
-}
+impl Told {
+    fn new(app: &App) -> Self {
+        Self::with(&now_of(app))
+    }
 
-/// The board.
-pub(crate) async fn home(State(app): State<Shared>) -> Result<Html<String>, Problem> {
-    let mut context = Context::new();
-    context.insert("board", &now_of(&app));
-    page("board.html", &mut context)
-}
+    fn with(board: &BoardView) -> Self {
+        Self::bare().and("board", board)
+    }
 
-#[derive(Debug, Deserialize)]
-pub(crate) struct Code {
-    code: String,
-}
+    /// For a page that has no head.
+    fn bare() -> Self {
+        let mut context = Context::new();
+        context.insert("assets", &*assets::SUMS);
+        Self(context)
+    }
 
-/// Lets a browser in by a link. The page that follows is asked for by this one, so that a browser which came from
-/// somewhere else sends the new cookie with it.
-pub(crate) async fn enter(State(app): State<Shared>, Asked(Code { code }): Asked<Code>) -> Response {
-    let Some(session) = app.gate.enter(&code) else {
-        return Problem::Forbidden("this link was used or is too old; `turno board --link` prints a new one")
-            .into_response();
-    };
-    let age = i64::try_from(SESSION_AGE.as_secs()).unwrap_or(i64::MAX);
-    let cookie = Cookie::build((app.names.cookie().to_owned(), session))
-        .http_only(true)
-        .same_site(SameSite::Strict)
-        .path("/")
-        .max_age(cookie::time::Duration::seconds(age))
-        .build();
-    match page("enter.html", &mut Context::new()) {
-        Ok(html) => ([(SET_COOKIE, cookie.to_string())], html).into_response(),
-        Err(problem) => problem.into_response(),
+    /// And this, with the text in it made harmless.
+    fn and(mut self, key: &'static str, value: &impl Serialize) -> Self {
+        let mut value = serde_json::to_value(value).unwrap_or_default();
+        plain::clean(&mut value);
+        self.0.insert(key, &value);
+        self
+    }
+
+    fn page(self, name: &str) -> Result<Html<String>, Problem> {
+        let tera = PAGES.as_ref().map_err(|e| Problem::Bug(e.clone()))?;
+        let text = tera.render(name, &self.0);
+        text.map(Html).map_err(|e| Problem::Bug(format!("{name}: {e}")))
     }
 }
 
-fn kind(name: &str) -> &'static str {
-    match name.rsplit('.').next() {
-        Some("js") => "text/javascript; charset=utf-8",
-        Some("css") => "text/css; charset=utf-8",
-        Some("svg") => "image/svg+xml",
-        Some(_) | None => "application/octet-stream",
+/// What a browser shows, or why it cannot.
+pub(crate) type Shown = Result<Html<String>, Trouble>;
+
+/// A problem as a page.
+#[derive(Debug)]
+pub(crate) struct Trouble(Problem);
+
+impl From<Problem> for Trouble {
+    fn from(problem: Problem) -> Self {
+        Self(problem)
     }
 }
 
-/// An embedded file.
-pub(crate) async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
-    let none = || Problem::NotFound("there is no such file".to_owned());
-    let file = ASSETS.get_file(&name).ok_or_else(none)?;
-    let sum = SUMS.get(name.as_str()).ok_or_else(none)?;
-    let tag = format!("\"{sum}\"");
-    let known = headers
-        .get(IF_NONE_MATCH)
-        .is_some_and(|v| v.as_bytes() == tag.as_bytes());
-    let mut answer = if known {
-        StatusCode::NOT_MODIFIED.into_response()
-    } else {
-        ([(CONTENT_TYPE, kind(&name))], file.contents()).into_response()
-    };
-    let tag = HeaderValue::from_str(&tag).map_err(|e| Problem::Bug(e.to_string()))?;
-    answer.headers_mut().insert(ETAG, tag);
-    answer
-        .headers_mut()
-        .insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
-    Ok(answer)
+impl IntoResponse for Trouble {
+    fn into_response(self) -> Response {
+        let Self(problem) = self;
+        let (status, _) = problem.status();
+        match Told::bare().and("why", &problem.to_string()).page("trouble.html") {
+            Ok(html) => (status, html).into_response(),
+            Err(_) => problem.into_response(),
+        }
+    }
+}
+
+/// A problem as whoever asks reads it: a person in a browser as a page, a program as JSON.
+pub(crate) fn trouble(problem: Problem, headers: &HeaderMap) -> Response {
+    let accept = headers.get(ACCEPT).and_then(|v| v.to_str().ok());
+    if accept.is_some_and(|a| a.contains("text/html")) {
+        return Trouble(problem).into_response();
+    }
+    problem.into_response()
 }
 
 #[cfg(test)]
@@ -128,26 +125,11 @@ mod tests {
             let text = file.contents_utf8().unwrap();
             assert!(name.ends_with(".html"), "{name} would not be escaped");
             assert!(!text.contains("safe"), "{name}");
-            assert!(
-                !text.contains("style=") && !text.contains(" on"),
-                "{name} has what the policy refuses"
-            );
-        }
-    }
-
-    #[test]
-    fn no_script_puts_text_into_a_page_as_markup() {
-        for file in ASSETS.files() {
-            let text = file.contents_utf8().unwrap();
-            for word in [
-                "innerHTML",
-                "outerHTML",
-                "insertAdjacentHTML",
-                "document.write",
-                "eval(",
-            ] {
-                assert!(!text.contains(word), "{} has {word}", file.path().display());
-            }
+            let refused = text.split_ascii_whitespace().any(|word| {
+                let named = word.split_once('=').map(|(name, _)| name);
+                named.is_some_and(|n| n == "style" || n.starts_with("on"))
+            });
+            assert!(!refused, "{name} has what the policy refuses");
         }
     }
 }

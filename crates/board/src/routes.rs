@@ -15,7 +15,7 @@ use turno_core::State;
 use turno_core::ids::{Seq, ShiftId};
 use turno_core::report::{Fold, Report};
 
-use crate::api::{attempts, board, changes, issues, service, shifts, things};
+use crate::api::{attempts, board, changes, issues, promotions, service, shifts, things};
 use crate::auth::Gate;
 use crate::error::Problem;
 use crate::fence::{self, Names};
@@ -187,13 +187,28 @@ pub(crate) fn routes() -> Vec<Route> {
             entry: Entry::Link,
             ..route(Get, "/enter", pages::enter)
         },
-        route(Get, "/", pages::home),
+        route(Get, "/", pages::home::home),
+        route(Get, "/issues/{id}", pages::work::issue),
+        route(Get, "/issues/{id}/diff", pages::work::issue_diff),
+        route(Get, "/issues/{id}/promote", pages::work::promote),
+        route(Get, "/tasks/{id}", pages::work::task),
+        route(Get, "/tasks/{id}/diff", pages::work::task_diff),
+        route(Get, "/attempts/{id}", pages::work::attempt),
+        route(Get, "/decisions", pages::lists::decisions),
+        route(Get, "/shifts", pages::shifts::shifts),
+        route(Get, "/shifts/{id}", pages::shifts::shift),
+        route(Get, "/shifts/{id}/report", pages::shifts::report),
+        route(Get, "/report", pages::shifts::latest),
+        route(Get, "/salvage", pages::lists::salvage),
+        route(Get, "/config", pages::lists::config),
+        route(Get, "/personas", pages::lists::personas),
         route(Get, "/assets/{name}", pages::asset),
         route(Get, "/api/openapi.json", openapi::serve),
         route(Get, "/api/board", board::board),
         route(Get, "/api/events", board::events),
         route(Get, "/api/issues/{id}", issues::issue),
         route(Get, "/api/issues/{id}/diff", issues::issue_diff),
+        route(Get, "/api/issues/{id}/promotion", promotions::plan),
         route(Get, "/api/tasks/{id}", issues::task),
         route(Get, "/api/tasks/{id}/diff", issues::task_diff),
         route(Get, "/api/attempts/{id}", attempts::attempt),
@@ -213,6 +228,7 @@ pub(crate) fn routes() -> Vec<Route> {
         route(Get, "/metrics", metrics::metrics),
         route(Post, "/api/issues", changes::file),
         route(Patch, "/api/issues/{id}", changes::edit),
+        route(Post, "/api/issues/{id}/promote", promotions::promote),
         route(Post, "/api/issues/{id}/close", changes::close),
         route(Post, "/api/issues/{id}/discard", changes::discard_issue),
         route(Post, "/api/tasks/{id}/discard", changes::discard_task),

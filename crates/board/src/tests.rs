@@ -16,7 +16,9 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use turno_core::State;
 use turno_core::event::Event;
+use turno_core::ids::IssueId;
 use turno_core::issue::IssueDraft;
+use turno_core::report::Report;
 use turno_engine::config::{Loaded, Setting};
 use turno_engine::run::Desk;
 use turno_engine::store::Store;
@@ -26,7 +28,7 @@ use crate::Problem;
 use crate::auth::{Gate, Token, mint};
 use crate::fence::Names;
 use crate::routes::{App, router};
-use crate::workspace::{Diff, Doing, Salvaged, Subject, Wish, Workspace};
+use crate::workspace::{Diff, Doing, Planned, Salvaged, Subject, Wish, Workspace};
 
 const PORT: u16 = 4711;
 const HOST: &str = "127.0.0.1:4711";
@@ -86,7 +88,9 @@ impl Workspace for Fake {
                     allowance: allowance.into(),
                 },
                 Wish::Answer { decision, answer } => Event::DecisionAnswered { decision, answer },
-                Wish::Edit { issue, .. } => return Err(Problem::no_such("issue", issue)),
+                Wish::Edit { issue, .. } | Wish::Promote { issue, .. } => {
+                    return Err(Problem::no_such("issue", issue));
+                }
             };
             let mut desk = self.desk.lock().unwrap();
             desk.request(event).map_err(|e| Problem::Refused(e.to_string()))?;
@@ -107,6 +111,14 @@ impl Workspace for Fake {
             text: "<b>diff</b>".to_owned(),
             bytes: 11,
         })
+    }
+
+    fn promotion(&self, issue: IssueId, _onto: Option<String>) -> Doing<'_, Planned> {
+        Box::pin(async move { Err(Problem::no_such("issue", issue)) })
+    }
+
+    fn report(&self, report: &Report) -> Result<String, Problem> {
+        Ok(format!("the report of {}", report.shift.id))
     }
 
     fn salvage(&self) -> Result<Vec<Salvaged>, Problem> {

@@ -9,6 +9,7 @@ use turno_core::event::{Discard, StopHow};
 use turno_core::ids::{DecisionId, IssueId, RepoName, TaskId};
 use turno_core::issue::{IssueDraft, Priority};
 use turno_core::ledger::{Allowance, Level};
+use turno_core::report::Report;
 use turno_core::units::Timestamp;
 use turno_engine::config::{Loaded, Setting};
 use turno_engine::workspace::StateDir;
@@ -55,6 +56,47 @@ pub enum Wish {
         /// What it may use.
         allowance: Allowance,
     },
+    /// What an issue has landed is put on a branch of the user's.
+    Promote {
+        /// Which.
+        issue: IssueId,
+        /// Onto which branch; absent: the one that is checked out.
+        onto: Option<String>,
+        /// Whether also when the checks never saw the outcome.
+        unproven: Unproven,
+    },
+}
+
+/// What is to be done when the checks never saw what a promotion would make, as the branch has moved.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Unproven {
+    /// It is not promoted.
+    #[default]
+    Refused,
+    /// It is promoted all the same.
+    Accepted,
+}
+
+/// What a promotion would do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Planned {
+    /// The branch.
+    pub onto: String,
+    /// The commits that come onto it, each as its first line and its author; none where it has all already.
+    pub commits: Vec<(String, String)>,
+    /// How many commits the branch has that the checks never saw together with the issue's.
+    pub behind: u32,
+    /// What has not landed and is over with its issue.
+    pub left: Vec<Left>,
+}
+
+/// A task that has not landed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Left {
+    /// Which.
+    pub task: TaskId,
+    /// One line.
+    pub title: String,
 }
 
 /// What of an issue changes; what is absent stays.
@@ -133,6 +175,15 @@ pub trait Workspace: Debug + Send + Sync + 'static {
     /// # Errors
     /// When there is nothing to show, or it cannot be read.
     fn diff(&self, state: &State, of: Subject, most: usize) -> Result<Diff, Problem>;
+
+    /// What promoting an issue would do; it moves nothing.
+    fn promotion(&self, issue: IssueId, onto: Option<String>) -> Doing<'_, Planned>;
+
+    /// The report of a shift as one HTML file with no script in it.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    fn report(&self, report: &Report) -> Result<String, Problem>;
 
     /// What was salvaged, oldest first.
     ///

@@ -5,16 +5,23 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
-use turno_board::{Board, Diff, Doing, Edit, Listening, Problem, Salvaged, Token, Wish, Workspace, mint};
+use turno_board::{
+    Board, Diff, Doing, Edit, Left, Listening, Planned, Problem, Salvaged, Token, Unproven, Wish, Workspace,
+    mint,
+};
 use turno_core::State;
 use turno_core::event::{Discard, Event};
+use turno_core::ids::IssueId;
 use turno_core::issue::IssueDraft;
+use turno_core::promotion::Assurance;
+use turno_core::report::Report;
 use turno_engine::config::{self, Loaded, Overrides, Places, Setting};
 use turno_engine::git::DiffText;
 use turno_engine::salvage::{self, Held};
 use turno_engine::workspace::StateDir;
 
-use super::{answer, budget, diff, discard};
+use super::promote::Came;
+use super::{answer, budget, diff, discard, promote, report};
 use crate::args::{self, Subject};
 use crate::door::Door;
 use crate::failure::Failure;
@@ -110,6 +117,30 @@ impl Workspace for Shown {
         })
     }
 
+    fn promotion(&self, issue: IssueId, onto: Option<String>) -> Doing<'_, Planned> {
+        Box::pin(async move {
+            let mut door = Door::open(&self.0).await?;
+            let state = door.state().await?;
+            let known = state.issues.contains_key(&issue);
+            known
+                .then_some(())
+                .ok_or_else(|| Problem::no_such("issue", issue))?;
+            let verb = args::Promote {
+                issue,
+                onto,
+                manner: args::MannerFlags::default(),
+                dry_run: true,
+                unproven: false,
+            };
+            let (came, left) = promote::promote(&self.0, &mut door, &verb).await?;
+            Ok(planned(came, left))
+        })
+    }
+
+    fn report(&self, report: &Report) -> Result<String, Problem> {
+        Ok(report::page_of(&self.0, report)?)
+    }
+
     fn salvage(&self) -> Result<Vec<Salvaged>, Problem> {
         let repos = self.0.repos(&self.config()?)?;
         let found = salvage::find(&repos, &self.0.dirs).map_err(Failure::from)?;
@@ -127,10 +158,42 @@ impl Workspace for Shown {
     }
 }
 
+/// What a promotion would do, as the board shows it.
+fn planned(came: Came, left: Vec<promote::Left>) -> Planned {
+    let (onto, commits, behind) = match came {
+        Came::Planned(plan) => {
+            let commits = plan.ready.commits.into_iter();
+            let behind = match plan.assurance {
+                Assurance::Unproven { behind } => behind,
+                Assurance::Proven => 0,
+            };
+            let commits = commits.map(|c| (c.subject, c.author)).collect();
+            (plan.ready.target.branch, commits, behind)
+        }
+        Came::Earlier(begun) => (begun.onto, Vec::new(), 0),
+        Came::WasThere { branch, .. } | Came::Put { branch, .. } => (branch, Vec::new(), 0),
+    };
+    Planned {
+        onto,
+        commits,
+        behind,
+        left: left
+            .into_iter()
+            .map(|l| Left {
+                task: l.task,
+                title: l.title,
+            })
+            .collect(),
+    }
+}
+
 /// What a wish names must be there.
 fn is_there(state: &State, wish: &Wish) -> Result<(), Problem> {
     let (known, what, id) = match wish {
-        Wish::Edit { issue, .. } | Wish::Close { issue, .. } | Wish::Discard(Discard::Issue(issue)) => {
+        Wish::Edit { issue, .. }
+        | Wish::Close { issue, .. }
+        | Wish::Promote { issue, .. }
+        | Wish::Discard(Discard::Issue(issue)) => {
             (state.issues.contains_key(issue), "issue", issue.to_string())
         }
         Wish::Discard(Discard::Task(task)) => (state.tasks.contains_key(task), "task", task.to_string()),
@@ -179,6 +242,20 @@ async fn take(scene: &Scene, mut door: Door, wish: Wish) -> Result<State, Failur
             };
             discard::give_up(scene, door, subject).await?;
             return Door::open(scene).await?.state().await;
+        }
+        Wish::Promote {
+            issue,
+            onto,
+            unproven,
+        } => {
+            let verb = args::Promote {
+                issue,
+                onto,
+                manner: args::MannerFlags::default(),
+                dry_run: false,
+                unproven: unproven == Unproven::Accepted,
+            };
+            promote::promote(scene, &mut door, &verb).await?;
         }
         Wish::Budget { level, allowance } => {
             let event = Event::BudgetSet {

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use turno_core::State;
 use turno_core::admit::{Refused, admit};
 use turno_core::event::Event;
-use turno_core::ids::IssueId;
+use turno_core::ids::{CommitId, IssueId, TaskId};
 use turno_core::promotion::{Assurance, Begun, Manner, Put, assurance};
 use turno_core::task::Stage;
 use turno_engine::config::Overrides;
@@ -21,16 +21,79 @@ use crate::scene::Scene;
 
 pub(crate) async fn run(scene: &Scene, verb: &Promote) -> Result<ExitCode, Failure> {
     let mut door = Door::open(scene).await?;
+    let (came, left) = promote(scene, &mut door, verb).await?;
+    match came {
+        Came::Earlier(begun) => print::data(&said(&begun)),
+        Came::Planned(plan) => {
+            tell(&plan.ready, verb.issue, plan.assurance);
+            left_behind(&left);
+        }
+        Came::WasThere { branch, commit } => {
+            if !verb.dry_run {
+                left_behind(&left);
+            }
+            print::data(&format!("{branch} had it all already: {}", commit.short()));
+        }
+        Came::Put {
+            branch,
+            commit,
+            manner,
+        } => {
+            let how = match manner {
+                Manner::Squash => "got one commit",
+                Manner::Merge => "got a merge commit",
+                Manner::Rebase => "was brought forward commit by commit",
+            };
+            left_behind(&left);
+            print::data(&format!("{branch} {how}: {}", commit.short()));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What came of a wish to promote.
+pub(super) enum Came {
+    /// Somebody did it before and did not live to say so; it is recorded now.
+    Earlier(Begun),
+    /// Nothing yet: this would be done.
+    Planned(Box<Plan>),
+    /// The branch had it all.
+    WasThere { branch: String, commit: CommitId },
+    /// The branch has it now.
+    Put {
+        branch: String,
+        commit: CommitId,
+        manner: Manner,
+    },
+}
+
+/// What a promotion would do.
+pub(super) struct Plan {
+    pub(super) ready: Ready,
+    pub(super) assurance: Assurance,
+}
+
+/// A task that did not land, and what it is called.
+pub(super) struct Left {
+    pub(super) task: TaskId,
+    pub(super) title: String,
+}
+
+/// Promotes, or tells what that would do, and what is left behind by it.
+pub(super) async fn promote(
+    scene: &Scene,
+    door: &mut Door,
+    verb: &Promote,
+) -> Result<(Came, Vec<Left>), Failure> {
     if !verb.dry_run {
         // Before a branch moves: a move that cannot be recorded is not made.
         door.can_record()?;
     }
     if !verb.dry_run
-        && let Some(done) = settle(scene, &mut door, verb.issue).await?
+        && let Some(done) = settle(scene, door, verb.issue).await?
         && is_meant(verb, &done)
     {
-        print::data(&said(&done));
-        return Ok(ExitCode::SUCCESS);
+        return Ok((Came::Earlier(done), Vec::new()));
     }
     let state = door.state().await?;
     let repo = scene.repo_of(&state, verb.issue)?;
@@ -47,14 +110,16 @@ pub(crate) async fn run(scene: &Scene, verb: &Promote) -> Result<ExitCode, Failu
         None => scene.config(&Overrides::default())?.promote,
     };
     let promotion = promotion(&state, verb, manner)?;
-    let (branch, commit, put, how) = match repo.plan_promotion(&promotion).await.map_err(failure)? {
-        Planned::AlreadyThere { branch, tip } => (branch, tip, Put::Nothing, "had it all already"),
+    let left = left(&state, verb.issue);
+    let (came, put) = match repo.plan_promotion(&promotion).await.map_err(failure)? {
+        Planned::AlreadyThere { branch, tip } => {
+            let came = Came::WasThere { branch, commit: tip };
+            (came, Put::Nothing)
+        }
         Planned::Ready(ready) => {
             let assurance = assurance(&state, verb.issue, ready.sameness);
             if verb.dry_run {
-                tell(&ready, verb.issue, assurance);
-                left_behind(&state, verb.issue);
-                return Ok(ExitCode::SUCCESS);
+                return Ok((Came::Planned(Box::new(Plan { ready, assurance })), left));
             }
             if let (Assurance::Unproven { behind }, false) = (assurance, verb.unproven) {
                 return Err(Failure::new(
@@ -78,28 +143,27 @@ pub(crate) async fn run(scene: &Scene, verb: &Promote) -> Result<ExitCode, Failu
             door.take(Event::PromotionBegun { issue, begun }).await?;
             repo.carry_out(&ready).await.map_err(failure)?;
             crash_point::reached(Moment::AfterEffect, Deed::Promote);
-            let how = match manner {
-                Manner::Squash => "got one commit",
-                Manner::Merge => "got a merge commit",
-                Manner::Rebase => "was brought forward commit by commit",
+            let came = Came::Put {
+                branch: ready.target.branch,
+                commit: ready.commit,
+                manner,
             };
-            (ready.target.branch, ready.commit, put, how)
+            (came, put)
         }
     };
-    if verb.dry_run {
-        print::data(&format!("{branch} {how}: {}", commit.short()));
-        return Ok(ExitCode::SUCCESS);
+    let (Came::WasThere { branch, commit } | Came::Put { branch, commit, .. }) = &came else {
+        return Ok((came, left));
+    };
+    if !verb.dry_run {
+        door.take(Event::Promoted {
+            issue: verb.issue,
+            onto: branch.clone(),
+            commit: commit.clone(),
+            put,
+        })
+        .await?;
     }
-    door.take(Event::Promoted {
-        issue: verb.issue,
-        onto: branch.clone(),
-        commit: commit.clone(),
-        put,
-    })
-    .await?;
-    left_behind(&state, verb.issue);
-    print::data(&format!("{branch} {how}: {}", commit.short()));
-    Ok(ExitCode::SUCCESS)
+    Ok((came, left))
 }
 
 /// Records a promotion that was begun and done by one that did not live to say so. Gives it, if there is one.
@@ -187,14 +251,23 @@ fn unproven(ready: &Ready, issue: IssueId, behind: u32) -> String {
     )
 }
 
-/// What has not landed is over with its issue, so it is named while somebody looks.
-fn left_behind(state: &State, issue: IssueId) {
-    for task in state.pieces_of(issue).filter(|t| !t.is_over()) {
+/// What has not landed: it is over with its issue.
+fn left(state: &State, issue: IssueId) -> Vec<Left> {
+    let not_over = state.pieces_of(issue).filter(|t| !t.is_over());
+    not_over
+        .map(|task| Left {
+            task: task.id,
+            title: task.spec.title.clone(),
+        })
+        .collect()
+}
+
+/// Names it while somebody looks.
+fn left_behind(left: &[Left]) {
+    for Left { task, title } in left {
         print::warning(&format!(
-            "{} did not land and is left behind: {}; `turno explain {}` tells why",
-            task.id,
-            print::plain(&task.spec.title, 60),
-            task.id
+            "{task} did not land and is left behind: {}; `turno explain {task}` tells why",
+            print::plain(title, 60),
         ));
     }
 }

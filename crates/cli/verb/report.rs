@@ -73,12 +73,20 @@ pub(super) async fn told(
             "there is no shift {shift} here; the latest one is {latest}"
         ))
     })?;
+    Ok((shift, tell(&report, &setting(scene), format, width)?))
+}
+
+/// The report as one HTML file.
+pub(super) fn page_of(scene: &Scene, report: &Report) -> Result<String, Failure> {
+    tell(report, &setting(scene), ReportFormat::Html, WIDTH)
+}
+
+fn setting(scene: &Scene) -> Setting {
     let name = scene.repo.root().file_name().unwrap_or_default();
-    let setting = Setting {
+    Setting {
         project: name.to_string_lossy().into_owned(),
         state_dir: scene.dirs.root().display().to_string(),
-    };
-    Ok((shift, tell(&report, &setting, format, width)?))
+    }
 }
 
 /// How wide lines of text may be. Below 72 characters no table of numbers fits, and the terminal breaks its lines.

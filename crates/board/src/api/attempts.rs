@@ -100,7 +100,7 @@ fn is_there(dirs: &StateDir, id: AttemptId) -> Result<PathBuf, Problem> {
     Ok(dirs.attempt(id))
 }
 
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
 pub(crate) struct After {
     /// The number of the last thing that the client has.
     #[serde(default)]

@@ -49,7 +49,7 @@ pub(crate) struct NewIssue {
 }
 
 /// Text goes on to programs, and none of them can be given a NUL.
-fn text<'t>(texts: impl IntoIterator<Item = &'t String>) -> Result<(), Problem> {
+pub(super) fn text<'t>(texts: impl IntoIterator<Item = &'t String>) -> Result<(), Problem> {
     if texts.into_iter().any(|t| t.contains('\0')) {
         return Err(Problem::BadRequest(
             "a text must not hold a NUL character".to_owned(),
@@ -144,7 +144,7 @@ pub(crate) struct Done {
     done: String,
 }
 
-fn done(done: String) -> Json<Done> {
+pub(super) fn done(done: String) -> Json<Done> {
     Json(Done { done })
 }
 

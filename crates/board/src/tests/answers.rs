@@ -156,3 +156,53 @@ async fn a_file_that_a_browser_has_is_not_sent_again() {
         assert_eq!(answer.status, StatusCode::NOT_FOUND, "{name}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_page_is_shown_or_says_why_not_as_a_page() {
+    let fake = Fake::new();
+    fake.file("<b>one</b>\u{202e}");
+    let board = Asked::new(fake).await;
+    for (path, status) in [
+        ("/", StatusCode::OK),
+        ("/?q=one", StatusCode::OK),
+        ("/issues/1", StatusCode::OK),
+        ("/issues/1/diff", StatusCode::OK),
+        ("/issues/9", StatusCode::NOT_FOUND),
+        ("/tasks/1.1", StatusCode::NOT_FOUND),
+        ("/attempts/1", StatusCode::NOT_FOUND),
+        ("/decisions", StatusCode::OK),
+        ("/shifts", StatusCode::OK),
+        ("/shifts/1", StatusCode::NOT_FOUND),
+        ("/report", StatusCode::NOT_FOUND),
+        ("/salvage", StatusCode::OK),
+        ("/config", StatusCode::OK),
+        ("/personas", StatusCode::SERVICE_UNAVAILABLE),
+    ] {
+        let page = board.get(path).await;
+        assert_eq!(page.status, status, "{path}: {}", page.body);
+        assert_eq!(page.headers["content-type"], "text/html; charset=utf-8", "{path}");
+        assert!(page.body.starts_with("<!doctype html>"), "{path}: {}", page.body);
+        assert!(
+            !page.body.contains("<b>one") && !page.body.contains('\u{202e}'),
+            "{path}: {}",
+            page.body
+        );
+    }
+    let shown = board.get("/").await.body;
+    assert!(shown.contains("&lt;b&gt;one&lt;/b&gt;⟨202E⟩"), "{shown}");
+    let filtered = board.get("/?q=nothing+of+it").await.body;
+    assert!(!filtered.contains("id=\"issue-1\""), "{filtered}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_who_was_not_let_in_reads_it_as_a_page() {
+    let board = Asked::new(Fake::new()).await;
+    for path in ["/", "/enter?code=00"] {
+        let headers = [("host", HOST), ("accept", "text/html,*/*")];
+        let page = board.ask("GET", path, &headers, "").await;
+        assert!(page.status.is_client_error(), "{path}: {}", page.status);
+        assert!(page.body.contains("turno board --link"), "{path}: {}", page.body);
+        assert_eq!(page.headers["content-type"], "text/html; charset=utf-8", "{path}");
+        assert!(page.headers.contains_key("content-security-policy"), "{path}");
+    }
+}

@@ -85,6 +85,16 @@ pub enum DecisionStageView {
     Withdrawn,
 }
 
+impl DecisionStageView {
+    /// Whether an answer is still of use.
+    pub(crate) fn is_open(&self) -> bool {
+        match self {
+            Self::Waiting { .. } | Self::Open => true,
+            Self::Answered { .. } | Self::Withdrawn => false,
+        }
+    }
+}
+
 impl DecisionView {
     pub(crate) fn of(decision: &Decision) -> Self {
         let question = &decision.question;

@@ -8,7 +8,7 @@ use turno_core::units::Timestamp;
 use turno_engine::config::{Setting, Shown};
 use utoipa::ToSchema;
 
-use crate::workspace::{Diff, Salvaged};
+use crate::workspace::{Diff, Planned, Salvaged};
 
 /// A key of the configuration.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
@@ -30,6 +30,17 @@ pub enum SettingValue {
     Value(serde_json::Value),
     /// To something that may be a secret.
     Hidden,
+}
+
+impl SettingValue {
+    /// For people.
+    pub(crate) fn text(&self) -> String {
+        match self {
+            Self::Value(serde_json::Value::String(text)) => text.clone(),
+            Self::Value(value) => value.to_string(),
+            Self::Hidden => "(not shown: it may be a secret)".to_owned(),
+        }
+    }
 }
 
 impl SettingView {
@@ -70,6 +81,59 @@ impl From<Salvaged> for SalvageView {
             at: salvaged.at,
             from: salvaged.from,
             what: salvaged.what,
+        }
+    }
+}
+
+/// What a promotion would do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct PromotionView {
+    /// The branch.
+    pub onto: String,
+    /// The commits that come onto it; none where it has all already.
+    pub commits: Vec<PromotedView>,
+    /// How many commits the branch has that the checks never saw together with the issue's. Where there are some, it
+    /// is promoted only if that is asked for.
+    pub behind: u32,
+    /// What has not landed and is over with its issue.
+    pub left: Vec<LeftView>,
+}
+
+/// A commit that a promotion would put on a branch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct PromotedView {
+    /// Its first line.
+    pub subject: String,
+    /// Who wrote it.
+    pub author: String,
+}
+
+/// A task that has not landed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct LeftView {
+    /// Which.
+    #[schema(value_type = String)]
+    pub task: TaskId,
+    /// One line.
+    pub title: String,
+}
+
+impl From<Planned> for PromotionView {
+    fn from(planned: Planned) -> Self {
+        let commits = planned.commits.into_iter();
+        let left = planned.left.into_iter();
+        Self {
+            onto: planned.onto,
+            commits: commits
+                .map(|(subject, author)| PromotedView { subject, author })
+                .collect(),
+            behind: planned.behind,
+            left: left
+                .map(|l| LeftView {
+                    task: l.task,
+                    title: l.title,
+                })
+                .collect(),
         }
     }
 }

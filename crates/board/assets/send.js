@@ -1,0 +1,96 @@
+// Sends what a person asks for: a form with `data-send="METHOD /path"` becomes JSON. What came of it is said aloud.
+import { soon } from "./live.js";
+
+const said = document.getElementById("said");
+let silence = null;
+
+export function say(text, tone = "good") {
+  said.textContent = text;
+  said.className = `toast ${tone}`;
+  clearTimeout(silence);
+  silence = setTimeout(() => { said.textContent = ""; }, 8000);
+}
+
+function value(field, text) {
+  switch (field?.dataset?.kind) {
+    case "lines": return text.split("\n").map((l) => l.trim()).filter(Boolean);
+    case "words": return text.split(",").map((w) => w.trim()).filter(Boolean);
+    case "numbers": return text.split(/[\s,]+/).filter(Boolean).map(Number);
+    case "yes": return text === "yes";
+    default: return text;
+  }
+}
+
+export async function ask(method, path, body) {
+  const answer = await fetch(path, {
+    method,
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify(body),
+  });
+  const told = await answer.json();
+  if (!answer.ok) throw new Error(told.error?.message ?? answer.statusText);
+  return told;
+}
+
+function body(form, button) {
+  const told = {};
+  for (const [name, text] of new FormData(form, button)) {
+    told[name] = value(form.elements.namedItem(name), text);
+  }
+  return told;
+}
+
+async function submit(form, button) {
+  const [method, path] = form.dataset.send.split(" ");
+  const output = form.querySelector("output");
+  // Before the buttons are shut off: one that is says nothing.
+  const asked = body(form, button);
+  for (const b of form.querySelectorAll("button")) b.disabled = true;
+  try {
+    const told = await ask(method, path, asked);
+    form.closest("dialog")?.close();
+    if (form.dataset.then) {
+      location.assign(form.dataset.then.replace("{id}", told.id ?? ""));
+      return;
+    }
+    form.reset();
+    say(told.done ?? form.dataset.said ?? (told.stage?.answered ? `answered: ${told.stage.answered.answer}` : "done"));
+    soon();
+  } catch (error) {
+    if (output) output.textContent = error.message;
+    say(error.message, "bad");
+  } finally {
+    for (const b of form.querySelectorAll("button")) b.disabled = false;
+  }
+}
+
+// Fills a form with what is stored: the page shows text made harmless and cut, which must not be stored in its place.
+async function fill(form) {
+  const answer = await fetch(form.dataset.fill);
+  const told = await answer.json();
+  if (!answer.ok) throw new Error(told.error?.message ?? answer.statusText);
+  for (const field of form.elements) {
+    const stored = told.issue[field.name];
+    if (stored === undefined) continue;
+    field.value = Array.isArray(stored) ? stored.join(field.dataset.kind === "lines" ? "\n" : ", ") : stored;
+  }
+}
+
+export async function open(dialog) {
+  const form = dialog.querySelector("form[data-fill]");
+  try {
+    if (form) await fill(form);
+    dialog.showModal();
+  } catch (error) {
+    say(error.message, "bad");
+  }
+}
+
+export function send() {
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (!form.dataset.send) return;
+    event.preventDefault();
+    submit(form, event.submitter);
+  });
+}

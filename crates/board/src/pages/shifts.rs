@@ -1,0 +1,63 @@
+//! Owns the pages about shifts: one with its course as pictures, all of them, and the report.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::HeaderValue;
+use axum::http::header::CONTENT_SECURITY_POLICY;
+use axum::response::{Html, IntoResponse, Response};
+use turno_core::ids::ShiftId;
+
+use super::chart::Chart;
+use super::{Shown, Told, Trouble};
+use crate::api::{Id, shifts, things};
+use crate::error::Problem;
+use crate::routes::{App, Shared};
+
+/// A report is one file with its style in it: it may show itself, and no script of it runs.
+const POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+);
+
+/// Every shift, the latest first.
+pub(crate) async fn shifts(State(app): State<Shared>) -> Shown {
+    let Json(all) = shifts::shifts(State(app.clone())).await;
+    let Json(mut levels) = things::budget(State(app.clone())).await;
+    // Those of tasks are on the pages of their issues.
+    levels.retain(|l| !l.level.starts_with("task/"));
+    Ok(Told::new(&app)
+        .and("shifts", &all)
+        .and("levels", &levels)
+        .page("shifts.html")?)
+}
+
+/// One shift: what it spent over time, who was at work when, what waited for what.
+pub(crate) async fn shift(State(app): State<Shared>, id: Id<ShiftId>) -> Shown {
+    let Json(page) = shifts::shift(State(app.clone()), id).await?;
+    Ok(Told::new(&app)
+        .and("chart", &Chart::of(&page))
+        .and("page", &page)
+        .page("shift.html")?)
+}
+
+/// The report of a shift, as `turno report --format html` makes it.
+pub(crate) async fn report(State(app): State<Shared>, Id(id): Id<ShiftId>) -> Result<Response, Trouble> {
+    let html = app.heavy(move |app| {
+        if !app.seen().state.shifts.contains_key(&id) {
+            return Err(Problem::no_such("shift", id));
+        }
+        app.report(id, |report| app.workspace.report(report))?
+    });
+    Ok(([(CONTENT_SECURITY_POLICY, POLICY)], Html(html.await?)).into_response())
+}
+
+/// The report of the latest shift.
+pub(crate) async fn latest(State(app): State<Shared>) -> Result<Response, Trouble> {
+    let id = latest_of(&app).ok_or_else(|| {
+        Problem::NotFound("no shift has run here yet, so there is nothing to report".to_owned())
+    })?;
+    report(State(app), Id(id)).await
+}
+
+fn latest_of(app: &App) -> Option<ShiftId> {
+    app.seen().state.shifts.keys().next_back().copied()
+}

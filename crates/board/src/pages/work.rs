@@ -1,0 +1,96 @@
+//! Owns the pages about one piece of work: an issue, a task, an attempt, and what has changed.
+
+use axum::Json;
+use axum::body::to_bytes;
+use axum::extract::State;
+use serde_json::json;
+use turno_core::ids::{AttemptId, IssueId, TaskId};
+
+use super::diff::Shaped;
+use super::graph::graph;
+use super::{Shown, Told};
+use crate::api::{Asked, Id, attempts, issues, promotions};
+use crate::error::Problem;
+use crate::routes::Shared;
+
+/// No prompt is read longer than this for a page.
+const PROMPT: usize = 4 << 20;
+
+/// An issue: its plan as a graph, its tasks, what came of them.
+pub(crate) async fn issue(State(app): State<Shared>, id: Id<IssueId>) -> Shown {
+    let Json(page) = issues::issue(State(app.clone()), id).await?;
+    Ok(Told::new(&app)
+        .and("graph", &graph(&page.tasks, &page.critical_path))
+        .and("page", &page)
+        .page("issue.html")?)
+}
+
+/// A task: what was said about it, and why each thing happened to it.
+pub(crate) async fn task(State(app): State<Shared>, id: Id<TaskId>) -> Shown {
+    let Json(page) = issues::task(State(app.clone()), id).await?;
+    Ok(Told::new(&app).and("page", &page).page("task.html")?)
+}
+
+/// What an issue has landed.
+pub(crate) async fn issue_diff(State(app): State<Shared>, Id(id): Id<IssueId>) -> Shown {
+    let Json(page) = issues::issue(State(app.clone()), Id(id)).await?;
+    let Json(diff) = issues::issue_diff(State(app.clone()), Id(id)).await?;
+    let findings = page.findings;
+    let shaped = app.heavy(move |_| Ok(Shaped::of(&diff, &findings))).await?;
+    let of = json!({"what": "issue", "id": id, "title": page.issue.title, "issue": id});
+    Ok(Told::new(&app)
+        .and("of", &of)
+        .and("diff", &shaped)
+        .page("diff.html")?)
+}
+
+/// What a task has written so far.
+pub(crate) async fn task_diff(State(app): State<Shared>, Id(id): Id<TaskId>) -> Shown {
+    let Json(page) = issues::task(State(app.clone()), Id(id)).await?;
+    let Json(diff) = issues::task_diff(State(app.clone()), Id(id)).await?;
+    let findings = page.findings;
+    let shaped = app.heavy(move |_| Ok(Shaped::of(&diff, &findings))).await?;
+    let of = json!({"what": "task", "id": id, "title": page.task.title, "issue": id.issue});
+    Ok(Told::new(&app)
+        .and("of", &of)
+        .and("diff", &shaped)
+        .page("diff.html")?)
+}
+
+/// What a promotion would do, and the button that does it.
+pub(crate) async fn promote(
+    State(app): State<Shared>,
+    Id(id): Id<IssueId>,
+    onto: Asked<promotions::Onto>,
+) -> Shown {
+    let Json(page) = issues::issue(State(app.clone()), Id(id)).await?;
+    let told = Told::new(&app)
+        .and("issue", &page.issue)
+        .and("onto", &onto.0.onto);
+    // Why not is worth a page of its own: a person mends it and comes again.
+    let told = match promotions::plan(State(app), Id(id), onto).await {
+        Ok(Json(plan)) => told.and("plan", &plan),
+        Err(problem @ (Problem::Refused(_) | Problem::BadRequest(_))) => {
+            told.and("refused", &problem.to_string())
+        }
+        Err(problem) => return Err(problem.into()),
+    };
+    Ok(told.page("promote.html")?)
+}
+
+/// An attempt: its conversation as it goes, and what it was told.
+pub(crate) async fn attempt(State(app): State<Shared>, Id(id): Id<AttemptId>) -> Shown {
+    let Json(page) = attempts::attempt(State(app.clone()), Id(id)).await?;
+    let mut told = Told::new(&app).and("page", &page);
+    let asked = Asked(attempts::After::default());
+    match attempts::conversation(State(app.clone()), Id(id), asked).await {
+        Ok(Json(conversation)) => told = told.and("conversation", &conversation),
+        Err(problem) => told = told.and("silent", &problem.to_string()),
+    }
+    if let Ok(prompt) = attempts::prompt(State(app), Id(id)).await {
+        let bytes = to_bytes(prompt.into_body(), PROMPT).await;
+        let bytes = bytes.map_err(|e| Problem::Bug(e.to_string()))?;
+        told = told.and("prompt", &String::from_utf8_lossy(&bytes));
+    }
+    Ok(told.page("attempt.html")?)
+}
