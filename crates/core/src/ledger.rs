@@ -3,12 +3,14 @@
 
 mod change;
 mod level;
+mod messages;
 mod shown;
 mod sums;
 mod tokens;
 
 pub use change::{AllowanceChange, Bound, Off};
 pub use level::{Day, Level};
+pub use messages::Messages;
 pub use shown::{LedgerView, LevelView, ledger, levels};
 pub use tokens::TokenCount;
 

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::failure::{Cause, Failure};
 use crate::ids::{AgentName, AttemptId, CheckName, CommitId, PersonaName, SessionId, SlotId, TaskId};
-use crate::ledger::{Allowance, Level, Measure, Tariff};
+use crate::ledger::{Allowance, Level, Measure, Messages, Tariff};
 use crate::liveness::Watch;
 use crate::outcome::{Finding, Size};
 use crate::persona::Role;
@@ -177,6 +177,9 @@ pub struct AgentRun {
     /// that runs out.
     #[serde(default)]
     pub cut: BTreeMap<Measure, Level>,
+    /// What its messages cost.
+    #[serde(default)]
+    pub messages: Messages,
 }
 
 impl AgentRun {

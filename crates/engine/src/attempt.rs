@@ -12,6 +12,7 @@ mod lodger;
 mod pulse;
 mod standing;
 mod talk;
+mod tally;
 mod understudy;
 mod windows;
 
@@ -21,6 +22,7 @@ pub(crate) use checks::checks;
 pub(crate) use following::following;
 pub(crate) use landing::landing;
 pub(crate) use standing::{dialect_of, token_of};
+pub(crate) use tally::Tally;
 pub use understudy::understudy;
 
 use turno_core::failure::{Cause, Failure};

@@ -4,12 +4,12 @@ use std::fmt;
 use std::path::Path;
 
 use turno_agents::dialect as find_dialect;
-use turno_agents::dialect::{Conversation, Cue, Dialect, Job, Protected, Signal};
+use turno_agents::dialect::{Conversation, Cue, Dialect, Job, Protected};
 use turno_core::command::AgentStart;
 use turno_core::persona::{Effort, Model, Tools};
 use turno_core::units::Spend;
 
-use crate::attempt::{self, told_or_unknown};
+use crate::attempt::{self, Tally, told_or_unknown};
 use crate::config::Loaded;
 use crate::live::Doing;
 use crate::process::supervisor::files;
@@ -62,7 +62,7 @@ impl Replay {
     }
 }
 
-/// What an attempt had spent, according to its transcript; nothing if its dialect is not known any more.
+/// What an attempt had spent that was cut off, according to its transcript; nothing if its dialect is not known any more.
 pub(crate) fn spend(config: &Loaded, start: &AgentStart, dir: &Path) -> Spend {
     let Some(Replay {
         dialect,
@@ -72,15 +72,13 @@ pub(crate) fn spend(config: &Loaded, start: &AgentStart, dir: &Path) -> Spend {
     else {
         return Spend::NOTHING;
     };
-    let mut spend = Spend::NOTHING;
+    let mut tally = Tally::new();
     tail.finish(|line| {
         for signal in conversation.line(line) {
-            if let Signal::Spent(sum) = signal {
-                spend = sum;
-            }
+            tally.hear(&signal);
         }
     });
-    told_or_unknown(dialect, spend)
+    told_or_unknown(dialect, tally.cut_off())
 }
 
 /// As much of the job as matters to a listener.

@@ -80,9 +80,11 @@ fn eight_slots_from_nothing(#[case] commands: &[&str]) {
 }
 
 /// What a person's git says where another git is just at work, and the next try is right: a worktree is not written at
-/// once, and a `gc` takes away an empty directory of objects in which a commit is about to write.
-const ITS_OWN: [&str; 2] = [
+/// once, a `gc` takes away an empty directory of objects in which a commit is about to write, and it holds HEAD while
+/// it shortens the log of it.
+const ITS_OWN: [&str; 3] = [
     "/commondir: Success",
+    "HEAD.lock': File exists",
     "unable to create temporary file: No such file or directory",
 ];
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use crate::State;
 use crate::ids::{AgentName, IssueId, TaskId};
 use crate::issue::IssueStage;
-use crate::ledger::{Account, Allowance, AllowanceChange, Compared, Day, Level, Tariff, Used};
+use crate::ledger::{Account, Allowance, AllowanceChange, Compared, Day, Level, Measure, Tariff, Used};
 use crate::task::{AgentRun, Task};
 use crate::units::{CostBasis, MicroUsd, Span, Timestamp};
 
@@ -185,12 +185,20 @@ impl AgentRun {
         self.used(self.run.deadline).most(cap)
     }
 
-    /// Whether it has used its cap. A guess at the whole cap is a reserve, not a reason to kill; a guess beyond it is.
+    /// Whether it has used its cap, or, where that is all that a level had left, has less than a message costs. A guess
+    /// at the whole cap is a reserve, not a reason to kill; a guess beyond it is.
     pub fn is_over_cap(&self) -> bool {
+        let left = self.cap.less(self.spend.cost);
+        let next = match self.cut.get(&Measure::Usd) {
+            Some(_) => self.messages.next(),
+            None => MicroUsd::ZERO,
+        };
         match (self.tariff, self.spend.basis) {
             (Tariff::Flat, _) => false,
             (Tariff::Metered, CostBasis::Unknown) => self.spend.cost > self.cap,
-            (Tariff::Metered, CostBasis::Reported | CostBasis::Estimated) => self.spend.cost >= self.cap,
+            (Tariff::Metered, CostBasis::Reported | CostBasis::Estimated) => {
+                left == MicroUsd::ZERO || left < next
+            }
         }
     }
 }

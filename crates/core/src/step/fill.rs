@@ -25,7 +25,7 @@ use crate::globs;
 use crate::guard::{History, Survey};
 use crate::ids::{AgentName, IssueId, PersonaName, SlotId, TaskId};
 use crate::issue::IssueStage;
-use crate::ledger::Shortage;
+use crate::ledger::{Messages, Shortage};
 use crate::liveness::Watch;
 use crate::persona::{Access, Persona, Role};
 use crate::policy::OverlapRule;
@@ -519,6 +519,7 @@ impl Turn<'_> {
             within: offer.grant.within,
             watch: Watch::from(self.now),
             cut: offer.grant.cut,
+            messages: Messages::default(),
         };
         let stage = running(work, agent_run)?;
         self.set_stage(id, stage);

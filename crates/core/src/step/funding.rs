@@ -229,8 +229,19 @@ pub(super) fn unfunded(state: &State, id: TaskId) -> Option<Park> {
     Some(Park::Budget { level, left, least })
 }
 
-/// Whether a level has used what it may. A guess at what nobody has priced is held back before the start instead.
+/// Whether a level has used what it may, or has less than any message of those at work costs: whoever went on would go
+/// over it. A guess at what nobody has priced is held back before the start instead.
 pub(super) fn is_reached(state: &State, level: &Level, now: Timestamp) -> bool {
     let limit = state.limit(level);
-    !limit.is_none() && limit.reached(state.surely_used(level, now)).is_some()
+    if limit.is_none() {
+        return false;
+    }
+    let used = state.surely_used(level, now);
+    let at_work = state
+        .at_work(level)
+        .filter(|(_, run)| run.tariff == Tariff::Metered);
+    let known = at_work.map(|(_, run)| run.messages.next());
+    let next = known.filter(|next| *next > MicroUsd::ZERO).min();
+    let short = |usd: MicroUsd| next.is_some_and(|next| next > usd.less(used.usd));
+    limit.reached(used).is_some() || limit.usd.is_some_and(short)
 }

@@ -43,6 +43,7 @@ impl Turn<'_> {
         let Some(task) = self.task(id) else { return };
         let Some(run) = task.agent_run_mut() else { return };
         run.spend = later(run.spend, spend);
+        run.messages.hear(&run.spend);
         let run = run.clone();
         let levels = self.state.levels_of(id, &run);
         self.watch(&levels);

@@ -123,7 +123,7 @@ const SEEN: [(&str, u64); 81] = [
     ("red without the change", 20),
     ("landings together", 20),
     ("landed together", 10),
-    ("red together", 3),
+    ("red together", 2),
     ("refused together", 3),
     ("flaky", 5),
     ("landings elsewhere", 50),

@@ -21,6 +21,7 @@ use turno_core::units::Spend;
 
 use super::leaving::Gate;
 use super::pulse::Pulse;
+use super::tally::Tally;
 use super::windows::{When, Windows};
 use super::{stopped, told_again, told_to_stop};
 use crate::live::Doing;
@@ -74,7 +75,7 @@ struct Talk<'a> {
     pulse: Pulse,
     /// Where it ends its turn.
     gate: Gate,
-    spend: Spend,
+    tally: Tally,
     before: Before,
     hearing: Hearing,
     /// What was told of its account.
@@ -185,7 +186,7 @@ pub(super) async fn talk(
         ),
         run,
         gate,
-        spend: Spend::NOTHING,
+        tally: Tally::new(),
         hearing: if before.is_some() {
             Hearing::Again
         } else {
@@ -275,8 +276,8 @@ impl Talk<'_> {
         self.hearing = Hearing::News;
         // What was said and is not said again by now was said for another reason.
         self.before = Before::default();
-        if self.spend != Spend::NOTHING {
-            self.mouth.spent(self.spend);
+        if self.tally.spend() != Spend::NOTHING {
+            self.mouth.spent(self.tally.spend());
         }
         // What was told in spans of time is not known any more: what the coordinator before took down is better.
         for quota in self.windows.all().filter(|quota| quota.resets.is_some()) {
@@ -309,17 +310,16 @@ impl Talk<'_> {
 
     async fn heed(&mut self, signal: Signal) {
         // The same sum again is no spending.
-        if !matches!(&signal, Signal::Spent(spend) if *spend == self.spend) {
+        let known = self.tally.spend();
+        if !matches!(&signal, Signal::Spent(spend) if *spend == known) {
             self.pulse.hear(&signal);
         }
+        self.tally.hear(&signal);
         match signal {
             Signal::Session(session) => self.mouth.session(session),
             Signal::Spent(spend) => {
-                if spend != self.spend {
-                    self.spend = spend;
-                    if self.hearing == Hearing::News {
-                        self.mouth.spent(spend);
-                    }
+                if spend != known && self.hearing == Hearing::News {
+                    self.mouth.spent(spend);
                 }
             }
             Signal::Send(line) => self.say(&line).await,
@@ -463,7 +463,7 @@ impl Talk<'_> {
         let Self {
             mut conversation,
             run,
-            mut spend,
+            mut tally,
             ending,
             mouth,
             mut windows,
@@ -472,14 +472,15 @@ impl Talk<'_> {
         let end = run.wait().await;
         let mut hear = |line: Line<'_>| {
             for signal in conversation.line(line) {
+                tally.hear(&signal);
                 match signal {
-                    Signal::Spent(sum) => spend = sum,
                     Signal::Quota(said) => {
                         let news = windows.hear(&said, When::At(now()));
                         news.into_iter().for_each(|quota| mouth.quota_seen(quota));
                     }
                     Signal::HeldOff(wait) => windows.hold_off(wait, When::At(now())),
                     Signal::Session(_)
+                    | Signal::Spent(_)
                     | Signal::Text(_)
                     | Signal::ToolStarted(_)
                     | Signal::ToolEnded(_)
@@ -503,12 +504,15 @@ impl Talk<'_> {
         };
         let said = conversation.end(exit, &stderr);
         tracing::info!(attempt = %mouth.attempt(), ?end, ?ending, ?said, "an agent has ended");
-        let end = match (said, outside(end, ending, &stderr)) {
+        let (end, spend) = match (said, outside(end, ending, &stderr)) {
             // What was finished before the stop came is finished.
-            (AgentEnd::Finished(outcome), _) => AgentEnd::Finished(outcome),
-            (AgentEnd::Asked(question), _) => AgentEnd::Asked(question),
-            (AgentEnd::Failed(_), Some(failure)) | (AgentEnd::Failed(failure), None) => {
-                AgentEnd::Failed(windows.lifting(failure, now()))
+            (AgentEnd::Finished(outcome), _) => (AgentEnd::Finished(outcome), tally.spend()),
+            (AgentEnd::Asked(question), _) => (AgentEnd::Asked(question), tally.spend()),
+            (AgentEnd::Failed(_), Some(failure)) => {
+                (AgentEnd::Failed(windows.lifting(failure, now())), tally.cut_off())
+            }
+            (AgentEnd::Failed(failure), None) => {
+                (AgentEnd::Failed(windows.lifting(failure, now())), tally.spend())
             }
         };
         Heard { end, spend }
