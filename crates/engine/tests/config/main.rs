@@ -369,7 +369,7 @@ fn documents_name_everything() {
             .join(name);
         fs::read_to_string(path).unwrap()
     };
-    let configuration = read("configuration.md");
+    let configuration = ["configuration.md", "policies.md", "budgets.md"].map(read).concat();
     let keys = [schema::SETTINGS, schema::POLICY]
         .map(schema::Schema::keys)
         .concat();
@@ -379,7 +379,7 @@ fn documents_name_everything() {
     for word in settings.chain(variables).chain(causes) {
         assert!(
             configuration.contains(&format!("`{word}`")),
-            "docs/configuration.md does not name `{word}`"
+            "docs/configuration.md and the pages beside it do not name `{word}`"
         );
     }
     let personas = read("personas.md");
