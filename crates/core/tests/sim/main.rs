@@ -176,7 +176,7 @@ fn invariants_hold_in_random_worlds() {
     let number = |name: &str| std::env::var(name).ok().and_then(|v| v.parse::<u64>().ok());
     let seeds = match number("TURNO_SIM_SEED") {
         Some(seed) => seed..seed + 1,
-        None => 0..number("TURNO_SIM_SHIFTS").unwrap_or(4000),
+        None => 0..number("TURNO_SIM_SHIFTS").unwrap_or(2500),
     };
     let begun = Instant::now();
     let worlds = seeds.end - seeds.start;
