@@ -195,6 +195,8 @@ text_id!(/// Names a repository of the workspace, e.g. `api`.
     RepoName, "repository name", "use 1 to 40 of a-z, 0-9, - and _, starting with a letter or digit", is_name);
 text_id!(/// Names a policy, e.g. `feature-dev`.
     PolicyName, "policy name", "use 1 to 40 of a-z, 0-9, - and _, starting with a letter or digit", is_name);
+text_id!(/// Names someone or something that is told what happens, e.g. `phone`.
+    TargetName, "target name", "use 1 to 40 of a-z, 0-9, - and _, starting with a letter or digit", is_name);
 text_id!(/// A git commit, by its full lower-case object id.
     CommitId, "commit id", "a full object id of 40 or 64 hex digits is expected", is_object_id);
 text_id!(/// A git tree, by its full lower-case object id.

@@ -27,6 +27,7 @@ pub mod issue;
 pub mod ledger;
 pub mod lesson;
 pub mod liveness;
+pub mod notice;
 pub mod outcome;
 pub mod persona;
 pub mod plan;

@@ -15,6 +15,7 @@ mod draining;
 mod following;
 mod guards;
 mod liveness;
+mod notices;
 mod planning;
 mod progress;
 mod promoting;
