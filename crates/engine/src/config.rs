@@ -10,6 +10,7 @@ pub mod env;
 mod error;
 mod file;
 mod layer;
+pub(crate) mod notify;
 mod person;
 mod personas;
 mod policies;
@@ -41,6 +42,7 @@ pub use self::agents::{AgentDialect, AgentSetup, MissingVar};
 pub use self::env::EnvMap;
 pub use self::error::{Error, Meant, Place};
 pub use self::layer::Sources;
+pub use self::notify::{Shape, Target, To, Webhook};
 pub use self::person::{WorkUser, work_user};
 pub use self::personas::{FRONT_KEYS, PersonaEntry, read_one as read_persona};
 pub use self::policies::cause_name;
@@ -149,6 +151,8 @@ pub struct Loaded {
     pub disk: Floor,
     /// How work is put on a branch of the user's where nothing else is said.
     pub promote: Manner,
+    /// Who is told what happens.
+    pub notify: Vec<Target>,
     /// Where each key's value came from.
     pub sources: Sources,
 }
@@ -232,6 +236,7 @@ pub fn build(inputs: &Inputs) -> Result<Loaded, Error> {
         retention: settings.retention.ages(),
         disk: settings.disk.floor(),
         promote: settings.promote,
+        notify: notify::targets(&settings.notify, &layers, inputs)?,
         sources: layers.sources(),
     };
     validate::whole(&loaded, &layers)?;

@@ -8,7 +8,7 @@ use serde::de::{self, Deserialize, Deserializer, Visitor};
 use turno_agents::DialectKind;
 use turno_core::check::Reach;
 use turno_core::container::Container;
-use turno_core::ids::{AgentName, CheckName, PersonaName, PolicyName, RepoName};
+use turno_core::ids::{AgentName, CheckName, PersonaName, PolicyName, RepoName, TargetName};
 use turno_core::ledger::{Day, Tariff};
 use turno_core::persona::Effort;
 use turno_core::promotion::Manner;
@@ -19,6 +19,7 @@ use turno_sandbox::limits::CpuWeight;
 use crate::config::agent_env::EnvFile;
 use crate::config::budget::{AllowanceFile, BudgetFile};
 use crate::config::disk::DiskFile;
+use crate::config::notify::NotifyFile;
 
 /// US dollars, as a number or a text.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -97,6 +98,8 @@ pub(super) struct Settings {
     pub(super) disk: DiskFile,
     #[serde(default)]
     pub(super) repos: BTreeMap<RepoName, RepoFile>,
+    #[serde(default)]
+    pub(super) notify: BTreeMap<TargetName, NotifyFile>,
     #[serde(default)]
     pub(super) personas: BTreeMap<PersonaName, PersonaPatch>,
     #[serde(default)]

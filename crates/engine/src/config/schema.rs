@@ -244,6 +244,46 @@ pub const SETTINGS: Schema = Schema(&[
         "your own HTTP proxy, through which those hosts are reached, or none; only in your own turno.toml",
     ),
     key(
+        "notify.*.to",
+        "by which way the target is told: desktop, webhook or command",
+    ),
+    key(
+        "notify.*.url",
+        "the address of a webhook: a text, `$NAME` for a variable of yours, { file = \"path\" } or { command = \"words\" }",
+    ),
+    key(
+        "notify.*.shape",
+        "what is sent to it: plain, slack, discord or ntfy",
+    ),
+    key(
+        "notify.*.secret",
+        "what messages to it are signed with, written like the address",
+    ),
+    key(
+        "notify.*.token",
+        "a bearer's token that opens it, written like the address; only in your own turno.toml",
+    ),
+    key(
+        "notify.*.command",
+        "the program that is told, with its arguments; only in your own turno.toml",
+    ),
+    key(
+        "notify.*.timeout",
+        "limit for the program with everything it started",
+    ),
+    key(
+        "notify.*.on",
+        "of what it is told: ended, tampering, decision, parked, ready, budget, account, follow, room, restarted, landed",
+    ),
+    key(
+        "notify.*.quiet",
+        "hours in which it is told nothing, like 22:00-07:00; what comes meanwhile is told together after them",
+    ),
+    key(
+        "notify.*.at_most_every",
+        "from one message to the next; what comes meanwhile is told together",
+    ),
+    key(
         "repos.*.path",
         "the top of another repository of the workspace, from the directory of the turno.toml that names it",
     ),

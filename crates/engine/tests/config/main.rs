@@ -8,6 +8,7 @@ mod containers;
 mod detection;
 mod errors;
 mod files;
+mod notify;
 mod own;
 mod prompts;
 mod repos;
