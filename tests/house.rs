@@ -45,7 +45,7 @@ fn code(path: &Path) -> String {
 }
 
 /// What only some files may name.
-const OWNERS: [(&str, &[&str]); 16] = [
+const OWNERS: [(&str, &[&str]); 18] = [
     ("sled::", &["crates/engine/src/store/index.rs"]),
     ("git2::", &["crates/engine/src/git.rs", "crates/engine/src/git/"]),
     ("process::Command", &["crates/engine/src/process.rs"]),
@@ -53,6 +53,8 @@ const OWNERS: [(&str, &[&str]); 16] = [
         "hyper_util::",
         &["crates/engine/src/bridge.rs", "crates/sandbox/src/net/proxy/"],
     ),
+    ("ureq::", &["crates/engine/src/notify/post.rs"]),
+    ("hmac::", &["crates/engine/src/notify/shape.rs"]),
     ("sse_stream::", &["crates/engine/src/bridge.rs"]),
     (
         "base64::",

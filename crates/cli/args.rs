@@ -21,7 +21,7 @@ pub(crate) use budget::{Budget, Set};
 pub(crate) use keeping::{Gc, Salvage};
 pub(crate) use modes::{Batch, BatchItems, Drain, Pair, Qa, Resume, Run, ShiftArgs};
 pub(crate) use simulate::{History, Simulate};
-pub(crate) use telling::{Report, ReportFormat};
+pub(crate) use telling::{Notify, Report, ReportFormat};
 pub(crate) use watching::{Size, Top};
 
 /// A multi-persona autopilot for coding agents: writes, checks, reviews and lands, within a budget.
@@ -87,6 +87,9 @@ pub(crate) enum Verb {
     Log(Log),
     /// Tell what a shift came to: what landed and on what proof, what needs you, what failed, what it cost.
     Report(Report),
+    /// Tell people what happens: test the targets of [notify], list them, tell what waits.
+    #[command(subcommand)]
+    Notify(Notify),
     /// Turn a real attempt into a script that performs it again, without an account.
     Record(Record),
     /// Tell why each thing happened to a task, from the journal alone.

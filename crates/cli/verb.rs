@@ -18,6 +18,7 @@ mod issue;
 mod lessons;
 mod log;
 mod mcp;
+mod notify;
 mod pair;
 mod persona;
 pub(crate) mod promote;
@@ -67,6 +68,7 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
         Verb::Mcp => mcp::run(scene()?).await,
         Verb::Log(verb) => log::run(&scene()?, &verb).await,
         Verb::Report(verb) => report::run(&scene()?, &verb).await,
+        Verb::Notify(verb) => notify::run(&scene()?, verb).await,
         Verb::Record(verb) => record::run(&scene()?, &verb).await,
         Verb::Explain(verb) => explain::run(&scene()?, &verb).await,
         Verb::Diff(verb) => diff::run(&scene()?, &verb).await,

@@ -2,6 +2,7 @@
 
 pub(crate) mod board;
 pub(crate) mod containers;
+pub(crate) mod hook;
 pub(crate) mod imprint;
 pub(crate) mod model_server;
 pub(crate) mod processes;

@@ -27,6 +27,7 @@ mod mcp;
 mod modes;
 mod new_tests;
 mod no_progress;
+mod notify;
 mod overshoot;
 mod own_proxy;
 mod preflight;

@@ -20,6 +20,7 @@ use turno_core::shift::{IssueAtStart, Scope};
 use turno_engine::config::{AgentDialect, AgentSetup, Confine, Fresh, Loaded, Overrides};
 use turno_engine::containers;
 use turno_engine::git::{Checkout, HeadAt, Repo};
+use turno_engine::notify::Notifier;
 use turno_engine::open::target_of;
 use turno_engine::person;
 use turno_engine::redact::Redaction;
@@ -33,7 +34,7 @@ use turno_engine::store::Store;
 use turno_engine::wallet::Wallet;
 use turno_engine::workspace::{Error as WorkspaceError, Lock};
 
-use super::{report, resume};
+use super::{notify, report, resume};
 use crate::args::{Run, ShiftArgs};
 use crate::door::Door;
 use crate::exit;
@@ -248,7 +249,9 @@ pub(crate) async fn shift(
 ) -> Result<ExitCode, Failure> {
     let repos = scene.repos(&config)?;
     let lock = take_lock(scene).await?;
-    let wallet = wallet(scene, &config).await?;
+    let book = notify::open(scene, &config.notify).await;
+    let wallet = wallet(scene, &config).await?.keeping(book.secrets());
+    let office = notify::office(scene, wallet.redaction());
     log_to(scene, wallet.redaction());
     let (store, state) = Store::open(&scene.dirs.store())?;
     for note in store.notes() {
@@ -323,12 +326,14 @@ pub(crate) async fn shift(
     let tool_server = open(&scene.dirs.tool_socket(), Entrance::Agents)?;
     let interrupts = tokio::spawn(interrupts(handle.clone()));
     let screen = screen::start(show, handle.clone(), &site.live);
+    let notifier = Notifier::start(book, office, &scene.dirs, &handle);
     let ended = match begin {
         Begin::Now(first) => engine.run(*first).await,
         Begin::Again(facts) => engine.go_on(facts).await,
     };
     interrupts.abort();
     screen.finish().await;
+    notify::finish(notifier).await;
     tool_server.close().await;
     server.close().await;
     let end = ended?;

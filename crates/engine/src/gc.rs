@@ -65,11 +65,12 @@ pub struct Survey {
 }
 
 /// What lies in a state directory by names that are given once.
-const ROOT: [&str; 11] = [
+const ROOT: [&str; 12] = [
     "attempts",
     "checks",
     "homes",
     "lock",
+    "notify",
     "removed.ndjson",
     "repository",
     "slots",

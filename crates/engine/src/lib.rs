@@ -15,6 +15,7 @@ pub mod git;
 pub mod known;
 pub mod land;
 pub mod live;
+pub mod notify;
 pub mod open;
 pub mod perform;
 pub mod person;

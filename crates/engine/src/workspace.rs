@@ -167,6 +167,11 @@ impl StateDir {
         self.root.join("preflight")
     }
 
+    /// What the targets of notifications were told last.
+    pub fn notify(&self) -> PathBuf {
+        self.root.join("notify")
+    }
+
     /// What was removed to free space, and when: one line for each thing.
     pub fn removals(&self) -> PathBuf {
         self.root.join("removed.ndjson")
