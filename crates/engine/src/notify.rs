@@ -26,7 +26,7 @@ use turno_core::record::Record;
 
 pub use self::cursor::Error;
 use self::cursor::{Cursor, Cursors, Known, Patience};
-use self::lane::{LAST, Lane, Waiting};
+use self::lane::{Lane, Waiting};
 pub use self::lane::{Office, Untold, Why};
 pub use self::means::Book;
 use crate::run::Handle;
@@ -253,6 +253,9 @@ fn set_up(
 impl Follower {
     async fn run(mut self, begin: Begin, book: Book, office: Office) -> Vec<Untold> {
         let names: Vec<TargetName> = book.ready.iter().map(|r| r.target.name.clone()).collect();
+        if names.is_empty() {
+            return Vec::new();
+        }
         let lanes_stop = CancellationToken::new();
         let (source, stop) = (self.source.clone(), lanes_stop.clone());
         let set_up = move || set_up(source, begin, Patience::Wait, book, office, &stop);
@@ -354,9 +357,8 @@ pub async fn flush(
     for lane in lanes {
         running.spawn(lane.run());
     }
-    let untold = match tokio::time::timeout(PATIENCE.max(LAST), gather(running)).await {
-        Ok(untold) => untold,
-        Err(_) => return Err(FlushError("it did not come to an end".to_owned())),
+    let Ok(untold) = tokio::time::timeout(PATIENCE, gather(running)).await else {
+        return Err(FlushError("it did not come to an end".to_owned()));
     };
     let told = waited.into_iter().map(|(name, waited)| {
         let left = untold.iter().find(|u| u.target == name).map_or(0, |u| u.notices);

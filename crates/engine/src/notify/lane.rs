@@ -20,7 +20,7 @@ use crate::run::now;
 /// The clock of the machine may jump and the hour change, so it is looked at again after this long at the latest.
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
 /// How long is tried at the end to tell what there still is.
-pub(super) const LAST: Duration = Duration::from_secs(8);
+const LAST: Duration = Duration::from_secs(8);
 
 /// What all targets of a workspace have in common.
 #[derive(Debug)]

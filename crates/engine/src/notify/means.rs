@@ -71,7 +71,7 @@ impl Failed {
 #[derive(Debug, Default)]
 pub struct Book {
     pub(super) ready: Vec<Ready>,
-    secrets: Vec<String>,
+    secrets: Vec<Secret>,
     /// Why targets are told nothing, in words with what to do.
     pub problems: BTreeMap<TargetName, String>,
     /// Files with secrets that others may read.
@@ -99,7 +99,7 @@ impl Book {
 
     /// What must not be written down.
     pub fn secrets(&self) -> Vec<String> {
-        self.secrets.clone()
+        self.secrets.iter().map(|s| s.reveal().to_owned()).collect()
     }
 
     async fn means(
@@ -156,8 +156,7 @@ impl Book {
         // An address that is written for all to see may stand anywhere; one that is only referred to may not.
         let hidden = Some(&url).filter(|_| !matches!(hook.url, EnvValue::Text(_)));
         let all = [hidden, secret.as_ref(), token.as_ref()];
-        self.secrets
-            .extend(all.into_iter().flatten().map(|s| s.reveal().to_owned()));
+        self.secrets.extend(all.into_iter().flatten().cloned());
         Ok(Means::Webhook {
             url,
             shape: hook.shape,
