@@ -4,13 +4,14 @@
 use crate::State;
 use crate::event::{Discard, Event};
 use crate::globs;
-use crate::ids::{AgentName, DecisionId, IssueId, LessonId, RepoName, ShiftId, TaskId};
+use crate::ids::{AgentName, AttemptId, DecisionId, IssueId, LessonId, RepoName, ShiftId, TaskId};
 use crate::issue::{IssueDraft, IssueStage, Split};
 use crate::ledger::{AllowanceChange, Bound, Level, Off, Used};
 use crate::lesson::LessonEdit;
-use crate::outcome::LessonDraft;
+use crate::outcome::{Finding, LessonDraft};
 use crate::plan::issue_cycle;
 use crate::promotion::TakeBack;
+use crate::remark::{Fate, Subject, fate, takes_tasks};
 use crate::task::Stage;
 
 /// Why a request is refused, with what to do instead.
@@ -107,6 +108,23 @@ pub enum Refused {
     /// A number of candidates that makes no sense.
     #[error("a task may have 2 to 9 candidates")]
     Candidates,
+    /// A comment or a message without words.
+    #[error("there are no words in that; say what is to be done")]
+    NoWords,
+    /// Nobody can be spoken to there.
+    #[error(
+        "no agent that can be spoken to runs as {0}: it has ended, is being stopped, or is no agent's; say it of its \
+         task with `turno comment`"
+    )]
+    NotAtWork(AttemptId),
+    /// A comment on what was given up.
+    #[error(
+        "task {0} was given up, so nobody would read that; comment on the task that does its work, or file an issue"
+    )]
+    NobodyWrites(TaskId),
+    /// A comment on what has not begun.
+    #[error("issue {0} has not begun, so there is nothing to comment on; say it with `turno issue edit {0}`")]
+    NotBegun(IssueId),
     /// No configuration was loaded.
     #[error("no configuration is loaded")]
     NoConfig,
@@ -164,6 +182,12 @@ pub fn admit(state: &State, event: &Event) -> Result<(), Refused> {
         }
         Event::BudgetSet { level, allowance } => budget(state, level, allowance),
         Event::StopAsked { .. } => state.shift().map(|_| ()).ok_or(Refused::NoShift),
+        Event::Commented { on, finding, .. } => comment(state, *on, finding),
+        Event::Told { words, .. } if words.trim().is_empty() => Err(Refused::NoWords),
+        Event::Told { attempt, .. } => match fate(state, *attempt) {
+            Some(Fate::SaidNow | Fate::NextTurn) => Ok(()),
+            None => Err(Refused::NotAtWork(*attempt)),
+        },
         Event::Discarded {
             what: Discard::Issue(issue),
         } => open_issue(state, *issue),
@@ -213,6 +237,7 @@ pub fn admit(state: &State, event: &Event) -> Result<(), Refused> {
         | Event::DecisionAsked { .. }
         | Event::TaskProposed { .. }
         | Event::Noted { .. }
+        | Event::Heard { .. }
         | Event::SessionOpened { .. }
         | Event::Metered { .. }
         | Event::QuotaSeen { .. }
@@ -265,6 +290,26 @@ fn budget(state: &State, level: &Level, allowance: &AllowanceChange) -> Result<(
                 Err(Refused::NoSuchAgent(agent.clone()))
             }
         }
+    }
+}
+
+/// Whether somebody will read a comment.
+fn comment(state: &State, on: Subject, said: &Finding) -> Result<(), Refused> {
+    if said.what.trim().is_empty() {
+        return Err(Refused::NoWords);
+    }
+    if let Subject::Task(id) = on {
+        match state.tasks.get(&id).map(|t| &t.stage) {
+            None => return Err(Refused::NoSuchTask(id)),
+            Some(Stage::Dropped { .. }) => return Err(Refused::NobodyWrites(id)),
+            Some(_) => {}
+        }
+    }
+    let id = on.issue();
+    open_issue(state, id)?;
+    match state.issues.get(&id) {
+        Some(issue) if !takes_tasks(&issue.stage) => Err(Refused::NotBegun(id)),
+        Some(_) | None => Ok(()),
     }
 }
 

@@ -13,16 +13,18 @@ use crate::following::Target;
 use crate::foresight::Sight;
 use crate::guard::Guarded;
 use crate::ids::{
-    AttemptId, CommitId, DecisionId, IssueId, LessonId, PolicyName, RepoName, SessionId, TaskId, TreeId,
+    AttemptId, CommitId, DecisionId, IssueId, LessonId, PolicyName, RemarkId, RepoName, SessionId, TaskId,
+    TreeId,
 };
 use crate::issue::IssueDraft;
 use crate::ledger::{AllowanceChange, Level};
 use crate::lesson::LessonEdit;
 use crate::liveness::{Activity, JumpWhy};
-use crate::outcome::{LessonDraft, Outcome, Proposed};
+use crate::outcome::{Finding, LessonDraft, Outcome, Proposed};
 use crate::progress::Essence;
 use crate::promotion::{Begun, Put};
 use crate::quota::Quota;
+use crate::remark::Subject;
 use crate::room::Tight;
 use crate::shift::{IssueAtStart, Scope};
 use crate::tampering::Tampering;
@@ -347,6 +349,30 @@ pub enum Event {
         /// What that branch now points at.
         commit: CommitId,
     },
+    /// A person said something about what was done, or about what is being done.
+    Commented {
+        /// About what.
+        on: Subject,
+        /// Where, and the words.
+        finding: Finding,
+        /// The commit that was looked at, where one was.
+        #[serde(default)]
+        commit: Option<CommitId>,
+    },
+    /// A person said something to a running agent.
+    Told {
+        /// In which attempt.
+        attempt: AttemptId,
+        /// What.
+        words: String,
+    },
+    /// An agent has taken in what a person said to it while it ran.
+    Heard {
+        /// In which attempt.
+        attempt: AttemptId,
+        /// What, among the remarks of its task.
+        remark: RemarkId,
+    },
     /// An agent named its conversation.
     SessionOpened {
         /// Whose.
@@ -514,6 +540,8 @@ impl Event {
             | Self::Seen { attempt, .. }
             | Self::Contacted { attempt, .. }
             | Self::Tampered { attempt, .. }
+            | Self::Told { attempt, .. }
+            | Self::Heard { attempt, .. }
             | Self::AttemptFailed { attempt, .. } => Some(*attempt),
             Self::ConfigLoaded { .. }
             | Self::IssueAdded { .. }
@@ -532,6 +560,7 @@ impl Event {
             | Self::PromotionBegun { .. }
             | Self::Promoted { .. }
             | Self::Reverted { .. }
+            | Self::Commented { .. }
             | Self::Foreseen { .. }
             | Self::RoomSeen { .. }
             | Self::TimePassed

@@ -16,6 +16,7 @@ use crate::liveness::{Activity, JumpWhy, short};
 use crate::outcome::{Finding, Outcome, ProposalVerdict, Verdict};
 use crate::promotion::{Assurance, Put};
 use crate::record::Record;
+use crate::remark::said_phrase;
 use crate::room::seen_phrase;
 use crate::shift::Scope;
 use crate::state::Entity;
@@ -118,9 +119,7 @@ pub fn explain<'a>(records: impl IntoIterator<Item = &'a Record>, task: TaskId) 
             } else {
                 // Who is to blame for a red batch may follow from how others of it landed.
                 let tells = about || matches!(record.event, Event::LandingEnded { .. });
-                became
-                    .filter(|_| tells)
-                    .map_or_else(Vec::new, |t| evidence(&t.stage))
+                became.filter(|_| tells).map_or_else(Vec::new, |t| evidence(t))
             },
         });
     }
@@ -139,6 +138,7 @@ fn is_for(command: &Command, task: TaskId) -> bool {
         | Command::Reply { .. }
         | Command::Foresee { .. }
         | Command::Nudge { .. }
+        | Command::Tell { .. }
         | Command::Adopt { .. }
         | Command::WarnOfBudget { .. }
         | Command::EndShift { .. } => false,
@@ -244,6 +244,13 @@ pub fn event_phrase(event: &Event) -> String {
         Event::Reverted { issue, from, commit } => {
             format!("issue {issue} taken back from {from} at {}", commit.short())
         }
+        Event::Commented { on, finding, .. } => {
+            format!("a person said of {on}: {}", said_phrase(finding))
+        }
+        Event::Told { attempt, words } => {
+            format!("a person said to {attempt}: {}", first_line(words))
+        }
+        Event::Heard { attempt, .. } => format!("{attempt} has taken in what a person said to it"),
         Event::SessionOpened { attempt, session } => format!("{attempt} opened session {session}"),
         Event::Metered { attempt, spend } => format!("{attempt} has spent {}", spend.cost),
         Event::Seen {
@@ -498,8 +505,8 @@ pub(crate) fn together_phrase(end: &TogetherEnd) -> String {
 }
 
 /// The evidence that goes back to the writer.
-fn evidence(stage: &Stage) -> Vec<String> {
-    let job = match stage {
+fn evidence(task: &Task) -> Vec<String> {
+    let job = match &task.stage {
         Stage::Writing { job, .. } => job,
         Stage::Ready { work, .. } | Stage::Backoff { work, .. } | Stage::Parked { work, .. } => match work {
             Work::Write(job) => job,
@@ -534,6 +541,7 @@ fn evidence(stage: &Stage) -> Vec<String> {
         | Because::TestsFirst
         | Because::TestsPassAlready
         | Because::Answered { .. } => Vec::new(),
+        Because::Remarked => task.remarks_at_work().map(|r| said_phrase(&r.finding)).collect(),
         Because::OutOfBounds { paths, .. } => paths.iter().cloned().collect(),
         Because::Guarded { found, .. } => found.iter().map(ToString::to_string).collect(),
         Because::ChecksFailed { failing, .. } | Because::MakePass { failing, .. } => failing

@@ -57,6 +57,9 @@ number_id!(/// One autopilot session.
     ShiftId, u32, "S", "shift id");
 number_id!(/// A question for a person.
     DecisionId, u32, "d", "decision id");
+number_id!(
+    /// Something that a person said about a task, counted within that task.
+    RemarkId, u32, "r", "remark id");
 number_id!(/// A task that somebody on the team proposed.
     ProposalId, u32, "p", "proposal id");
 number_id!(/// Something that a review or a repair taught.

@@ -35,6 +35,7 @@ pub mod progress;
 pub mod promotion;
 pub mod quota;
 pub mod record;
+pub mod remark;
 pub mod report;
 pub mod retention;
 pub mod room;

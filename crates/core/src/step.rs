@@ -22,6 +22,7 @@ mod liveness;
 mod planning;
 mod promoting;
 mod recovery;
+mod remarks;
 mod retry;
 mod reviewing;
 mod rooms;
@@ -155,6 +156,12 @@ impl Turn<'_> {
                 put,
             } => self.promoted(*issue, onto, commit, put),
             Event::Reverted { issue, from, .. } => self.reverted(*issue, from),
+            Event::Commented { on, finding, commit } => self.commented(*on, finding, commit.as_ref()),
+            Event::Told { attempt, words } => self.told(*attempt, words),
+            Event::Heard { attempt, remark } => {
+                self.account_heard(*attempt);
+                self.heard(*attempt, *remark);
+            }
             Event::SessionOpened { attempt, session } => self.session_opened(*attempt, session),
             Event::Metered { attempt, spend } => {
                 self.account_metered(*attempt, *spend);
@@ -203,6 +210,8 @@ impl Turn<'_> {
 
     /// What follows for tasks and issues from where the others are.
     fn advance(&mut self) {
+        // First of all: what a person sent back is no candidate of anything.
+        self.tend_remarks();
         // Before the rest: what waits for a person makes no group of a batch wait.
         self.guard_landings();
         self.waves();

@@ -14,6 +14,7 @@ use crate::ledger::{Allowance, Level, Measure, Tariff};
 use crate::liveness::Watch;
 use crate::outcome::{Finding, Size};
 use crate::persona::Role;
+use crate::remark::Remark;
 use crate::units::{MicroUsd, Span, Spend, Timestamp};
 
 pub use park::Park;
@@ -96,6 +97,8 @@ pub enum StopWhy {
     Asked,
     /// A person discarded the task.
     Discarded,
+    /// A person sent back the change that it is about.
+    Remarked,
 }
 
 impl StopWhy {
@@ -108,7 +111,7 @@ impl StopWhy {
             | Self::AgentBudget
             | Self::ShiftBudget
             | Self::DayBudget => true,
-            Self::WallClock | Self::Stalled | Self::Asked | Self::Discarded => false,
+            Self::WallClock | Self::Stalled | Self::Asked | Self::Discarded | Self::Remarked => false,
         }
     }
 
@@ -125,6 +128,7 @@ impl StopWhy {
             Self::DayBudget => "the budget of the day was spent",
             Self::Asked => "a person asked for it",
             Self::Discarded => "its task was discarded",
+            Self::Remarked => "a person sent the change back",
         }
     }
 }
@@ -369,6 +373,9 @@ pub struct Task {
     /// What was noted or found while it was worked on, by whom.
     #[serde(default)]
     pub notes: Vec<Note>,
+    /// What people said about it, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<Remark>,
 }
 
 /// A conversation to be gone on with, by the same persona and agent.
@@ -418,6 +425,7 @@ impl Task {
             frozen: None,
             resume: None,
             notes: Vec::new(),
+            remarks: Vec::new(),
         }
     }
 

@@ -496,6 +496,7 @@ fn because_phrase(because: &Because) -> String {
             format!(", to undo what {who}: {}", names.join(", "))
         }
         Because::Answered { decision } => format!(", with the answer to {decision}"),
+        Because::Remarked => ", to heed what a person said".to_owned(),
     }
 }
 

@@ -171,6 +171,7 @@ impl Since {
                 Level::Day(_) | Level::Agent { .. } => true,
             },
             Event::LessonEdited { .. } => true,
+            Event::Commented { on, .. } => ours.contains(&on.issue()),
             Event::ConfigLoaded { .. }
             | Event::IssueAdded { .. }
             | Event::ShiftStarted { .. }
@@ -178,6 +179,8 @@ impl Since {
             | Event::IssueNotOpened { .. }
             | Event::LessonAdded { .. }
             | Event::StopAsked { .. }
+            | Event::Told { .. }
+            | Event::Heard { .. }
             | Event::SessionOpened { .. }
             | Event::DecisionAsked { .. }
             | Event::TaskProposed { .. }

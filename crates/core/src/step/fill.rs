@@ -520,7 +520,9 @@ impl Turn<'_> {
             watch: Watch::from(self.now),
             cut: offer.grant.cut,
         };
+        let actor = agent_run.actor();
         let stage = running(work, agent_run)?;
+        self.give_remarks(id, &brief.remarks, &actor);
         self.set_stage(id, stage);
         self.account_started(&offer.agent, run.attempt);
         self.commands.push(Command::StartAgent(Box::new(AgentStart {

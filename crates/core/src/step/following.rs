@@ -332,6 +332,7 @@ impl Turn<'_> {
                     why:
                         StopWhy::Asked
                         | StopWhy::Discarded
+                        | StopWhy::Remarked
                         | StopWhy::AttemptBudget
                         | StopWhy::TaskBudget
                         | StopWhy::IssueBudget

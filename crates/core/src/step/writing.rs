@@ -28,6 +28,7 @@ impl Turn<'_> {
         left: &LeftBehind,
     ) {
         self.found_short(attempt, end);
+        self.remarks_after(attempt, end, left);
         let Some(task) = self.task_of(attempt) else { return };
         if self.with_question(&task, end, left) {
             if let Some(run) = task.agent_run() {
@@ -190,6 +191,12 @@ impl Turn<'_> {
         if !refused.is_empty() {
             return self.guarded(id, &change, refused, GuardedBy::Policy);
         }
+        // A person has said more meanwhile: nobody else looks at what is to be changed again.
+        if change.kind != ChangeKind::TestsFirst && self.has_remarks_for_writer(id) {
+            let work = Work::Write(go_on(&change, Because::Remarked));
+            let since = self.now;
+            return self.set_stage(id, Stage::Ready { work, since });
+        }
         let Some(config) = self.state.config.clone() else {
             return;
         };
@@ -252,7 +259,8 @@ impl Turn<'_> {
                 change: GuardedChange::Written,
                 ..
             }
-            | Because::Answered { .. } => ChangeKind::Written,
+            | Because::Answered { .. }
+            | Because::Remarked => ChangeKind::Written,
         }
     }
 
@@ -324,7 +332,8 @@ pub(super) fn go_on_from(job: &WriteJob, run: &AgentRun, left: &LeftBehind, fail
         | Because::TestsPassAlready
         | Because::MakePass { .. }
         | Because::OutOfBounds { .. }
-        | Because::Guarded { .. } => job.because.clone(),
+        | Because::Guarded { .. }
+        | Because::Remarked => job.because.clone(),
     };
     WriteJob { from, because }
 }

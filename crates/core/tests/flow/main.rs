@@ -20,6 +20,7 @@ mod progress;
 mod promoting;
 mod questions;
 mod red_base;
+mod remarks;
 mod repairs;
 mod report;
 mod rooms;
