@@ -6,6 +6,7 @@ mod failure;
 mod hooks;
 mod permission;
 mod question;
+mod telling;
 mod usage;
 mod words;
 
@@ -130,7 +131,11 @@ fn argv(job: &Job) -> Vec<String> {
     let mut add = |args: &[&str]| argv.extend(args.iter().map(|arg| (*arg).to_owned()));
     add(&["-p", "--input-format", "stream-json"]);
     add(&["--output-format", "stream-json"]);
-    add(&["--verbose", "--include-partial-messages"]);
+    add(&[
+        "--verbose",
+        "--include-partial-messages",
+        "--replay-user-messages",
+    ]);
     add(&["--permission-prompt-tool", "stdio"]);
     add(&["--permission-mode", "default"]);
     add(&["--json-schema", &schema::schema(job.outcome).to_string()]);

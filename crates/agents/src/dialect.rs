@@ -7,7 +7,7 @@ use turno_core::command::Session;
 use turno_core::decision::{Question, Reply};
 use turno_core::event::AgentEnd;
 use turno_core::globs;
-use turno_core::ids::{PersonaName, SessionId, TaskId};
+use turno_core::ids::{PersonaName, RemarkId, SessionId, TaskId};
 use turno_core::outcome::OutcomeKind;
 use turno_core::persona::{Access, Effort, Model, Tools};
 use turno_core::units::{MicroUsd, Price, Span, Spend};
@@ -197,6 +197,13 @@ pub enum Signal {
         /// Names this wish in this conversation.
         key: String,
     },
+    /// It has taken in what a person said to it with [`Conversation::tell`]. May come again.
+    Heard {
+        /// What.
+        remark: RemarkId,
+        /// The words, as it was told them.
+        words: String,
+    },
     /// A line to write to its standard input.
     Send(String),
     /// Close its standard input: nothing more will be said.
@@ -256,6 +263,15 @@ pub trait Conversation: Send {
     fn nudge(&mut self, _words: &str) -> Vec<String> {
         Vec::new()
     }
+
+    /// Lines to write to its standard input to tell it a person's words while it works; [`Signal::Heard`] follows once it
+    /// has taken them in. Empty when it was told them before, has no such protocol, or is not at work any more.
+    fn tell(&mut self, _remark: RemarkId, _words: &str) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Takes note of a line that was written to its standard input before this conversation was listened to.
+    fn was_told(&mut self, _line: &str) {}
 
     /// Lines to write to its standard input to answer a question that it put with [`Signal::Asked`]; empty when
     /// the key is unknown. After [`Reply::Parked`] it is to end its turn soon, and the run ends as

@@ -9,7 +9,7 @@ use crate::issue::IssueStage;
 use crate::liveness::Hears;
 use crate::outcome::{Finding, Severity};
 use crate::persona::Role;
-use crate::task::{Actor, Stage, Task};
+use crate::task::{Actor, Stage, StartFrom, Stopping, Task, Work, WriteJob};
 use crate::units::Timestamp;
 
 /// What a comment is about.
@@ -133,6 +133,35 @@ impl Remark {
     }
 }
 
+/// The commit that whoever looks at a subject now sees: the change of a task, or the head of an issue's branch.
+pub fn looked_at(state: &State, on: Subject) -> Option<CommitId> {
+    let of_issue = |issue: IssueId| {
+        let integration = state.issues.get(&issue).and_then(|i| i.integration());
+        integration.map(|(_, head)| head.clone())
+    };
+    let id = match on {
+        Subject::Task(task) if !task.is_lead() => task,
+        Subject::Task(task) => return of_issue(task.issue),
+        Subject::Issue(issue) => return of_issue(issue),
+    };
+    let task = state.tasks.get(&id)?;
+    if let Stage::Landed { commit, .. } = &task.stage {
+        return Some(commit.clone());
+    }
+    if let Stage::Entered { proven } = &task.stage {
+        return Some(proven.change.commit.clone());
+    }
+    let work = task.work()?;
+    if let Work::Write(WriteJob {
+        from: StartFrom::Commit { commit, .. },
+        ..
+    }) = &work
+    {
+        return Some(commit.clone());
+    }
+    work.change().map(|c| c.commit.clone())
+}
+
 /// Words about a task or a place in its files, as a finding. A person's word always has to be heeded.
 pub fn finding(file: &str, line: u32, words: &str) -> Finding {
     Finding {
@@ -175,7 +204,7 @@ pub enum Fate {
 pub fn fate(state: &State, attempt: AttemptId) -> Option<Fate> {
     let task = state.tasks.get(&state.task_of(attempt)?)?;
     let run = task.agent_run()?;
-    if run.run.stopping != crate::task::Stopping::No {
+    if run.run.stopping != Stopping::No {
         return None;
     }
     let config = state.config.as_ref()?;

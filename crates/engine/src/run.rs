@@ -291,6 +291,11 @@ impl<R: Runner> Engine<R> {
                 Command::Follow(start) => drop(self.runner.submit(Submission::Following(start))),
                 Command::StopAttempt { attempt, why } => self.runner.cancel(attempt, why),
                 Command::Nudge { attempt } => self.runner.nudge(attempt),
+                Command::Tell {
+                    attempt,
+                    remark,
+                    words,
+                } => self.runner.tell(attempt, remark, words),
                 Command::Reply { attempt, key, reply } => self.runner.reply(attempt, &key, &reply),
                 Command::OpenIssue { issue, repo, on } => self.runner.open(Opening { issue, repo, on }),
                 Command::Foresee {
@@ -391,6 +396,7 @@ fn ends_something(event: &Event) -> bool {
         | Event::DecisionAnswered { .. }
         | Event::BudgetSet { .. }
         | Event::Discarded { .. }
+        | Event::Commented { .. }
         | Event::TimePassed => true,
         Event::ConfigLoaded { .. }
         | Event::IssueAdded { .. }
@@ -406,6 +412,8 @@ fn ends_something(event: &Event) -> bool {
         | Event::Promoted { .. }
         | Event::Reverted { .. }
         | Event::Foreseen { .. }
+        | Event::Told { .. }
+        | Event::Heard { .. }
         | Event::SessionOpened { .. }
         | Event::DecisionAsked { .. }
         | Event::TaskProposed { .. }

@@ -225,6 +225,8 @@ impl Runner for Hands {
 
     fn nudge(&self, _attempt: AttemptId) {}
 
+    fn tell(&self, _attempt: AttemptId, _remark: turno_core::ids::RemarkId, _words: String) {}
+
     fn reply(&self, _attempt: AttemptId, _key: &str, _reply: &Reply) {}
 
     fn observe(&self, _attempt: AttemptId) -> Observed {

@@ -42,6 +42,13 @@ impl Hands {
             | Command::Reply { .. }
             | Command::Foresee { .. }
             | Command::WarnOfBudget { .. } => return Ok(()),
+            Command::Tell { attempt, .. } => {
+                return if self.live.contains_key(attempt) {
+                    Ok(())
+                } else {
+                    Err(format!("{attempt} is spoken to and does not run"))
+                };
+            }
             Command::Nudge { attempt } => {
                 return if self.live.contains_key(attempt) {
                     Ok(())

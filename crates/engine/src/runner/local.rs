@@ -12,11 +12,11 @@ use turno_core::decision::Reply;
 use turno_core::event::Event;
 use turno_core::failure::{Cause, Failure};
 use turno_core::foresight::{Found, Rival, Sight};
-use turno_core::ids::AttemptId;
+use turno_core::ids::{AttemptId, RemarkId};
 use turno_core::step::watched;
 use turno_core::task::StopWhy;
 
-use super::mouth::Shared;
+use super::mouth::{Shared, Words};
 use super::{Looking, Observed, Opening, Runner, Submission, Submitted, Told};
 use crate::attempt;
 use crate::follow::moved;
@@ -164,6 +164,10 @@ impl Runner for Local {
 
     fn nudge(&self, attempt: AttemptId) {
         self.shared.nudge(attempt);
+    }
+
+    fn tell(&self, attempt: AttemptId, remark: RemarkId, words: String) {
+        self.shared.say(attempt, Words { remark, words });
     }
 
     fn reply(&self, attempt: AttemptId, key: &str, reply: &Reply) {

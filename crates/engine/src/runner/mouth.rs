@@ -11,7 +11,7 @@ use turno_core::contact::Contact;
 use turno_core::decision::{Question, Reply};
 use turno_core::event::{AgentEnd, Event};
 use turno_core::failure::{Cause, Failure, Luck};
-use turno_core::ids::{AttemptId, SessionId};
+use turno_core::ids::{AttemptId, RemarkId, SessionId};
 use turno_core::liveness::Activity;
 use turno_core::quota::Quota;
 use turno_core::tampering::Tampering;
@@ -29,6 +29,14 @@ pub(crate) enum Asked {
     GoOn,
     /// It is to stop.
     Stop(StopWhy),
+}
+
+/// What a person says to an agent while it runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Words {
+    /// Which remark of its task that is.
+    pub(crate) remark: RemarkId,
+    pub(crate) words: String,
 }
 
 /// What an attempt hears.
@@ -82,6 +90,9 @@ struct Line {
     turn: watch::Sender<Turn>,
     /// How often it was to be reminded.
     nudges: watch::Sender<u32>,
+    /// What people say to it, and where it is heard, until somebody listens there.
+    words: mpsc::UnboundedSender<Words>,
+    unheard: Option<mpsc::UnboundedReceiver<Words>>,
     /// What it had asked of an earlier coordinator, until it is heard to ask it again.
     asked: Vec<AskedBefore>,
 }
@@ -174,6 +185,7 @@ impl Shared {
             return None;
         }
         let (stop, ear) = watch::channel(Asked::GoOn);
+        let (words, unheard) = mpsc::unbounded_channel();
         let line = Line {
             stop,
             waiting: BTreeMap::new(),
@@ -182,6 +194,8 @@ impl Shared {
             calls: last_call(&asked),
             turn: watch::channel(Turn::Its).0,
             nudges: watch::channel(0).0,
+            words,
+            unheard: Some(unheard),
             asked,
         };
         line.count();
@@ -381,6 +395,13 @@ impl Shared {
         }
     }
 
+    /// Says a person's words to an attempt. Nobody may be there any more.
+    pub(super) fn say(&self, attempt: AttemptId, words: Words) {
+        if let Some(line) = locked(&self.running).get(&attempt) {
+            drop(line.words.send(words));
+        }
+    }
+
     pub(super) fn observe(&self, attempt: AttemptId) -> Observed {
         if locked(&self.running).contains_key(&attempt) {
             Observed::Running
@@ -576,6 +597,20 @@ impl Mouth {
         running
             .get(&self.attempt)
             .map_or_else(|| watch::channel(0).1, |line| line.nudges.subscribe())
+    }
+
+    /// Where a person's words to it are heard. There is one such place: whoever asks again hears nothing.
+    pub(crate) fn words(&self) -> mpsc::UnboundedReceiver<Words> {
+        let mut running = locked(&self.shared.running);
+        let line = running.get_mut(&self.attempt);
+        line.and_then(|line| line.unheard.take())
+            .unwrap_or_else(|| mpsc::unbounded_channel().1)
+    }
+
+    /// It has taken in what a person said to it.
+    pub(crate) fn heard(&self, remark: RemarkId) {
+        let attempt = self.attempt;
+        self.shared.tell(Event::Heard { attempt, remark });
     }
 
     /// What it does is another thing than what was told of it last.

@@ -198,6 +198,7 @@ impl Learner {
             | Command::StopAttempt { .. }
             | Command::Reply { .. }
             | Command::Nudge { .. }
+            | Command::Tell { .. }
             | Command::EndShift { .. } => {}
         }
     }

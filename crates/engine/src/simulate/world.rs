@@ -281,6 +281,8 @@ impl<'a> World<'a> {
             Command::Reply { attempt, reply, .. } => self.reply(*attempt, reply),
             // Nobody here tells what is seen of an agent, so nobody is reminded.
             Command::Nudge { .. } => Ok(()),
+            // Nobody here says anything.
+            Command::Tell { .. } => Ok(()),
             // Nothing here ever restarts, so nothing is ever adopted; what it was told still counts.
             Command::Adopt { attempt, asked } => {
                 for before in asked {

@@ -7,6 +7,7 @@ use turno_core::decision::{Asker, DecisionStage};
 use turno_core::event::{Discard, Event, LeftBehind, LostAttempt, StopHow};
 use turno_core::ids::AttemptId;
 use turno_core::ledger::{Allowance, AllowanceChange};
+use turno_core::remark::{Subject, finding};
 use turno_core::room::{Lack, Tight};
 use turno_core::units::{MicroUsd, Span};
 
@@ -173,6 +174,36 @@ impl World {
         self.take(Event::RoomSeen { tight })
     }
 
+    /// A person says something about a task or an issue, or to an agent that runs.
+    fn speak(&mut self) -> Result<(), String> {
+        let tasks: Vec<_> = self.state.tasks.keys().copied().collect();
+        if tasks.is_empty() || self.state.shift().is_none() {
+            return Ok(());
+        }
+        let id = self.rng.pick(&tasks);
+        let running = self.state.tasks[&id].agent_run().map(|r| r.run.attempt);
+        let event = match running {
+            Some(attempt) if self.rng.chance(60) => Event::Told {
+                attempt,
+                words: "more".to_owned(),
+            },
+            Some(_) | None => Event::Commented {
+                on: if self.rng.chance(10) {
+                    Subject::Issue(id.issue)
+                } else {
+                    Subject::Task(id)
+                },
+                finding: finding("src/lib.rs", 1, "more"),
+                commit: None,
+            },
+        };
+        if admit(&self.state, &event).is_ok() {
+            self.tally.count("said by people");
+            self.take(event)?;
+        }
+        Ok(())
+    }
+
     pub(super) fn noise(&mut self) -> Result<(), String> {
         if self.strikes(Fault::Stale, 10) && !self.old.is_empty() {
             let old = self.rng.pick(&self.old.clone());
@@ -211,6 +242,9 @@ impl World {
         }
         if self.strikes(Fault::Budgets, 4) {
             self.raise_a_budget()?;
+        }
+        if self.strikes(Fault::Speaks, 2) {
+            self.speak()?;
         }
         if self.strikes(Fault::Discards, 1) {
             let ids: Vec<_> = self.state.tasks.keys().copied().collect();
