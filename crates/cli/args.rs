@@ -5,6 +5,7 @@ mod budget;
 mod keeping;
 mod modes;
 mod simulate;
+mod speaking;
 mod telling;
 mod watching;
 
@@ -21,6 +22,7 @@ pub(crate) use budget::{Budget, Set};
 pub(crate) use keeping::{Gc, Salvage};
 pub(crate) use modes::{Batch, BatchItems, Drain, Pair, Qa, Resume, Run, ShiftArgs};
 pub(crate) use simulate::{History, Simulate};
+pub(crate) use speaking::{Comment, Tell};
 pub(crate) use telling::{Report, ReportFormat};
 pub(crate) use watching::{Size, Top};
 
@@ -95,6 +97,10 @@ pub(crate) enum Verb {
     Diff(Diff),
     /// List the questions that wait for a person, or answer one.
     Answer(Answer),
+    /// Say something about a change: its writer is given it, and it does not land before.
+    Comment(Comment),
+    /// Say something to a running agent: at its next step where it can hear that, else with its next turn.
+    Tell(Tell),
     /// Go on with a shift whose coordinator died: agents that have worked on are listened to again.
     Resume(Resume),
     /// Stop the running shift. What runs is stopped and its work kept; --drain lets it finish.

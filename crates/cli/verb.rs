@@ -4,6 +4,7 @@ mod answer;
 mod batch;
 mod board;
 mod budget;
+mod comment;
 mod completions;
 mod demo;
 mod diff;
@@ -32,6 +33,7 @@ mod simulate;
 mod status;
 mod stop;
 mod store;
+mod tell;
 mod top;
 mod whereis;
 
@@ -71,6 +73,8 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
         Verb::Explain(verb) => explain::run(&scene()?, &verb).await,
         Verb::Diff(verb) => diff::run(&scene()?, &verb).await,
         Verb::Answer(verb) => answer::run(&scene()?, verb).await,
+        Verb::Comment(verb) => comment::run(&scene()?, verb).await,
+        Verb::Tell(verb) => tell::run(&scene()?, verb).await,
         Verb::Resume(verb) => resume::run(&scene()?, &verb).await,
         Verb::Store(verb) => store::run(&scene()?, verb),
         Verb::Stop(verb) => stop::run(&scene()?, &verb).await,

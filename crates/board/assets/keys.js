@@ -118,7 +118,12 @@ export function listen() {
     const button = event.target.closest?.("[data-do]");
     if (button) DOES[button.dataset.do]?.(button);
     const opens = event.target.closest?.("[data-open]");
-    if (opens) open(dialog(opens.dataset.open));
+    if (opens) {
+      const shown = dialog(opens.dataset.open);
+      // What a button names of its place stands in the fields of that name.
+      for (const field of shown.querySelectorAll("input[name]")) field.value = opens.dataset[field.name] ?? field.value;
+      open(shown);
+    }
     const pane = event.target;
     if (pane.nodeName === "DIALOG") pane.close();
   });

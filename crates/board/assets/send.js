@@ -16,6 +16,7 @@ function value(field, text) {
     case "lines": return text.split("\n").map((l) => l.trim()).filter(Boolean);
     case "words": return text.split(",").map((w) => w.trim()).filter(Boolean);
     case "numbers": return text.split(/[\s,]+/).filter(Boolean).map(Number);
+    case "number": return Number(text);
     case "yes": return text === "yes";
     default: return text;
   }

@@ -15,7 +15,7 @@ use turno_core::State;
 use turno_core::ids::{Seq, ShiftId};
 use turno_core::report::{Fold, Report};
 
-use crate::api::{attempts, board, changes, issues, promotions, service, shifts, things};
+use crate::api::{attempts, board, changes, issues, promotions, remarks, service, shifts, things};
 use crate::auth::Gate;
 use crate::error::Problem;
 use crate::fence::{self, Names};
@@ -235,6 +235,9 @@ pub(crate) fn routes() -> Vec<Route> {
         route(Post, "/api/decisions/{id}/answer", changes::answer),
         route(Post, "/api/shifts/current/stop", changes::stop),
         route(Post, "/api/budget", changes::budget),
+        route(Post, "/api/tasks/{id}/comments", remarks::on_task),
+        route(Post, "/api/issues/{id}/comments", remarks::on_issue),
+        route(Post, "/api/attempts/{id}/messages", remarks::to_attempt),
     ]
 }
 

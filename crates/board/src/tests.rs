@@ -81,6 +81,8 @@ impl Workspace for Fake {
             let event = match wish {
                 Wish::File(draft) => Event::IssueAdded { draft: *draft },
                 Wish::Close { issue, why } => Event::IssueClosed { issue, why },
+                Wish::Comment { on, finding, commit } => Event::Commented { on, finding, commit },
+                Wish::Tell { attempt, words } => Event::Told { attempt, words },
                 Wish::Stop(how) => Event::StopAsked { how },
                 Wish::Discard(what) => Event::Discarded { what },
                 Wish::Budget { level, allowance } => Event::BudgetSet {

@@ -6,9 +6,11 @@ use std::pin::Pin;
 
 use turno_core::State;
 use turno_core::event::{Discard, StopHow};
-use turno_core::ids::{DecisionId, IssueId, RepoName, TaskId};
+use turno_core::ids::{AttemptId, CommitId, DecisionId, IssueId, RepoName, TaskId};
 use turno_core::issue::{IssueDraft, Priority};
 use turno_core::ledger::{Allowance, Level};
+use turno_core::outcome::Finding;
+use turno_core::remark;
 use turno_core::report::Report;
 use turno_core::units::Timestamp;
 use turno_engine::config::{Loaded, Setting};
@@ -44,6 +46,22 @@ pub enum Wish {
         decision: DecisionId,
         /// An option's label, or other words.
         answer: String,
+    },
+    /// Something is said about what was done.
+    Comment {
+        /// About what.
+        on: remark::Subject,
+        /// Where, and the words.
+        finding: Finding,
+        /// The commit that was looked at; absent: the one that is there now.
+        commit: Option<CommitId>,
+    },
+    /// Something is said to an agent that runs.
+    Tell {
+        /// In which attempt.
+        attempt: AttemptId,
+        /// What.
+        words: String,
     },
     /// The end of the running shift.
     Stop(StopHow),

@@ -14,6 +14,7 @@ use turno_core::event::{Discard, Event};
 use turno_core::ids::IssueId;
 use turno_core::issue::IssueDraft;
 use turno_core::promotion::Assurance;
+use turno_core::remark;
 use turno_core::report::Report;
 use turno_engine::config::{self, Loaded, Overrides, Places, Setting};
 use turno_engine::git::DiffText;
@@ -21,7 +22,7 @@ use turno_engine::salvage::{self, Held};
 use turno_engine::workspace::StateDir;
 
 use super::promote::Came;
-use super::{answer, budget, diff, discard, promote, report};
+use super::{answer, budget, comment, diff, discard, promote, report, tell};
 use crate::args::{self, Subject};
 use crate::door::Door;
 use crate::failure::Failure;
@@ -201,7 +202,15 @@ fn is_there(state: &State, wish: &Wish) -> Result<(), Problem> {
             let known = state.decisions.contains_key(decision);
             (known, "question", decision.to_string())
         }
-        Wish::File(_) | Wish::Stop(_) | Wish::Budget { .. } => return Ok(()),
+        Wish::Comment {
+            on: remark::Subject::Task(task),
+            ..
+        } => (state.tasks.contains_key(task), "task", task.to_string()),
+        Wish::Comment {
+            on: remark::Subject::Issue(issue),
+            ..
+        } => (state.issues.contains_key(issue), "issue", issue.to_string()),
+        Wish::File(_) | Wish::Stop(_) | Wish::Budget { .. } | Wish::Tell { .. } => return Ok(()),
     };
     known.then_some(()).ok_or_else(|| Problem::no_such(what, id))
 }
@@ -226,6 +235,10 @@ async fn take(scene: &Scene, mut door: Door, wish: Wish) -> Result<State, Failur
             };
             door.take(Event::DecisionAnswered { decision, answer }).await?;
         }
+        Wish::Comment { on, finding, commit } => {
+            return comment::say(&mut door, on, finding, commit).await;
+        }
+        Wish::Tell { attempt, words } => return tell::tell(&mut door, attempt, words).await,
         Wish::Stop(how) => match door {
             Door::Live(_) => door.take(Event::StopAsked { how }).await?,
             // Its agents may be at work, and ending them means running programs: a person types that.

@@ -5,6 +5,7 @@ use axum::body::to_bytes;
 use axum::extract::State;
 use serde_json::json;
 use turno_core::ids::{AttemptId, IssueId, TaskId};
+use turno_core::remark::{Subject, looked_at};
 
 use super::diff::Shaped;
 use super::graph::graph;
@@ -37,7 +38,8 @@ pub(crate) async fn issue_diff(State(app): State<Shared>, Id(id): Id<IssueId>) -
     let Json(diff) = issues::issue_diff(State(app.clone()), Id(id)).await?;
     let findings = page.findings;
     let shaped = app.heavy(move |_| Ok(Shaped::of(&diff, &findings))).await?;
-    let of = json!({"what": "issue", "id": id, "title": page.issue.title, "issue": id});
+    let commit = looked_at(&app.seen().state, Subject::Issue(id));
+    let of = json!({"what": "issue", "id": id, "title": page.issue.title, "issue": id, "commit": commit});
     Ok(Told::new(&app)
         .and("of", &of)
         .and("diff", &shaped)
@@ -50,7 +52,8 @@ pub(crate) async fn task_diff(State(app): State<Shared>, Id(id): Id<TaskId>) -> 
     let Json(diff) = issues::task_diff(State(app.clone()), Id(id)).await?;
     let findings = page.findings;
     let shaped = app.heavy(move |_| Ok(Shaped::of(&diff, &findings))).await?;
-    let of = json!({"what": "task", "id": id, "title": page.task.title, "issue": id.issue});
+    let commit = looked_at(&app.seen().state, Subject::Task(id));
+    let of = json!({"what": "task", "id": id, "title": page.task.title, "issue": id.issue, "commit": commit});
     Ok(Told::new(&app)
         .and("of", &of)
         .and("diff", &shaped)

@@ -220,7 +220,10 @@ pub(crate) fn findings(task: &Task) -> Vec<FindingView> {
         Said::Remark(_) => None,
     });
     let all = task.earlier_findings.iter().chain(noted);
-    all.map(|finding| FindingView::of(task.id, finding)).collect()
+    let said = task.remarks.iter().map(|r| FindingView::by_person(task.id, r));
+    all.map(|finding| FindingView::of(task.id, finding))
+        .chain(said)
+        .collect()
 }
 
 /// An issue. `attempts` are those of the whole journal.

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use turno_core::ids::{CommitId, RepoName, TaskId};
 use turno_core::outcome::{Finding, Severity};
+use turno_core::remark::Remark;
 use turno_core::task::Handoff;
 use turno_core::units::Timestamp;
 use turno_engine::config::{Setting, Shown};
@@ -173,9 +174,19 @@ pub struct FindingView {
     pub what: String,
     /// How to see it.
     pub how_to_see: String,
+    /// What became of it, where a person said it; absent for what an agent found.
+    pub said: Option<String>,
 }
 
 impl FindingView {
+    /// What a person said.
+    pub(crate) fn by_person(task: TaskId, remark: &Remark) -> Self {
+        Self {
+            said: Some(remark.phrase()),
+            ..Self::of(task, &remark.finding)
+        }
+    }
+
     pub(crate) fn of(task: TaskId, finding: &Finding) -> Self {
         Self {
             task,
@@ -184,6 +195,7 @@ impl FindingView {
             severity: finding.severity,
             what: finding.what.clone(),
             how_to_see: finding.how_to_see.clone(),
+            said: None,
         }
     }
 }
