@@ -38,6 +38,7 @@ mod real_adoption;
 mod real_agents;
 mod real_agents_more;
 mod real_team;
+mod remarks;
 mod report;
 mod repos;
 mod retention;
