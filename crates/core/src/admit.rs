@@ -9,6 +9,7 @@ use crate::issue::{IssueDraft, IssueStage, Split};
 use crate::ledger::{AllowanceChange, Bound, Level, Off, Used};
 use crate::lesson::LessonEdit;
 use crate::outcome::LessonDraft;
+use crate::plan::edit::{self, PlanEdit, PlanVersion};
 use crate::plan::issue_cycle;
 use crate::promotion::TakeBack;
 use crate::task::Stage;
@@ -107,6 +108,27 @@ pub enum Refused {
     /// A number of candidates that makes no sense.
     #[error("a task may have 2 to 9 candidates")]
     Candidates,
+    /// What a person changes in a plan is not sound.
+    #[error("the plan of issue {issue} stays as it is: {}", why.join("; "))]
+    PlanUnsound {
+        /// Of which issue.
+        issue: IssueId,
+        /// Everything that is wrong, each with the edit that it is in.
+        why: Vec<String>,
+    },
+    /// Somebody has changed the plan meanwhile.
+    #[error(
+        "the plan of issue {issue} has changed since you saw it (version {seen}, now {now}), so nothing of it is changed; \
+         look at it with `turno plan show {issue}` and say again what is to change"
+    )]
+    PlanMoved {
+        /// Of which issue.
+        issue: IssueId,
+        /// The version that was seen.
+        seen: PlanVersion,
+        /// The version that it has.
+        now: PlanVersion,
+    },
     /// No configuration was loaded.
     #[error("no configuration is loaded")]
     NoConfig,
@@ -175,6 +197,11 @@ pub fn admit(state: &State, event: &Event) -> Result<(), Refused> {
             Some(task) if task.is_over() => Err(Refused::HasLanded(*id)),
             Some(_) => Ok(()),
         },
+        Event::PlanEdited {
+            issue,
+            version,
+            edits,
+        } => plan_edited(state, *issue, *version, edits),
         Event::PromotionBegun { issue, .. } | Event::Promoted { issue, .. } => {
             open_issue(state, *issue)?;
             let landed = state
@@ -266,6 +293,30 @@ fn budget(state: &State, level: &Level, allowance: &AllowanceChange) -> Result<(
             }
         }
     }
+}
+
+/// Whether a plan may be changed so.
+fn plan_edited(state: &State, id: IssueId, seen: PlanVersion, edits: &[PlanEdit]) -> Result<(), Refused> {
+    let issue = state.issues.get(&id).ok_or(Refused::NoSuchIssue(id))?;
+    let config = state.config.as_ref().ok_or(Refused::NoConfig)?;
+    let now = issue.plan.version;
+    if now != seen {
+        return Err(Refused::PlanMoved { issue: id, seen, now });
+    }
+    let flaws = match edit::check(state, issue, config.policy.caps, edits) {
+        Ok(_) => return Ok(()),
+        Err(flaws) => flaws,
+    };
+    let told = |flaw: &edit::Flaw| match edits.get(flaw.edit) {
+        Some(edit) if edits.len() > 1 => {
+            format!("change {} ({}): {}", flaw.edit + 1, edit.phrase(), flaw.why)
+        }
+        Some(_) | None => flaw.why.clone(),
+    };
+    Err(Refused::PlanUnsound {
+        issue: id,
+        why: flaws.iter().map(told).collect(),
+    })
 }
 
 fn title(text: &str) -> Result<(), Refused> {

@@ -8,6 +8,7 @@ use crate::check::CheckResult;
 use crate::guard::Guarded;
 use crate::ids::{CommitId, IssueId, PersonaName, ProposalId, TaskId};
 use crate::outcome::{Finding, LessonDraft, OutcomeKind, Proposed};
+use crate::plan::edit::Origin;
 use crate::policy::NewTestsRule;
 use crate::task::{Because, Handoff, Park, PlanBecause, Proof, Trial};
 
@@ -180,6 +181,9 @@ pub struct TaskLine {
     pub touches: Vec<String>,
     /// How it stands.
     pub standing: Standing,
+    /// Whose it is: what is a person's no author takes back.
+    #[serde(default)]
+    pub by: Origin,
 }
 
 /// A proposed task, for the author.

@@ -170,6 +170,7 @@ fn spoken(event: &Event, ask: Option<&Ask>) -> Option<(String, Vec<String>)> {
         | Event::BudgetSet { .. }
         | Event::StopAsked { .. }
         | Event::Discarded { .. }
+        | Event::PlanEdited { .. }
         | Event::PromotionBegun { .. }
         | Event::Promoted { .. }
         | Event::Reverted { .. }

@@ -20,6 +20,7 @@ use crate::ledger::{AllowanceChange, Level};
 use crate::lesson::LessonEdit;
 use crate::liveness::{Activity, JumpWhy};
 use crate::outcome::{LessonDraft, Outcome, Proposed};
+use crate::plan::edit::{PlanEdit, PlanVersion};
 use crate::progress::Essence;
 use crate::promotion::{Begun, Put};
 use crate::quota::Quota;
@@ -318,6 +319,15 @@ pub enum Event {
         /// What.
         what: Discard,
     },
+    /// A person changed the plan of an issue: all of it, or nothing.
+    PlanEdited {
+        /// Which.
+        issue: IssueId,
+        /// The version that they saw.
+        version: PlanVersion,
+        /// What changes, in this order.
+        edits: Vec<PlanEdit>,
+    },
     /// A person is about to put an issue's integration branch on a branch of their own. Whether it was done can be seen
     /// on that branch, if nobody lives to say so.
     PromotionBegun {
@@ -529,6 +539,7 @@ impl Event {
             | Self::BudgetSet { .. }
             | Self::StopAsked { .. }
             | Self::Discarded { .. }
+            | Self::PlanEdited { .. }
             | Self::PromotionBegun { .. }
             | Self::Promoted { .. }
             | Self::Reverted { .. }

@@ -217,6 +217,10 @@ pub fn event_phrase(event: &Event) -> String {
         }
         Event::StopAsked { how: StopHow::Now } => "a person asked to stop now".to_owned(),
         Event::Discarded { .. } => "a person discarded it".to_owned(),
+        Event::PlanEdited { issue, edits, .. } => {
+            let edits: Vec<String> = edits.iter().map(|e| e.phrase()).collect();
+            format!("a person changed the plan of issue {issue}: {}", edits.join("; "))
+        }
         Event::PromotionBegun { issue, begun } => format!(
             "issue {issue} is about to be promoted onto {} at {}",
             begun.onto,

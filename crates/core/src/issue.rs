@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::following::Following;
 use crate::ids::{CheckName, CommitId, IssueId, ProposalId, RepoName, TaskId};
 use crate::outcome::Proposed;
+use crate::plan::edit::PlanVersion;
 use crate::promotion::{Begun, Fork, TakeBack};
 use crate::task::Actor;
 use crate::train::Train;
@@ -193,6 +194,9 @@ pub struct PlanLog {
     /// Failures of all its tasks, of every cause, since a shift last took it up.
     #[serde(default)]
     pub failures: u16,
+    /// How often the plan has changed.
+    #[serde(default)]
+    pub version: PlanVersion,
 }
 
 /// A task that somebody on the team proposed.

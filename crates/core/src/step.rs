@@ -22,6 +22,7 @@ mod liveness;
 mod planning;
 mod promoting;
 mod recovery;
+mod replanning;
 mod retry;
 mod reviewing;
 mod rooms;
@@ -147,6 +148,11 @@ impl Turn<'_> {
             Event::BudgetSet { level, allowance } => self.budget_set(level, *allowance),
             Event::StopAsked { how } => self.stop_asked(*how),
             Event::Discarded { what } => self.discarded(*what),
+            Event::PlanEdited {
+                issue,
+                version,
+                edits,
+            } => self.plan_edited(*issue, *version, edits),
             Event::PromotionBegun { issue, begun } => self.promotion_begun(*issue, begun),
             Event::Promoted {
                 issue,
@@ -208,6 +214,7 @@ impl Turn<'_> {
         self.waves();
         self.contests();
         self.guard_landings();
+        self.hold_to_words();
         self.unblock();
         self.return_clashing();
         self.lead();

@@ -14,6 +14,7 @@ use crate::ledger::{Allowance, Level, Measure, Tariff};
 use crate::liveness::Watch;
 use crate::outcome::{Finding, Size};
 use crate::persona::Role;
+use crate::plan::edit::Origin;
 use crate::units::{MicroUsd, Span, Spend, Timestamp};
 
 pub use park::Park;
@@ -55,6 +56,12 @@ pub struct TaskSpec {
     /// What it competes with, if it does: the first task of the contest.
     #[serde(default)]
     pub contest: Option<TaskId>,
+    /// Whose it is.
+    #[serde(default)]
+    pub by: Origin,
+    /// Its place in the order that a person has given; those without one come after those with one.
+    #[serde(default)]
+    pub rank: Option<u16>,
 }
 
 /// Whether a running attempt has been told to stop.
@@ -369,6 +376,21 @@ pub struct Task {
     /// What was noted or found while it was worked on, by whom.
     #[serde(default)]
     pub notes: Vec<Note>,
+    /// Whether a person has changed its words since the work on it began.
+    #[serde(default)]
+    pub words: Words,
+}
+
+/// Whether the work on a task is held to the words that the task has now.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Words {
+    /// It is.
+    #[default]
+    Held,
+    /// A person has changed them while an attempt ran or a question was open: what comes of that is not landed, a
+    /// writer's turn with the new words follows.
+    Changed,
 }
 
 /// A conversation to be gone on with, by the same persona and agent.
@@ -418,6 +440,7 @@ impl Task {
             frozen: None,
             resume: None,
             notes: Vec::new(),
+            words: Words::Held,
         }
     }
 

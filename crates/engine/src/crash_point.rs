@@ -98,12 +98,14 @@ pub enum Deed {
     Restore,
     /// `turno gc --yes`, which has none in the journal.
     Collect,
+    /// `turno plan`.
+    PlanEdit,
 }
 
 impl Deed {
     /// All of them, but for stops by the budget of a task, an issue, an agent or a day: they are carried out as those by
     /// the shift's.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::StartAgent,
         Self::RunChecks,
         Self::Land,
@@ -134,6 +136,7 @@ impl Deed {
         Self::Revert,
         Self::Restore,
         Self::Collect,
+        Self::PlanEdit,
     ];
 
     fn word(self) -> &'static str {
@@ -172,15 +175,19 @@ impl Deed {
             Self::Revert => "revert",
             Self::Restore => "restore",
             Self::Collect => "collect",
+            Self::PlanEdit => "plan-edit",
         }
     }
 
     /// Its moments that differ: what a person only has written down is done when it is committed.
     pub fn moments(self) -> &'static [Moment] {
         match self {
-            Self::IssueAdd | Self::IssueEdit | Self::IssueClose | Self::BudgetSet | Self::Answer => {
-                &Moment::ALL[..2]
-            }
+            Self::IssueAdd
+            | Self::IssueEdit
+            | Self::IssueClose
+            | Self::PlanEdit
+            | Self::BudgetSet
+            | Self::Answer => &Moment::ALL[..2],
             Self::StartAgent
             | Self::RunChecks
             | Self::Land
@@ -239,6 +246,7 @@ impl Deed {
             Event::DecisionAnswered { .. } => Some(Self::Answer),
             Event::BudgetSet { .. } => Some(Self::BudgetSet),
             Event::Discarded { .. } => Some(Self::Discard),
+            Event::PlanEdited { .. } => Some(Self::PlanEdit),
             Event::PromotionBegun { .. } => Some(Self::Promote),
             // Of a reversal it is the verb that says where it is: its record comes last.
             Event::Promoted { .. }

@@ -391,6 +391,7 @@ fn ends_something(event: &Event) -> bool {
         | Event::DecisionAnswered { .. }
         | Event::BudgetSet { .. }
         | Event::Discarded { .. }
+        | Event::PlanEdited { .. }
         | Event::TimePassed => true,
         Event::ConfigLoaded { .. }
         | Event::IssueAdded { .. }

@@ -157,6 +157,7 @@ impl Since {
             Event::Promoted { issue, .. }
             | Event::Reverted { issue, .. }
             | Event::IssueClosed { issue, .. }
+            | Event::PlanEdited { issue, .. }
             | Event::IssueEdited { issue, .. } => ours.contains(issue),
             Event::DecisionAnswered { decision, .. } => decisions.iter().any(|d| d.id == *decision),
             Event::Discarded { what } => match what {

@@ -187,6 +187,7 @@ fn line(task: &Task) -> TaskLine {
         title: task.spec.title.clone(),
         touches: task.spec.touches.clone(),
         standing,
+        by: task.spec.by,
     }
 }
 

@@ -15,6 +15,7 @@ mod draining;
 mod following;
 mod guards;
 mod liveness;
+mod plan_edits;
 mod planning;
 mod progress;
 mod promoting;

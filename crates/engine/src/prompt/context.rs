@@ -8,6 +8,7 @@ use turno_core::check::{CheckResult, CheckVerdict};
 use turno_core::guard::{Guarded, GuardedBy};
 use turno_core::outcome::{Finding, LessonDraft, Severity, Verdict};
 use turno_core::persona::{Access, Persona};
+use turno_core::plan::edit::Origin;
 use turno_core::policy::NewTestsRule;
 use turno_core::task::{Because, Bounds, ConflictHunk, Handoff, Neighbour, PlanBecause, Trial};
 use turno_core::view::park_phrase;
@@ -285,6 +286,12 @@ fn line(line: &TaskLine) -> Value {
             "dropped"
         }
     };
+    match line.by {
+        Origin::Person => {
+            words.say("A person put it into the plan, or changed it. It stays as that person wants it.")
+        }
+        Origin::Team => {}
+    }
     json!({ "task": line.task.to_string(), "standing": standing, "text": text(&words.0, HUNK) })
 }
 

@@ -12,6 +12,7 @@ use turno_core::failure::{Cause, Failure};
 use turno_core::guard::{GuardKind, Guarded, GuardedBy, GuardedChange};
 use turno_core::ids::{AttemptId, CommitId, DecisionId, IssueId, ProposalId, TaskId};
 use turno_core::outcome::{Finding, LessonDraft, Proposed, Severity, Verdict};
+use turno_core::plan::edit::Origin;
 use turno_core::policy::NewTestsRule;
 use turno_core::task::{
     Actor, Because, Bounds, ConflictHunk, Handoff, Neighbour, Park, PlanBecause, Proof, Trial,
@@ -243,6 +244,7 @@ fn tasks() -> Vec<TaskLine> {
             title: title.to_owned(),
             touches: vec!["src/limit.rs".to_owned()],
             standing,
+            by: Origin::Team,
         })
         .collect()
 }
@@ -269,6 +271,7 @@ fn surround(brief: &mut Brief) {
         title: "Say on the page how long to wait".to_owned(),
         touches: vec!["web/**".to_owned()],
         standing: Standing::AtWork,
+        by: Origin::Person,
     }];
     brief.answers = vec![AnswerBrief {
         question: "Are tries with the right password counted too?".to_owned(),

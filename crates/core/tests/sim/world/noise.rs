@@ -7,6 +7,9 @@ use turno_core::decision::{Asker, DecisionStage};
 use turno_core::event::{Discard, Event, LeftBehind, LostAttempt, StopHow};
 use turno_core::ids::AttemptId;
 use turno_core::ledger::{Allowance, AllowanceChange};
+use turno_core::outcome::{PlannedTask, Size};
+use turno_core::persona::Role;
+use turno_core::plan::edit::{Dependants, PlanEdit, Running, TaskChange};
 use turno_core::room::{Lack, Tight};
 use turno_core::units::{MicroUsd, Span};
 
@@ -225,6 +228,68 @@ impl World {
             };
             self.take(Event::Discarded { what })?;
         }
+        if self.strikes(Fault::PlanEdits, 4) {
+            self.edit_a_plan()?;
+        }
         Ok(())
+    }
+
+    /// A person changes the plan of an issue, now and then one that they saw before it changed.
+    fn edit_a_plan(&mut self) -> Result<(), String> {
+        let ids: Vec<_> = self.state.tasks.keys().copied().collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let task = self.rng.pick(&ids);
+        let version = self.state.issues[&task.issue].plan.version;
+        let running = self.rng.pick(&[Running::Finish, Running::Stop]);
+        let number = self.rng.between(1, 1000);
+        let new = |key: &str, needs: Vec<String>| PlannedTask {
+            key: key.to_owned(),
+            writer: Role::Engineer,
+            size: Size::Small,
+            title: format!("{key} of a person, {number}"),
+            brief: "as a person wants it".to_owned(),
+            acceptance: vec![],
+            needs,
+            touches: vec!["src/**".to_owned()],
+        };
+        let edit = match self.rng.between(0, 5) {
+            0 => PlanEdit::Add(Box::new(new("one", vec![task.to_string()]))),
+            1 => PlanEdit::Add(Box::new(new("one", vec![]))),
+            2 => PlanEdit::Split {
+                task,
+                into: vec![new("one", vec!["two".to_owned()]), new("two", vec![])],
+                running,
+            },
+            3 => PlanEdit::Drop {
+                task,
+                dependants: self.rng.pick(&[Dependants::Keep, Dependants::Rewire]),
+            },
+            4 => PlanEdit::Order(vec![task]),
+            _ => PlanEdit::Change {
+                task,
+                to: Box::new(TaskChange {
+                    brief: Some(format!("other words, {number}")),
+                    ..TaskChange::default()
+                }),
+                running,
+            },
+        };
+        let version = if self.rng.chance(10) {
+            version.next()
+        } else {
+            version
+        };
+        let event = Event::PlanEdited {
+            issue: task.issue,
+            version,
+            edits: vec![edit],
+        };
+        match admit(&self.state, &event) {
+            Ok(()) => self.tally.count("plans edited"),
+            Err(_) => self.tally.count("plan edits refused"),
+        }
+        self.take(event)
     }
 }
