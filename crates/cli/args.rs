@@ -4,6 +4,7 @@ mod board;
 mod budget;
 mod keeping;
 mod modes;
+mod planning;
 mod simulate;
 mod telling;
 mod watching;
@@ -20,6 +21,7 @@ pub(crate) use board::Board;
 pub(crate) use budget::{Budget, Set};
 pub(crate) use keeping::{Gc, Salvage};
 pub(crate) use modes::{Batch, BatchItems, Drain, Pair, Qa, Resume, Run, ShiftArgs};
+pub(crate) use planning::{Plan, PlanAdd, PlanChange, PlanDo, PlanDrop, PlanSplit};
 pub(crate) use simulate::{History, Simulate};
 pub(crate) use telling::{Report, ReportFormat};
 pub(crate) use watching::{Size, Top};
@@ -118,6 +120,8 @@ pub(crate) enum Verb {
     /// List, show and render personas.
     #[command(subcommand)]
     Persona(Persona),
+    /// Show the plan of an issue; add, split, edit, drop and order its tasks, also while a shift works on it.
+    Plan(Plan),
     /// Serve the verbs as tools over MCP, for programs of your own: `claude mcp add turno -- turno mcp`.
     Mcp,
     /// Print a completion script for a shell.

@@ -20,6 +20,7 @@ mod log;
 mod mcp;
 mod pair;
 mod persona;
+mod plan;
 pub(crate) mod promote;
 mod qa;
 mod record;
@@ -64,6 +65,7 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
         Verb::Status(verb) => status::run(&scene()?, &verb).await,
         Verb::Board(verb) => board::run(scene()?, &verb).await,
         Verb::Top(verb) => top::run(&scene()?, &verb).await,
+        Verb::Plan(verb) => plan::run(&scene()?, verb).await,
         Verb::Mcp => mcp::run(scene()?).await,
         Verb::Log(verb) => log::run(&scene()?, &verb).await,
         Verb::Report(verb) => report::run(&scene()?, &verb).await,

@@ -118,7 +118,7 @@ export function listen() {
     const button = event.target.closest?.("[data-do]");
     if (button) DOES[button.dataset.do]?.(button);
     const opens = event.target.closest?.("[data-open]");
-    if (opens) open(dialog(opens.dataset.open));
+    if (opens) open(dialog(opens.dataset.open), opens.dataset.task);
     const pane = event.target;
     if (pane.nodeName === "DIALOG") pane.close();
   });

@@ -5,6 +5,7 @@ pub(crate) mod attempts;
 pub(crate) mod board;
 pub(crate) mod changes;
 pub(crate) mod issues;
+pub(crate) mod plans;
 pub(crate) mod promotions;
 pub(crate) mod service;
 pub(crate) mod shifts;

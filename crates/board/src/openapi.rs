@@ -3,7 +3,7 @@
 use axum::Json;
 use utoipa::OpenApi;
 
-use crate::api::{attempts, board, changes, issues, promotions, service, shifts, things};
+use crate::api::{attempts, board, changes, issues, plans, promotions, service, shifts, things};
 use crate::view::event::LiveView;
 
 #[derive(OpenApi)]
@@ -45,6 +45,8 @@ use crate::view::event::LiveView;
         changes::answer,
         changes::stop,
         changes::budget,
+        plans::plan,
+        plans::edit,
     )
 )]
 struct Described;

@@ -15,7 +15,7 @@ use turno_core::State;
 use turno_core::ids::{Seq, ShiftId};
 use turno_core::report::{Fold, Report};
 
-use crate::api::{attempts, board, changes, issues, promotions, service, shifts, things};
+use crate::api::{attempts, board, changes, issues, plans, promotions, service, shifts, things};
 use crate::auth::Gate;
 use crate::error::Problem;
 use crate::fence::{self, Names};
@@ -235,6 +235,8 @@ pub(crate) fn routes() -> Vec<Route> {
         route(Post, "/api/decisions/{id}/answer", changes::answer),
         route(Post, "/api/shifts/current/stop", changes::stop),
         route(Post, "/api/budget", changes::budget),
+        route(Get, "/api/issues/{id}/plan", plans::plan),
+        route(Patch, "/api/issues/{id}/plan", plans::edit),
     ]
 }
 

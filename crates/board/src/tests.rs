@@ -87,6 +87,15 @@ impl Workspace for Fake {
                     level,
                     allowance: allowance.into(),
                 },
+                Wish::Plan {
+                    issue,
+                    version,
+                    edits,
+                } => Event::PlanEdited {
+                    issue,
+                    version,
+                    edits,
+                },
                 Wish::Answer { decision, answer } => Event::DecisionAnswered { decision, answer },
                 Wish::Edit { issue, .. } | Wish::Promote { issue, .. } => {
                     return Err(Problem::no_such("issue", issue));

@@ -7,6 +7,7 @@ pub mod board;
 pub mod decision;
 pub mod event;
 pub mod issue;
+pub mod plan;
 pub mod shift;
 pub mod symphony;
 pub mod task;

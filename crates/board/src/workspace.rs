@@ -9,6 +9,7 @@ use turno_core::event::{Discard, StopHow};
 use turno_core::ids::{DecisionId, IssueId, RepoName, TaskId};
 use turno_core::issue::{IssueDraft, Priority};
 use turno_core::ledger::{Allowance, Level};
+use turno_core::plan::edit::{PlanEdit, PlanVersion};
 use turno_core::report::Report;
 use turno_core::units::Timestamp;
 use turno_engine::config::{Loaded, Setting};
@@ -64,6 +65,15 @@ pub enum Wish {
         onto: Option<String>,
         /// Whether also when the checks never saw the outcome.
         unproven: Unproven,
+    },
+    /// The plan of an issue changes.
+    Plan {
+        /// Whose.
+        issue: IssueId,
+        /// The version that was seen.
+        version: PlanVersion,
+        /// What changes.
+        edits: Vec<PlanEdit>,
     },
 }
 

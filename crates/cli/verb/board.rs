@@ -191,6 +191,7 @@ fn planned(came: Came, left: Vec<promote::Left>) -> Planned {
 fn is_there(state: &State, wish: &Wish) -> Result<(), Problem> {
     let (known, what, id) = match wish {
         Wish::Edit { issue, .. }
+        | Wish::Plan { issue, .. }
         | Wish::Close { issue, .. }
         | Wish::Promote { issue, .. }
         | Wish::Discard(Discard::Issue(issue)) => {
@@ -256,6 +257,18 @@ async fn take(scene: &Scene, mut door: Door, wish: Wish) -> Result<State, Failur
                 unproven: unproven == Unproven::Accepted,
             };
             promote::promote(scene, &mut door, &verb).await?;
+        }
+        Wish::Plan {
+            issue,
+            version,
+            edits,
+        } => {
+            door.take(Event::PlanEdited {
+                issue,
+                version,
+                edits,
+            })
+            .await?;
         }
         Wish::Budget { level, allowance } => {
             let event = Event::BudgetSet {

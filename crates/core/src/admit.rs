@@ -119,7 +119,7 @@ pub enum Refused {
     /// Somebody has changed the plan meanwhile.
     #[error(
         "the plan of issue {issue} has changed since you saw it (version {seen}, now {now}), so nothing of it is changed; \
-         look at it with `turno plan show {issue}` and say again what is to change"
+         look at it with `turno plan {issue}` and say again what is to change"
     )]
     PlanMoved {
         /// Of which issue.

@@ -1,6 +1,7 @@
 //! Owns whether an author's plan is sound, and what it comes to. It changes no state.
 
 pub mod edit;
+pub mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
 

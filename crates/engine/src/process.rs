@@ -7,6 +7,7 @@
 pub mod confine;
 pub mod detached;
 pub mod doorman;
+pub mod editor;
 pub mod handed;
 pub mod limited;
 mod mouthpiece;

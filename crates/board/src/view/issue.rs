@@ -9,6 +9,8 @@ use turno_core::issue::{Issue, Priority, Proposal};
 use turno_core::ledger::{Level, levels};
 use turno_core::outcome::Size;
 use turno_core::persona::Role;
+use turno_core::plan::edit::Origin;
+use turno_core::plan::view::Open;
 use turno_core::task::{Said, Stage, Task};
 use turno_core::units::{MicroUsd, Timestamp};
 use turno_core::view::{self, StageName, TaskView, waiting_phrase};
@@ -134,6 +136,12 @@ pub struct TaskNode {
     /// What it has cost.
     #[schema(value_type = u64)]
     pub cost: MicroUsd,
+    /// Whose it is: `team` or `person`.
+    #[schema(value_type = String)]
+    pub by: Origin,
+    /// What a person may change of it: `everything`, `words`, `running` or `nothing`.
+    #[schema(value_type = String)]
+    pub open: Open,
 }
 
 /// A task that somebody on the team proposed.
@@ -171,6 +179,8 @@ impl TaskNode {
             critical: path.contains(&task.id),
             attempts: view.attempts,
             cost: view.cost,
+            by: task.spec.by,
+            open: Open::of(task),
         }
     }
 

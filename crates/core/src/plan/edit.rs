@@ -193,7 +193,42 @@ pub fn check(state: &State, issue: &Issue, caps: PlanCaps, edits: &[PlanEdit]) -
     }
     let mut edited = check.edited;
     order_overlaps(&mut edited.added, &mut check.needs);
+    late_enough(state, &mut edited, &check.needs);
     Ok(edited)
+}
+
+/// No task of a batch is in an earlier group than one that it needs: that group would wait for a later one without end.
+fn late_enough(state: &State, edited: &mut Edited, needs: &Needs) {
+    let group = |edited: &Edited, id: &TaskId| {
+        let new = edited
+            .added
+            .iter()
+            .find(|(new, _)| new == id)
+            .map(|(_, spec)| spec);
+        let spec = new
+            .or_else(|| edited.specs.get(id))
+            .or_else(|| state.tasks.get(id).map(|t| &t.spec));
+        spec.map_or(0, |s| s.wave)
+    };
+    // Each round ends at least one chain of needs, and there is no circle.
+    for _ in 0..needs.len() {
+        let mut later = false;
+        for (id, needed) in needs {
+            let wave = needed.iter().map(|n| group(edited, n)).max().unwrap_or(0);
+            if group(edited, id) >= wave {
+                continue;
+            }
+            later = true;
+            if let Some((_, spec)) = edited.added.iter_mut().find(|(new, _)| new == id) {
+                spec.wave = wave;
+            } else if let Some(task) = state.tasks.get(id) {
+                edited.specs.entry(*id).or_insert_with(|| task.spec.clone()).wave = wave;
+            }
+        }
+        if !later {
+            return;
+        }
+    }
 }
 
 impl PlanEdit {

@@ -2,16 +2,18 @@
 
 use rstest::rstest;
 use turno_core::admit::{Refused, admit};
+use turno_core::brief::Ask;
 use turno_core::command::Command;
-use turno_core::event::Event;
+use turno_core::event::{AgentEnd, Event};
+use turno_core::failure::{Cause, Failure};
 use turno_core::issue::IssueStage;
-use turno_core::outcome::PlannedTask;
+use turno_core::outcome::{Outcome, PlannedDrop, PlannedTask, ProposalAnswer, ProposalVerdict};
 use turno_core::plan::edit::{Dependants, Origin, PlanEdit, PlanVersion, Running, TaskChange};
 use turno_core::policy::AcceptRule;
-use turno_core::task::{Because, Stage, StartFrom, StopWhy, Work};
+use turno_core::task::{Because, PlanBecause, Stage, StartFrom, StopWhy};
 use turno_core::view::StageName;
 
-use crate::team::{id, missing, plan, planned, starts};
+use crate::team::{answering, id, missing, plan, planned, proposal, starts};
 use crate::world::{World, approve};
 
 fn add(task: PlannedTask) -> PlanEdit {
@@ -288,8 +290,69 @@ fn a_candidate_with_other_words_does_not_land() {
 #[test]
 fn no_author_takes_back_what_is_a_persons() {
     let mut world = in_a_row();
-    world.edits(vec![words("1.1", "another thing", Running::Stop)]);
-    assert_eq!(world.task(id("1.1")).spec.by, Origin::Person);
-    assert_eq!(world.task(id("1.2")).spec.by, Origin::Team);
-    assert!(world.work(id("1.1")) != Work::Survey);
+    world.edits(vec![words("1.2", "another thing", Running::Finish)]);
+    assert_eq!(world.task(id("1.1")).spec.by, Origin::Team);
+    assert_eq!(world.task(id("1.2")).spec.by, Origin::Person);
+    let attempt = world.attempt(id("1.1"));
+    let proposed = proposal("more");
+    world.take(Event::TaskProposed { attempt, proposed });
+    let merge = vec![ProposalAnswer {
+        proposal: "p1".parse().unwrap(),
+        verdict: ProposalVerdict::Merge { into: id("1.2") },
+        reason: "it belongs there".to_owned(),
+    }];
+    let commands = world.says(id("1.0"), answering(vec![], merge));
+    let [start] = starts(&commands)[..] else {
+        panic!("{commands:?}")
+    };
+    let Ask::Plan { because, tasks, .. } = &start.brief.ask else {
+        panic!("{:?}", start.brief.ask)
+    };
+    let PlanBecause::Invalid { errors, .. } = because else {
+        panic!("{because:?}")
+    };
+    assert!(errors[0].contains("are a person's"), "{errors:?}");
+    let told: Vec<Origin> = tasks.iter().map(|t| t.by).collect();
+    assert_eq!(
+        told,
+        [Origin::Team, Origin::Person, Origin::Team],
+        "and it is told so"
+    );
+    assert_eq!(world.task(id("1.2")).spec.brief, "another thing");
+}
+
+#[test]
+fn a_stuck_task_that_is_a_persons_is_not_given_up_by_the_author() {
+    let mut world = World::planning(|_| {});
+    world.says(
+        id("1.0"),
+        plan(vec![planned("a", &[], &[]), planned("b", &["a"], &[])]),
+    );
+    world.edits(vec![words("1.1", "another thing", Running::Finish)]);
+    for _ in 0..20 {
+        if world.stage(id("1.1")) == StageName::Parked {
+            break;
+        }
+        let cause = Failure::new(Cause::NoOutcome, "nothing was returned");
+        world.says(id("1.1"), AgentEnd::Failed(cause));
+    }
+    assert_eq!(
+        world.stage(id("1.0")),
+        StageName::Planning,
+        "it is asked for a way around"
+    );
+    let drops = AgentEnd::Finished(Outcome::Plan {
+        tasks: vec![planned("c", &[], &[])],
+        answers: vec![],
+        drops: vec![PlannedDrop {
+            task: id("1.1"),
+            replaced_by: vec!["c".to_owned()],
+            reason: "another way".to_owned(),
+        }],
+    });
+    world.says(id("1.0"), drops);
+    assert_eq!(world.stage(id("1.1")), StageName::Parked);
+    // The person has another word for it, and it is tried again.
+    world.edits(vec![words("1.1", "a third thing", Running::Finish)]);
+    assert_eq!(world.stage(id("1.1")), StageName::Writing);
 }
