@@ -30,6 +30,7 @@ mod new_tests;
 mod no_progress;
 mod overshoot;
 mod own_proxy;
+mod plan_edits;
 mod preflight;
 mod promoting;
 mod questions;

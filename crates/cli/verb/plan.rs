@@ -114,7 +114,7 @@ async fn added(scene: &Scene, add: PlanAdd) -> Result<(), Failure> {
         needs: add.needs.iter().map(ToString::to_string).collect(),
         touches: add.paths,
     };
-    let done = ask(scene, add.issue, |_| Ok(vec![PlanEdit::Add(Box::new(task))])).await?;
+    let done = self::add(scene, add.issue, task).await?;
     for id in &done.new {
         beside(&done.plan, *id);
     }
@@ -124,6 +124,11 @@ async fn added(scene: &Scene, add: PlanAdd) -> Result<(), Failure> {
     }
     print::data(&format!("task {} is added", names(&done.new)));
     Ok(())
+}
+
+/// Adds a task to a plan as it is at this moment.
+pub(super) async fn add(scene: &Scene, issue: IssueId, task: PlannedTask) -> Result<Done, Failure> {
+    ask(scene, issue, |_| Ok(vec![PlanEdit::Add(Box::new(task))])).await
 }
 
 /// A task that may write what another one may, and does not wait for it, may meet it in a conflict: that is said.

@@ -108,6 +108,9 @@ pub enum Refused {
     /// A number of candidates that makes no sense.
     #[error("a task may have 2 to 9 candidates")]
     Candidates,
+    /// The plan cannot be changed at all.
+    #[error("{0}")]
+    PlanClosed(String),
     /// What a person changes in a plan is not sound.
     #[error("the plan of issue {issue} stays as it is: {}", why.join("; "))]
     PlanUnsound {
@@ -298,6 +301,9 @@ fn budget(state: &State, level: &Level, allowance: &AllowanceChange) -> Result<(
 /// Whether a plan may be changed so.
 fn plan_edited(state: &State, id: IssueId, seen: PlanVersion, edits: &[PlanEdit]) -> Result<(), Refused> {
     let issue = state.issues.get(&id).ok_or(Refused::NoSuchIssue(id))?;
+    if let Some(why) = edit::closed(issue) {
+        return Err(Refused::PlanClosed(why));
+    }
     let config = state.config.as_ref().ok_or(Refused::NoConfig)?;
     let now = issue.plan.version;
     if now != seen {

@@ -62,12 +62,19 @@ fn is_committed(moment: Moment) -> bool {
 #[case::edit(Deed::IssueEdit, &["issue", "edit", "1", "--title", "Renamed"])]
 #[case::budget(Deed::BudgetSet, &["budget", "set", "issue", "1", "--usd", "3"])]
 #[case::close(Deed::IssueClose, &["issue", "close", "1"])]
+#[case::plan(Deed::PlanEdit, &["plan", "add", "1", "--title", "Another part"])]
 fn what_is_asked_for_is_there_or_not_at_all(#[case] deed: Deed, #[case] verb: &[&str]) {
-    each(deed, filed, |project, moment| {
+    let begun: fn() -> Project = if deed == Deed::PlanEdit { landed } else { filed };
+    each(deed, begun, |project, moment| {
         let before = Imprint::of(&[&project.repo()], &[]);
         let is_done = || match deed {
             Deed::IssueAdd => project.turno(&["issue", "list"]).exits(0).out.contains("Another"),
             Deed::BudgetSet => project.turno(&["budget", "show"]).exits(0).out.contains("$3.00"),
+            Deed::PlanEdit => project
+                .turno(&["plan", "1"])
+                .exits(0)
+                .out
+                .contains("Another part"),
             Deed::IssueEdit => issue(project, "1")["title"] == "Renamed",
             _ => issue(project, "1")["stage"].get("closed").is_some(),
         };

@@ -541,6 +541,17 @@ impl<'a> Check<'a> {
     }
 
     fn order(&mut self, tasks: &'a [TaskId]) {
+        // An order is the whole of it: what an earlier one said of others is over.
+        let others = self
+            .state
+            .pieces_of(self.issue.id)
+            .filter(|t| !t.is_over() && !tasks.contains(&t.id));
+        for task in others {
+            let mut spec = self.spec(task);
+            if spec.rank.take().is_some() {
+                self.edited.specs.insert(task.id, spec);
+            }
+        }
         for (at, id) in tasks.iter().enumerate() {
             let Some(task) = self.open(*id) else { continue };
             let mut spec = self.spec(task);

@@ -243,7 +243,8 @@ impl World {
         let task = self.rng.pick(&ids);
         let version = self.state.issues[&task.issue].plan.version;
         let running = self.rng.pick(&[Running::Finish, Running::Stop]);
-        let number = self.rng.between(1, 1000);
+        // No two requests have the same words.
+        let number = self.journal.len();
         let new = |key: &str, needs: Vec<String>| PlannedTask {
             key: key.to_owned(),
             writer: Role::Engineer,
@@ -287,7 +288,15 @@ impl World {
             edits: vec![edit],
         };
         match admit(&self.state, &event) {
-            Ok(()) => self.tally.count("plans edited"),
+            Ok(()) => {
+                self.tally.count("plans edited");
+                if let Event::PlanEdited { edits, .. } = &event
+                    && let [PlanEdit::Change { task, .. }] = edits[..]
+                {
+                    self.tally.count("tasks reworded");
+                    self.reworded.insert(task, self.state.desk.next_attempt);
+                }
+            }
             Err(_) => self.tally.count("plan edits refused"),
         }
         self.take(event)
