@@ -405,6 +405,11 @@ fn spawn_confined(argv: &[String], env: &[(String, String)]) -> std::io::Result<
         .spawn()
 }
 
+/// A program of the person's own, run in front of them.
+fn in_front(program: &str) -> std::process::Command {
+    std::process::Command::new(program)
+}
+
 /// Starts a server of ours inside an attempt. It stays in our process group and sees our environment, with one
 /// more variable.
 pub(crate) fn spawn_served(argv: &[String], secret: (&str, &str)) -> std::io::Result<Child> {

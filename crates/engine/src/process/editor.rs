@@ -3,8 +3,9 @@
 
 use std::io;
 use std::path::Path;
-use std::process::{Command, ExitStatus};
+use std::process::ExitStatus;
 
+use super::in_front;
 use crate::config::EnvMap;
 
 /// Opens a file in an editor, as `$EDITOR` names it with its arguments, and waits until the person is done.
@@ -16,7 +17,7 @@ pub fn edit(editor: &str, file: &Path, env: &EnvMap) -> io::Result<ExitStatus> {
     let program = words
         .next()
         .ok_or_else(|| io::Error::other("no editor is named"))?;
-    Command::new(program)
+    in_front(program)
         .args(words)
         .arg(file)
         .env_clear()
