@@ -78,10 +78,17 @@ async function submit(form, button) {
     soon();
   } catch (error) {
     if (output) output.textContent = error.message;
+    // Whoever has read that the plan is another one may ask for the same of that one. Edited words are another matter.
+    if (form.dataset.edit && form.dataset.edit !== "edit") await renew(form);
     say(error.message, "bad");
   } finally {
     for (const b of form.querySelectorAll("button")) b.disabled = false;
   }
+}
+
+async function renew(form) {
+  const answer = await fetch(form.dataset.fill);
+  if (answer.ok) form.elements.namedItem("version").value = (await answer.json()).version;
 }
 
 // Fills a form with what is stored: the page shows text made harmless and cut, which must not be stored in its place.

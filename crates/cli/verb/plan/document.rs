@@ -289,4 +289,86 @@ mod tests {
         assert!(list("Something else").unwrap_err().contains("line 1"));
         assert!(list("[[task]]\ntitel = 'A'\n").unwrap_err().contains("titel"));
     }
+
+    fn plan() -> PlanView {
+        let task = |number: u16, text: &str, open| PlanTask {
+            id: format!("7.{number}").parse().unwrap(),
+            title: format!("Part {number}"),
+            text: text.to_owned(),
+            acceptance: vec!["it \"works\"".to_owned()],
+            needs: Vec::new(),
+            paths: vec!["src/{a,b}/**".to_owned()],
+            writer: Role::Engineer,
+            size: Size::Medium,
+            by: turno_core::plan::edit::Origin::Team,
+            stage: turno_core::view::StageName::Blocked,
+            detail: "waits\nfor others".to_owned(),
+            waiting: None,
+            open,
+            critical: false,
+        };
+        PlanView {
+            issue: "7".parse().unwrap(),
+            title: "All of it\n[[task]]".to_owned(),
+            version: turno_core::plan::edit::PlanVersion(3),
+            closed: None,
+            tasks: vec![
+                task(1, "landed", Open::Nothing),
+                task(
+                    2,
+                    "\"\"\" '\'\' \\ \t\r\n\u{1b}[31m\u{0}ü\n\n[[task]]\nid = \"7.1\"\n",
+                    Open::Everything,
+                ),
+                task(3, "", Open::Words),
+            ],
+            critical_path: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_is_written_and_not_changed_changes_nothing() {
+        let plan = plan();
+        let text = write(&plan);
+        assert_eq!(read(&text, &plan).unwrap(), Changes::default(), "{text}");
+        assert_eq!(read("", &plan).unwrap(), Changes::default(), "an empty file");
+    }
+
+    #[test]
+    fn each_change_of_a_document_is_an_edit_with_its_line() {
+        let plan = plan();
+        let short =
+            "[[task]]\ntitle = 'New'\nneeds = ['7.3']\n\n[[task]]\nid = '7.3'\ntitle = 'Part three'\n";
+        let changes = read(short, &plan).unwrap();
+        assert_eq!(changes.lines, [1, 5, 0]);
+        let [
+            PlanEdit::Add(new),
+            PlanEdit::Change { task, to, .. },
+            PlanEdit::Drop { task: gone, .. },
+        ] = &changes.edits[..]
+        else {
+            panic!("{changes:?}")
+        };
+        assert_eq!(
+            (new.title.as_str(), &new.needs[..]),
+            ("New", &["7.3".to_owned()][..])
+        );
+        assert_eq!(
+            (task.to_string(), gone.to_string()),
+            ("7.3".to_owned(), "7.2".to_owned())
+        );
+        assert_eq!(to.title.as_deref(), Some("Part three"));
+        assert_eq!(to.acceptance, Some(vec![]), "what is taken out is taken out");
+        assert_eq!(to.brief, None);
+        for (wrong, why) in [
+            ("[[task]]\nid = '7.1'\ntitle = 'x'\n", "line 1: 7.1 is no task"),
+            (
+                "\n[[task]]\nid = '7.3'\n[[task]]\nid = '7.3'\n",
+                "line 4: 7.3 is there twice",
+            ),
+            ("[[task]]\nid = 'x'\n", "line 1"),
+            ("[[task]\n", "line 1"),
+        ] {
+            assert!(read(wrong, &plan).unwrap_err().contains(why), "{wrong}");
+        }
+    }
 }

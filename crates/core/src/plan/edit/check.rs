@@ -290,6 +290,9 @@ impl<'a> Check<'a> {
             title.trim().clone_into(&mut spec.title);
         }
         spec.brief = to.brief.clone().unwrap_or(spec.brief);
+        if spec.brief.trim().is_empty() {
+            spec.brief.clone_from(&spec.title);
+        }
         spec.acceptance = to.acceptance.as_deref().map_or(spec.acceptance, told);
         spec.touches = to.touches.clone().unwrap_or(spec.touches);
         if let Some(names) = &to.needs {
