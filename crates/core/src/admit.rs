@@ -309,9 +309,8 @@ fn plan_edited(state: &State, id: IssueId, seen: PlanVersion, edits: &[PlanEdit]
     if now != seen {
         return Err(Refused::PlanMoved { issue: id, seen, now });
     }
-    let flaws = match edit::check(state, issue, config.policy.caps, edits) {
-        Ok(_) => return Ok(()),
-        Err(flaws) => flaws,
+    let Err(flaws) = edit::check(state, issue, config.policy.caps, edits) else {
+        return Ok(());
     };
     let told = |flaw: &edit::Flaw| match edits.get(flaw.edit) {
         Some(edit) if edits.len() > 1 => {

@@ -14,6 +14,7 @@ use crate::ids::{AttemptId, Seq, TaskId};
 use crate::lesson::LessonEdit;
 use crate::liveness::{Activity, JumpWhy, short};
 use crate::outcome::{Finding, Outcome, ProposalVerdict, Verdict};
+use crate::plan::edit::PlanEdit;
 use crate::promotion::{Assurance, Put};
 use crate::record::Record;
 use crate::room::seen_phrase;
@@ -218,7 +219,7 @@ pub fn event_phrase(event: &Event) -> String {
         Event::StopAsked { how: StopHow::Now } => "a person asked to stop now".to_owned(),
         Event::Discarded { .. } => "a person discarded it".to_owned(),
         Event::PlanEdited { issue, edits, .. } => {
-            let edits: Vec<String> = edits.iter().map(|e| e.phrase()).collect();
+            let edits: Vec<String> = edits.iter().map(PlanEdit::phrase).collect();
             format!("a person changed the plan of issue {issue}: {}", edits.join("; "))
         }
         Event::PromotionBegun { issue, begun } => format!(

@@ -10,7 +10,7 @@ use crate::board::critical_path;
 use crate::ids::{IssueId, TaskId};
 use crate::outcome::Size;
 use crate::persona::Role;
-use crate::task::{Stage, Task};
+use crate::task::Task;
 use crate::view::{self, StageName, waiting_phrase};
 
 /// The plan of an issue.
@@ -101,10 +101,6 @@ pub fn plan(state: &State, id: IssueId) -> Option<PlanView> {
         .pieces_of(id)
         .filter_map(|task| {
             let view = seen.tasks.iter().find(|t| t.id == task.id)?;
-            let detail = match &task.stage {
-                Stage::Dropped { why } => why.clone(),
-                _ => view.detail.clone(),
-            };
             let shown = PlanTask {
                 id: task.id,
                 title: task.spec.title.clone(),
@@ -116,7 +112,7 @@ pub fn plan(state: &State, id: IssueId) -> Option<PlanView> {
                 size: task.spec.size,
                 by: task.spec.by,
                 stage: view.stage,
-                detail,
+                detail: view.detail.clone(),
                 waiting: view.waiting.as_ref().map(waiting_phrase),
                 open: Open::of(task),
                 critical: path.contains(&task.id),

@@ -8,7 +8,7 @@ use crate::decision::{Asker, Choice, Decision, DecisionStage, Question};
 use crate::ids::{DecisionId, IssueId, TaskId};
 use crate::issue::{Issue, IssueStage, Split};
 use crate::policy::{Nobody, TrialRule};
-use crate::task::Stage;
+use crate::task::{Stage, Task};
 
 /// The answer that lets the rest of a batch follow.
 const GO_ON: &str = "go on";
@@ -22,6 +22,19 @@ enum Next {
     Judge,
 }
 
+/// Whether a task that is not over comes to its end without a person: it is not parked, and waits for nothing that is, or
+/// that was given up.
+fn goes_on(state: &State, task: &Task) -> bool {
+    if matches!(task.stage, Stage::Parked { .. }) {
+        return false;
+    }
+    let comes = |need: &TaskId| {
+        let needed = state.tasks.get(need);
+        state.has_landed(*need) || needed.is_some_and(|t| !t.is_over() && goes_on(state, t))
+    };
+    task.stage != Stage::Blocked || task.spec.needs.iter().all(comes)
+}
+
 fn next(state: &State, issue: &Issue) -> Next {
     let Split::Items(items) = &issue.draft.split else {
         return Next::Wait;
@@ -32,7 +45,7 @@ fn next(state: &State, issue: &Issue) -> Next {
         .any(|t| t.spec.wave > wave && !t.is_over());
     let busy = state
         .pieces_of(issue.id)
-        .any(|t| t.spec.wave <= wave && !t.is_over() && !matches!(t.stage, Stage::Parked { .. }));
+        .any(|t| t.spec.wave <= wave && !t.is_over() && goes_on(state, t));
     match (more && !busy, wave == 0 && items.trial > 0) {
         (false, _) => Next::Wait,
         (true, false) => Next::Open,
