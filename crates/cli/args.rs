@@ -1,5 +1,6 @@
 //! Owns the words a person may type. Types only, no logic: help, completions and the man page come from here.
 
+mod attaching;
 mod board;
 mod budget;
 mod keeping;
@@ -16,6 +17,7 @@ use turno_core::ids::{AttemptId, DecisionId, IssueId, LessonId, PersonaName, Rep
 use turno_core::issue::Priority;
 use turno_core::promotion::Manner;
 
+pub(crate) use attaching::Attach;
 pub(crate) use board::Board;
 pub(crate) use budget::{Budget, Set};
 pub(crate) use keeping::{Gc, Salvage};
@@ -95,6 +97,8 @@ pub(crate) enum Verb {
     Diff(Diff),
     /// List the questions that wait for a person, or answer one.
     Answer(Answer),
+    /// Work on a task yourself, at its agent's own terminal: nothing is started for it until you leave.
+    Attach(Attach),
     /// Go on with a shift whose coordinator died: agents that have worked on are listened to again.
     Resume(Resume),
     /// Stop the running shift. What runs is stopped and its work kept; --drain lets it finish.

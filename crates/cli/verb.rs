@@ -1,6 +1,7 @@
 //! One file for each verb. Here is only which is which.
 
 mod answer;
+mod attach;
 mod batch;
 mod board;
 mod budget;
@@ -71,6 +72,7 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
         Verb::Explain(verb) => explain::run(&scene()?, &verb).await,
         Verb::Diff(verb) => diff::run(&scene()?, &verb).await,
         Verb::Answer(verb) => answer::run(&scene()?, verb).await,
+        Verb::Attach(verb) => attach::run(&scene()?, &verb).await,
         Verb::Resume(verb) => resume::run(&scene()?, &verb).await,
         Verb::Store(verb) => store::run(&scene()?, verb),
         Verb::Stop(verb) => stop::run(&scene()?, &verb).await,

@@ -6,6 +6,7 @@ mod failure;
 mod hooks;
 mod permission;
 mod question;
+mod terminal;
 mod usage;
 mod words;
 
@@ -17,7 +18,8 @@ use turno_core::persona::{Effort, Model};
 use turno_core::units::MicroUsd;
 
 use crate::dialect::{
-    AfterInput, Capabilities, Conversation, Dialect, Job, Launch, LaunchError, LaunchFile, Support,
+    AfterInput, AtTerminal, Capabilities, Conversation, Dialect, Job, Launch, LaunchError, LaunchFile,
+    Support,
 };
 use crate::needs::{self, Needs};
 use crate::schema;
@@ -106,6 +108,10 @@ impl Dialect for Claude {
             ],
             after_input: AfterInput::KeepOpen,
         })
+    }
+
+    fn at_terminal(&self, job: &Job, env: &BTreeMap<String, String>) -> Option<AtTerminal> {
+        Some(terminal::at_terminal(job, env))
     }
 
     fn converse(&self, job: &Job) -> Box<dyn Conversation> {

@@ -355,7 +355,7 @@ enum Begin {
 }
 
 /// By which means the programs of a shift are confined.
-async fn hold(scene: &Scene, turno: &Path, confine: Confine) -> Result<Hold, Failure> {
+pub(super) async fn hold(scene: &Scene, turno: &Path, confine: Confine) -> Result<Hold, Failure> {
     match confine {
         Confine::Never => Ok(Hold::Off),
         Confine::Always => Hold::probe(turno, &scene.env)

@@ -4,6 +4,7 @@
 use crate::State;
 use crate::event::{Discard, Event};
 use crate::globs;
+use crate::holding::Hold;
 use crate::ids::{AgentName, DecisionId, IssueId, LessonId, RepoName, ShiftId, TaskId};
 use crate::issue::{IssueDraft, IssueStage, Split};
 use crate::ledger::{AllowanceChange, Bound, Level, Off, Used};
@@ -11,6 +12,7 @@ use crate::lesson::LessonEdit;
 use crate::outcome::LessonDraft;
 use crate::plan::issue_cycle;
 use crate::promotion::TakeBack;
+use crate::step::cannot_attach;
 use crate::task::Stage;
 
 /// Why a request is refused, with what to do instead.
@@ -110,6 +112,18 @@ pub enum Refused {
     /// No configuration was loaded.
     #[error("no configuration is loaded")]
     NoConfig,
+    /// Nobody can work on the task now.
+    #[error("nobody can attach to task {0}: {1}. `turno explain {0}` tells more")]
+    NotAttachable(TaskId, &'static str),
+    /// Somebody is there already.
+    #[error("somebody is attached to task {0} already; leave that agent first")]
+    AlreadyAttached(TaskId),
+    /// That visit is over.
+    #[error("task {0} is not held by that visit any more; what it left is kept on a branch of Turno's own")]
+    NotAttached(TaskId),
+    /// It was not put aside.
+    #[error("task {0} is not kept aside, so there is nothing to give back")]
+    NotKept(TaskId),
 }
 
 /// Whether a person's request makes sense now.
@@ -162,6 +176,30 @@ pub fn admit(state: &State, event: &Event) -> Result<(), Refused> {
             }
             issues.iter().try_for_each(|i| open_issue(state, i.issue))
         }
+        Event::TaskTaken { task: id } => {
+            let task = state.tasks.get(id).ok_or(Refused::NoSuchTask(*id))?;
+            if state.config.is_none() {
+                return Err(Refused::NoConfig);
+            }
+            if task.hold.visit().is_some() {
+                return Err(Refused::AlreadyAttached(*id));
+            }
+            cannot_attach(task).map_or(Ok(()), |why| Err(Refused::NotAttachable(*id, why)))
+        }
+        Event::TaskGivenBack {
+            task: id, attempt, ..
+        } => {
+            let task = state.tasks.get(id).ok_or(Refused::NoSuchTask(*id))?;
+            match task.hold.visit() {
+                Some(visit) if visit.attempt == *attempt => Ok(()),
+                Some(_) | None => Err(Refused::NotAttached(*id)),
+            }
+        }
+        Event::TaskReleased { task: id } => match state.tasks.get(id).map(|t| &t.hold) {
+            None => Err(Refused::NoSuchTask(*id)),
+            Some(Hold::Kept { .. }) => Ok(()),
+            Some(Hold::Free | Hold::Attached(_)) => Err(Refused::NotKept(*id)),
+        },
         Event::BudgetSet { level, allowance } => budget(state, level, allowance),
         Event::StopAsked { .. } => state.shift().map(|_| ()).ok_or(Refused::NoShift),
         Event::Discarded {

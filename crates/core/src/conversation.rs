@@ -170,6 +170,9 @@ fn spoken(event: &Event, ask: Option<&Ask>) -> Option<(String, Vec<String>)> {
         | Event::BudgetSet { .. }
         | Event::StopAsked { .. }
         | Event::Discarded { .. }
+        | Event::TaskTaken { .. }
+        | Event::TaskGivenBack { .. }
+        | Event::TaskReleased { .. }
         | Event::PromotionBegun { .. }
         | Event::Promoted { .. }
         | Event::Reverted { .. }

@@ -12,6 +12,7 @@ use crate::failure::Failure;
 use crate::following::Target;
 use crate::foresight::Sight;
 use crate::guard::Guarded;
+use crate::holding::{Brought, Leaving};
 use crate::ids::{
     AttemptId, CommitId, DecisionId, IssueId, LessonId, PolicyName, RepoName, SessionId, TaskId, TreeId,
 };
@@ -318,6 +319,27 @@ pub enum Event {
         /// What.
         what: Discard,
     },
+    /// A person attached to a task. What runs for it is stopped, and nothing is started for it.
+    TaskTaken {
+        /// Which.
+        task: TaskId,
+    },
+    /// A person has left a task, or was found gone.
+    TaskGivenBack {
+        /// Which.
+        task: TaskId,
+        /// Which visit of theirs.
+        attempt: AttemptId,
+        /// What they left in the slot.
+        brought: Brought,
+        /// How they left.
+        leaving: Leaving,
+    },
+    /// A person gave back a task that they had put aside.
+    TaskReleased {
+        /// Which.
+        task: TaskId,
+    },
     /// A person is about to put an issue's integration branch on a branch of their own. Whether it was done can be seen
     /// on that branch, if nobody lives to say so.
     PromotionBegun {
@@ -529,6 +551,9 @@ impl Event {
             | Self::BudgetSet { .. }
             | Self::StopAsked { .. }
             | Self::Discarded { .. }
+            | Self::TaskTaken { .. }
+            | Self::TaskGivenBack { .. }
+            | Self::TaskReleased { .. }
             | Self::PromotionBegun { .. }
             | Self::Promoted { .. }
             | Self::Reverted { .. }

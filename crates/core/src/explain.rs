@@ -10,6 +10,7 @@ use crate::contact::Answer;
 use crate::event::{AgentEnd, Event, FollowEnd, LandingEnd, LeftBehind, OthersEnd, StopHow, TogetherEnd};
 use crate::following::CannotFollow;
 use crate::foresight::{sights_phrase, warns};
+use crate::holding::{Brought, Leaving};
 use crate::ids::{AttemptId, Seq, TaskId};
 use crate::lesson::LessonEdit;
 use crate::liveness::{Activity, JumpWhy, short};
@@ -161,6 +162,21 @@ fn so(task: &Task) -> String {
     }
 }
 
+fn given_back_phrase(task: TaskId, attempt: AttemptId, brought: &Brought, leaving: Leaving) -> String {
+    let what = match brought {
+        Brought::Nothing => "with nothing changed".to_owned(),
+        Brought::Change(change) => format!("with {} as its candidate", change.commit.short()),
+    };
+    let cost = "what it cost was not metered";
+    match leaving {
+        Leaving::GoesOn => format!("a person gave task {task} back ({attempt}) {what}; {cost}"),
+        Leaving::Kept => format!("a person keeps task {task} aside ({attempt}) {what}; {cost}"),
+        Leaving::Lost => {
+            format!("the person attached to task {task} ({attempt}) was gone; it goes on {what}; {cost}")
+        }
+    }
+}
+
 /// A fact in words.
 pub fn event_phrase(event: &Event) -> String {
     match event {
@@ -217,6 +233,16 @@ pub fn event_phrase(event: &Event) -> String {
         }
         Event::StopAsked { how: StopHow::Now } => "a person asked to stop now".to_owned(),
         Event::Discarded { .. } => "a person discarded it".to_owned(),
+        Event::TaskTaken { task } => {
+            format!("a person attached to task {task}; nothing is started for it meanwhile")
+        }
+        Event::TaskGivenBack {
+            task,
+            attempt,
+            brought,
+            leaving,
+        } => given_back_phrase(*task, *attempt, brought, *leaving),
+        Event::TaskReleased { task } => format!("a person gave task {task} back, which they had kept aside"),
         Event::PromotionBegun { issue, begun } => format!(
             "issue {issue} is about to be promoted onto {} at {}",
             begun.onto,

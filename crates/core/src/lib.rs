@@ -22,6 +22,7 @@ pub mod foresight;
 pub mod gate;
 pub mod globs;
 pub mod guard;
+pub mod holding;
 pub mod ids;
 pub mod issue;
 pub mod ledger;

@@ -15,6 +15,7 @@ mod foreseeing;
 mod funding;
 mod gates;
 mod guarding;
+mod holding;
 mod intake;
 mod joining;
 mod landing;
@@ -37,6 +38,7 @@ pub use brief::current_brief;
 pub use fill::{Reasons, Waiting, waiting};
 pub use following::{Watched, watched};
 pub use funding::lacking;
+pub use holding::{cannot_attach, visit_start};
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -91,7 +93,8 @@ pub fn next_deadline(state: &State) -> Option<Timestamp> {
         .chain(following::deadline(state))
         .chain(gates::deadline(state))
         .chain(watched)
-        .chain(rooms::deadline(state));
+        .chain(rooms::deadline(state))
+        .chain(holding::deadline(state));
     tasks.chain(decisions).chain(others).min()
 }
 
@@ -147,6 +150,14 @@ impl Turn<'_> {
             Event::BudgetSet { level, allowance } => self.budget_set(level, *allowance),
             Event::StopAsked { how } => self.stop_asked(*how),
             Event::Discarded { what } => self.discarded(*what),
+            Event::TaskTaken { task } => self.task_taken(*task),
+            Event::TaskGivenBack {
+                task,
+                attempt,
+                brought,
+                leaving,
+            } => self.task_given_back(*task, *attempt, brought, *leaving),
+            Event::TaskReleased { task } => self.task_released(*task),
             Event::PromotionBegun { issue, begun } => self.promotion_begun(*issue, begun),
             Event::Promoted {
                 issue,

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::failure::{Cause, Failure};
+use crate::holding::Hold;
 use crate::ids::{AgentName, AttemptId, CheckName, CommitId, PersonaName, SessionId, SlotId, TaskId};
 use crate::ledger::{Allowance, Level, Measure, Tariff};
 use crate::liveness::Watch;
@@ -96,6 +97,8 @@ pub enum StopWhy {
     Asked,
     /// A person discarded the task.
     Discarded,
+    /// A person attached to the task.
+    Taken,
 }
 
 impl StopWhy {
@@ -108,7 +111,7 @@ impl StopWhy {
             | Self::AgentBudget
             | Self::ShiftBudget
             | Self::DayBudget => true,
-            Self::WallClock | Self::Stalled | Self::Asked | Self::Discarded => false,
+            Self::WallClock | Self::Stalled | Self::Asked | Self::Discarded | Self::Taken => false,
         }
     }
 
@@ -125,6 +128,7 @@ impl StopWhy {
             Self::DayBudget => "the budget of the day was spent",
             Self::Asked => "a person asked for it",
             Self::Discarded => "its task was discarded",
+            Self::Taken => "a person attached to its task",
         }
     }
 }
@@ -369,6 +373,9 @@ pub struct Task {
     /// What was noted or found while it was worked on, by whom.
     #[serde(default)]
     pub notes: Vec<Note>,
+    /// Whether a person holds it.
+    #[serde(default, skip_serializing_if = "Hold::is_free")]
+    pub hold: Hold,
 }
 
 /// A conversation to be gone on with, by the same persona and agent.
@@ -418,6 +425,7 @@ impl Task {
             frozen: None,
             resume: None,
             notes: Vec::new(),
+            hold: Hold::Free,
         }
     }
 

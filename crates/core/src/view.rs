@@ -609,5 +609,6 @@ pub fn waiting_phrase(waiting: &Waiting) -> String {
             )
         }
         Waiting::Disk(tight) => format!("{}; {MAKE_ROOM}", tight.phrase()),
+        Waiting::Held(hold) => hold.phrase().to_owned(),
     }
 }

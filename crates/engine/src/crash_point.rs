@@ -101,7 +101,7 @@ pub enum Deed {
 }
 
 impl Deed {
-    /// All of them, but for stops by the budget of a task, an issue, an agent or a day: they are carried out as those by
+    /// All of them, but for stops by the budget of a task, an issue, an agent or a day, and for a person: they are carried out as those by
     /// the shift's.
     pub const ALL: [Self; 30] = [
         Self::StartAgent,
@@ -152,6 +152,7 @@ impl Deed {
             Self::Stop(StopWhy::ShiftBudget) => "stop-shift-budget",
             Self::Stop(StopWhy::Asked) => "stop-asked",
             Self::Stop(StopWhy::Discarded) => "stop-discarded",
+            Self::Stop(StopWhy::Taken) => "stop-taken",
             Self::OpenIssue => "open-issue",
             Self::OpenIssueOnHeads => "open-issue-on-heads",
             Self::Follow => "follow",
@@ -246,6 +247,9 @@ impl Deed {
             | Event::ConfigLoaded { .. }
             | Event::ShiftStarted { .. }
             | Event::StopAsked { .. }
+            | Event::TaskTaken { .. }
+            | Event::TaskGivenBack { .. }
+            | Event::TaskReleased { .. }
             | Event::LessonAdded { .. }
             | Event::LessonEdited { .. }
             | Event::IssueOpened { .. }

@@ -44,3 +44,8 @@ pub mod wallet;
 pub mod workspace;
 
 pub use attempt::understudy;
+
+/// A person at an agent's own terminal.
+pub mod attach {
+    pub use crate::attempt::{Attached, Seat, attach, found_gone};
+}

@@ -404,6 +404,25 @@ fn spawn_confined(argv: &[String], env: &[(String, String)]) -> std::io::Result<
         .spawn()
 }
 
+/// Starts a program for a person, on the terminal that they are at: it is in the foreground with us, so what they type,
+/// Ctrl-C too, is its.
+pub(crate) fn at_terminal(
+    argv: &[String],
+    cwd: &Path,
+    env: &BTreeMap<String, String>,
+) -> std::io::Result<Child> {
+    let (program, args) = argv
+        .split_first()
+        .ok_or_else(|| std::io::Error::other("no program is named"))?;
+    Command::new(program)
+        .args(args)
+        .current_dir(cwd)
+        .env_clear()
+        .envs(env)
+        .kill_on_drop(true)
+        .spawn()
+}
+
 /// Starts a server of ours inside an attempt. It stays in our process group and sees our environment, with one
 /// more variable.
 pub(crate) fn spawn_served(argv: &[String], secret: (&str, &str)) -> std::io::Result<Child> {

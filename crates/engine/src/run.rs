@@ -391,6 +391,7 @@ fn ends_something(event: &Event) -> bool {
         | Event::DecisionAnswered { .. }
         | Event::BudgetSet { .. }
         | Event::Discarded { .. }
+        | Event::TaskGivenBack { .. }
         | Event::TimePassed => true,
         Event::ConfigLoaded { .. }
         | Event::IssueAdded { .. }
@@ -402,6 +403,8 @@ fn ends_something(event: &Event) -> bool {
         | Event::LessonAdded { .. }
         | Event::LessonEdited { .. }
         | Event::StopAsked { .. }
+        | Event::TaskTaken { .. }
+        | Event::TaskReleased { .. }
         | Event::PromotionBegun { .. }
         | Event::Promoted { .. }
         | Event::Reverted { .. }

@@ -5,7 +5,7 @@ use std::io::{Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use turno_core::ids::{AttemptId, RepoName};
+use turno_core::ids::{AttemptId, RepoName, TaskId};
 
 /// Why the state directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -150,6 +150,11 @@ impl StateDir {
     /// The directory of that socket. It is what agents see, so that the next coordinator's socket is there for them.
     pub fn tool_door(&self) -> PathBuf {
         self.root.join("tools")
+    }
+
+    /// Where it is seen whether somebody is attached to a task: they hold a lock on its file.
+    pub fn attached(&self, task: TaskId) -> PathBuf {
+        self.root.join("attached").join(task.to_string())
     }
 
     /// The socket of the way to the network of one attempt. As short as it can be.

@@ -159,6 +159,9 @@ impl Since {
             | Event::IssueClosed { issue, .. }
             | Event::IssueEdited { issue, .. } => ours.contains(issue),
             Event::DecisionAnswered { decision, .. } => decisions.iter().any(|d| d.id == *decision),
+            Event::TaskTaken { task } | Event::TaskGivenBack { task, .. } | Event::TaskReleased { task } => {
+                ours.contains(&task.issue)
+            }
             Event::Discarded { what } => match what {
                 crate::event::Discard::Issue(issue) => ours.contains(issue),
                 crate::event::Discard::Task(task) => ours.contains(&task.issue),

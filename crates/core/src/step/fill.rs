@@ -23,6 +23,7 @@ use crate::failure::Cause;
 use crate::gate::Opens;
 use crate::globs;
 use crate::guard::{History, Survey};
+use crate::holding::Hold;
 use crate::ids::{AgentName, IssueId, PersonaName, SlotId, TaskId};
 use crate::issue::IssueStage;
 use crate::ledger::Shortage;
@@ -92,6 +93,8 @@ pub enum Waiting {
     },
     /// A disk has too little room for anything to be started.
     Disk(Tight),
+    /// A person holds it.
+    Held(Hold),
 }
 
 /// Why a task does not run. `None` when it runs or is over.
@@ -134,6 +137,7 @@ fn why(state: &State, round: Option<&Round<'_>>, task: &Task) -> Option<Waiting>
         | Stage::Accepted { .. }
         | Stage::Landed { .. }
         | Stage::Dropped { .. } => None,
+        _ if task.hold.is_held() => Some(Waiting::Held(task.hold.clone())),
         Stage::Blocked => Some(blocked(state, task)),
         Stage::Entered { .. } => Some(Waiting::Candidates(
             state

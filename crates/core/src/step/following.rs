@@ -332,6 +332,7 @@ impl Turn<'_> {
                     why:
                         StopWhy::Asked
                         | StopWhy::Discarded
+                        | StopWhy::Taken
                         | StopWhy::AttemptBudget
                         | StopWhy::TaskBudget
                         | StopWhy::IssueBudget

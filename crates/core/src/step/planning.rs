@@ -219,6 +219,9 @@ impl Turn<'_> {
 
 /// Whether a task waits for a person in a way that another plan may get around. A question is the person's alone.
 fn is_stuck(task: &Task) -> bool {
+    if task.hold.is_held() {
+        return false;
+    }
     match &task.stage {
         Stage::Parked { park, .. } => match park {
             Park::OutOfTries { .. } | Park::NoProgress { .. } | Park::NoCandidate { .. } => true,

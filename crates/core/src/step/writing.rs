@@ -190,19 +190,30 @@ impl Turn<'_> {
         if !refused.is_empty() {
             return self.guarded(id, &change, refused, GuardedBy::Policy);
         }
+        self.delivered(id);
+        if !self.checks_for(id).is_empty() {
+            return self.check_in(id, change, run.slot);
+        }
+        self.unchecked(id, change);
+    }
+
+    /// It has delivered: what failed before says nothing about who should do the next turn.
+    pub(super) fn delivered(&mut self, id: TaskId) {
         let Some(config) = self.state.config.clone() else {
             return;
         };
         if let Some(task) = self.task(id) {
-            // It has delivered: what failed before says nothing about who should do the next turn.
             task.tries
                 .retain(|cause, _| config.policy.row(*cause).then == Then::Retry);
         }
-        if !self.checks_for(id).is_empty() {
-            return self.check_in(id, change, run.slot);
-        }
-        match config.policy.unchecked {
-            UncheckedRule::Refuse => {
+    }
+
+    /// What becomes of a change where nothing can be proven.
+    pub(super) fn unchecked(&mut self, id: TaskId, change: Change) {
+        let rule = self.state.config.as_ref().map(|c| c.policy.unchecked);
+        match rule {
+            None => {}
+            Some(UncheckedRule::Refuse) => {
                 self.set_stage(
                     id,
                     Stage::Parked {
@@ -211,7 +222,7 @@ impl Turn<'_> {
                     },
                 );
             }
-            UncheckedRule::LandOnReview => self.proven(
+            Some(UncheckedRule::LandOnReview) => self.proven(
                 id,
                 Proven {
                     change,

@@ -336,7 +336,7 @@ fn persona<'a>(site: &'a Site, name: &PersonaName) -> Result<&'a Persona, Failur
         .ok_or_else(|| workspace(format!("there is no persona {name} any more")))
 }
 
-fn setup<'a>(site: &'a Site, name: &AgentName) -> Result<&'a AgentSetup, Failure> {
+pub(super) fn setup<'a>(site: &'a Site, name: &AgentName) -> Result<&'a AgentSetup, Failure> {
     site.config
         .agents
         .get(name)
@@ -358,7 +358,7 @@ fn tool_server(site: &Site, pass: &Pass) -> ToolServer {
 }
 
 /// What the dialect is given.
-fn job(
+pub(super) fn job(
     site: &Site,
     ground: &Ground,
     start: &AgentStart,
@@ -474,7 +474,7 @@ fn launch(
 }
 
 /// Commits that the agent makes itself carry Turno's identity, whatever the machine's git knows.
-fn identity(start: &AgentStart) -> BTreeMap<String, String> {
+pub(super) fn identity(start: &AgentStart) -> BTreeMap<String, String> {
     let name = format!("Turno {}", start.persona);
     [
         ("GIT_AUTHOR_NAME", name.as_str()),
@@ -509,7 +509,7 @@ pub(crate) fn begun(start: &AgentStart) -> Begun<'_> {
 }
 
 /// Makes a writer's work a commit; holds a reader's slot against what it was given.
-async fn left_behind(
+pub(super) async fn left_behind(
     site: &Site,
     ground: &Ground,
     start: &AgentStart,

@@ -506,6 +506,13 @@ pub(crate) struct Mouth {
     shared: Arc<Shared>,
 }
 
+/// The mouth and ear of what no coordinator runs: nobody hears it, and nobody tells it to stop.
+pub(crate) fn alone(attempt: AttemptId, redaction: &Arc<Redaction>) -> (Mouth, Ear) {
+    let shared = Arc::new(Shared::keeping_out(Arc::clone(redaction)));
+    let (_nobody, ear) = watch::channel(Asked::GoOn);
+    (Mouth { attempt, shared }, ear)
+}
+
 impl Mouth {
     pub(crate) fn attempt(&self) -> AttemptId {
         self.attempt

@@ -21,7 +21,8 @@ pub(super) fn all_ready(
         let Stage::Ready { work, since } = &task.stage else {
             return None;
         };
-        (wanted(work, task) && shift_for(state, task.id.issue).is_ok()).then_some((&**task, work, *since))
+        (task.hold.is_free() && wanted(work, task) && shift_for(state, task.id.issue).is_ok())
+            .then_some((&**task, work, *since))
     })
 }
 
