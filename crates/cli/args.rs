@@ -17,7 +17,7 @@ use turno_core::ids::{AttemptId, DecisionId, IssueId, LessonId, PersonaName, Rep
 use turno_core::issue::Priority;
 use turno_core::promotion::Manner;
 
-pub(crate) use attaching::Attach;
+pub(crate) use attaching::{Attach, Preview};
 pub(crate) use board::Board;
 pub(crate) use budget::{Budget, Set};
 pub(crate) use keeping::{Gc, Salvage};
@@ -99,6 +99,8 @@ pub(crate) enum Verb {
     Answer(Answer),
     /// Work on a task yourself, at its agent's own terminal: nothing is started for it until you leave.
     Attach(Attach),
+    /// Start the project's own server on a task's or an issue's work, on a port of its own, and say where to look.
+    Preview(Preview),
     /// Go on with a shift whose coordinator died: agents that have worked on are listened to again.
     Resume(Resume),
     /// Stop the running shift. What runs is stopped and its work kept; --drain lets it finish.

@@ -21,6 +21,7 @@ mod log;
 mod mcp;
 mod pair;
 mod persona;
+mod preview;
 pub(crate) mod promote;
 mod qa;
 mod record;
@@ -73,6 +74,7 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
         Verb::Diff(verb) => diff::run(&scene()?, &verb).await,
         Verb::Answer(verb) => answer::run(&scene()?, verb).await,
         Verb::Attach(verb) => attach::run(&scene()?, &verb).await,
+        Verb::Preview(verb) => preview::run(&scene()?, &verb).await,
         Verb::Resume(verb) => resume::run(&scene()?, &verb).await,
         Verb::Store(verb) => store::run(&scene()?, verb),
         Verb::Stop(verb) => stop::run(&scene()?, &verb).await,

@@ -1,6 +1,7 @@
 //! One file for each story, or each family of them.
 
 mod adoption;
+mod attach;
 mod attacks;
 mod bad_input;
 mod big_project;

@@ -3,6 +3,8 @@
 use clap::Args as ClapArgs;
 use turno_core::ids::TaskId;
 
+use super::{Subject, parse_subject};
+
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Attach {
     /// Which task.
@@ -19,4 +21,17 @@ pub(crate) struct Attach {
     /// Run the agent with all that you may do yourself.
     #[arg(long)]
     pub(crate) no_sandbox: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Preview {
+    /// Which task or issue: `1.2` or `1`. Without one, the previews that run are listed.
+    #[arg(value_parser = parse_subject)]
+    pub(crate) subject: Option<Subject>,
+    /// Run its server with all that you may do yourself.
+    #[arg(long)]
+    pub(crate) no_sandbox: bool,
+    /// Print the list as JSON.
+    #[arg(long, conflicts_with = "subject")]
+    pub(crate) json: bool,
 }

@@ -202,7 +202,11 @@ async fn visit(scene: &Scene, start: AgentStart, verb: &Attach) -> Result<Event,
 }
 
 /// What a visit needs of this machine. It is a site of its own: a coordinator beside it has another.
-async fn site(scene: &Scene, confine: Confine, agent: Option<&AgentName>) -> Result<Site, Failure> {
+pub(super) async fn site(
+    scene: &Scene,
+    confine: Confine,
+    agent: Option<&AgentName>,
+) -> Result<Site, Failure> {
     let flags = Overrides {
         confine,
         ..Overrides::default()

@@ -13,6 +13,7 @@ mod layer;
 mod person;
 mod personas;
 mod policies;
+mod preview;
 mod prices;
 mod repos;
 mod sandbox;
@@ -44,6 +45,7 @@ pub use self::layer::Sources;
 pub use self::person::{WorkUser, work_user};
 pub use self::personas::{FRONT_KEYS, PersonaEntry, read_one as read_persona};
 pub use self::policies::cause_name;
+pub use self::preview::PreviewSetup;
 pub use self::prices::{DEFAULT as DEFAULT_PRICE, Prices};
 pub use self::repos::RepoSetup;
 pub use self::sandbox::{Cache, Confine, SandboxSetup};
@@ -147,6 +149,8 @@ pub struct Loaded {
     pub retention: Ages,
     /// The room on disks below which nothing is started.
     pub disk: Floor,
+    /// How a change is looked at while it runs; nothing where no command is set.
+    pub preview: Option<PreviewSetup>,
     /// How work is put on a branch of the user's where nothing else is said.
     pub promote: Manner,
     /// Where each key's value came from.
@@ -231,6 +235,7 @@ pub fn build(inputs: &Inputs) -> Result<Loaded, Error> {
         },
         retention: settings.retention.ages(),
         disk: settings.disk.floor(),
+        preview: preview::preview(&settings.preview, &layers)?,
         promote: settings.promote,
         sources: layers.sources(),
     };

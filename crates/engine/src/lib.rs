@@ -18,6 +18,7 @@ pub mod live;
 pub mod open;
 pub mod perform;
 pub mod person;
+pub mod preview;
 #[doc(hidden)]
 pub mod probe;
 pub mod process;

@@ -177,6 +177,11 @@ impl StateDir {
         self.root.join("removed.ndjson")
     }
 
+    /// What belongs to previews that run.
+    pub fn previews(&self) -> PathBuf {
+        self.root.join("previews")
+    }
+
     /// What belongs to the board: its token, its socket, its links.
     pub fn board(&self) -> PathBuf {
         self.root.join("board")

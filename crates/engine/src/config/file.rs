@@ -19,6 +19,7 @@ use turno_sandbox::limits::CpuWeight;
 use crate::config::agent_env::EnvFile;
 use crate::config::budget::{AllowanceFile, BudgetFile};
 use crate::config::disk::DiskFile;
+use crate::config::preview::PreviewFile;
 
 /// US dollars, as a number or a text.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -95,6 +96,7 @@ pub(super) struct Settings {
     pub(super) limits: LimitsFile,
     pub(super) retention: RetentionFile,
     pub(super) disk: DiskFile,
+    pub(super) preview: PreviewFile,
     #[serde(default)]
     pub(super) repos: BTreeMap<RepoName, RepoFile>,
     #[serde(default)]

@@ -232,6 +232,16 @@ pub const SETTINGS: Schema = Schema(&[
         "how long a shift that can do nothing else waits for room, before it ends",
     ),
     key(
+        "preview.dev",
+        "the shell command of `turno preview`: it serves the project on $PORT",
+    ),
+    key(
+        "preview.ready",
+        "the address that answers when it is there, like http://127.0.0.1:$PORT/; otherwise its port is waited for",
+    ),
+    key("preview.start_within", "how long it has to answer"),
+    key("preview.stop_after", "when it is ended at the latest"),
+    key(
         "network.agents",
         "what agents reach: hosts (their provider's and those in network.allow) or open",
     ),
