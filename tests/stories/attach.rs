@@ -3,8 +3,11 @@
 
 use nix::sys::signal::Signal;
 
+use super::real_agents::{ENGINEER, Stage, approval, engineer, reviewer};
+use crate::harness::model_server::{Api, Matcher, Script, Turn};
 use crate::harness::processes::{alive, until};
 use crate::harness::project::Project;
+use crate::harness::real_cli::Cli;
 use crate::harness::tmux::{Tmux, is_there};
 
 const CONFIG: &str = r#"
@@ -204,4 +207,48 @@ fn what_cannot_be_attached_to_is_said() {
         let landed = Tmux::turno(&project, "landed", SIZE, "attach 1.1");
         landed.shows(&["it has landed", "LEFT 2"]);
     }
+}
+
+#[test]
+fn claude_goes_on_with_the_conversation_of_its_task_on_its_own_screen() {
+    if !is_there() {
+        return;
+    }
+    let scripts = vec![
+        engineer(
+            Api::Messages,
+            "The task is new",
+            [Turn::bash("true"), Turn::hang()],
+        ),
+        Script::new(
+            Matcher::conversation("The task is new")
+                .and_message("by hand please")
+                .only(Api::Messages),
+            [
+                Turn::edit("greet.txt", "hello", "hello world"),
+                Turn::say("It greets now."),
+            ],
+        ),
+        reviewer(Api::Messages, "# Review of task 1.1", [approval()]),
+    ];
+    let Some(stage) = Stage::new("claude at a terminal", &[Cli::Claude], scripts) else {
+        return;
+    };
+    let project = &stage.project;
+    project.issue("Greet the world");
+    let run = Tmux::turno(project, "run", SIZE, "run 1 --agent claude");
+    until("claude is at work", || stage.requests(ENGINEER).len() > 1);
+    let person = Tmux::turno(project, "person", SIZE, "attach 1.1 --now");
+    person.shows(&["? for shortcuts"]);
+    types(&person, "by hand please");
+    // Its own question whether it may: a person says so.
+    person.shows(&["Do you want to"]);
+    person.keys(&["Enter"]);
+    person.shows(&["It greets now."]);
+    person.keys(&["-l", "/exit"]);
+    person.shows(&["/exit"]);
+    person.keys(&["Enter"]);
+    person.shows(&["its candidate is", "LEFT 0"]);
+    run.shows(&["LEFT 0"]);
+    assert_eq!(project.at("turno/1/base", "greet.txt"), "hello world");
 }

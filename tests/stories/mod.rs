@@ -32,6 +32,7 @@ mod no_progress;
 mod overshoot;
 mod own_proxy;
 mod preflight;
+mod preview;
 mod promoting;
 mod questions;
 mod quota;

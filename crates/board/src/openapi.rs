@@ -29,6 +29,7 @@ use crate::view::event::LiveView;
         things::decisions,
         things::budget,
         things::salvage,
+        things::previews,
         things::config,
         shifts::shifts,
         shifts::shift,

@@ -218,6 +218,7 @@ pub(crate) fn routes() -> Vec<Route> {
         route(Get, "/api/decisions", things::decisions),
         route(Get, "/api/budget", things::budget),
         route(Get, "/api/salvage", things::salvage),
+        route(Get, "/api/previews", things::previews),
         route(Get, "/api/config", things::config),
         route(Get, "/api/shifts", shifts::shifts),
         route(Get, "/api/shifts/{id}", shifts::shift),

@@ -369,7 +369,11 @@ pub fn task_phrase(task: &Task) -> String {
     if task.id.is_lead() && task.stage == Stage::Blocked {
         return "waits until its tasks are over".to_owned();
     }
-    stage_phrase(&task.stage)
+    let stage = stage_phrase(&task.stage);
+    if task.hold.is_held() && !task.is_over() {
+        return format!("{stage}; {}", task.hold.phrase());
+    }
+    stage
 }
 
 /// A stage in words.

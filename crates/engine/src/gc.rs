@@ -12,8 +12,10 @@ use std::path::{Path, PathBuf};
 use turno_core::ids::{AttemptId, RepoName};
 use turno_core::retention::{Elsewhere, Found, FoundWhat, HomeName, Seen, Thing};
 
+use crate::attach;
 use crate::crash_point::{self, Deed, Moment};
 use crate::git::{self, Extent};
+use crate::preview;
 use crate::process::supervised;
 use crate::process::supervisor::files;
 use crate::repos::Repos;
@@ -65,11 +67,13 @@ pub struct Survey {
 }
 
 /// What lies in a state directory by names that are given once.
-const ROOT: [&str; 11] = [
+const ROOT: [&str; 13] = [
+    "attached",
     "attempts",
     "checks",
     "homes",
     "lock",
+    "previews",
     "removed.ndjson",
     "repository",
     "slots",
@@ -115,6 +119,8 @@ pub async fn look(repos: &Repos, dirs: &StateDir) -> Result<Survey, Error> {
             // A damaged one is made anew at its next use.
             if let (SlotPlace::Slot(slot), Condition::Ready | Condition::Interrupted) =
                 (state.place, state.condition)
+                && !attach::is_used(dirs, slot)
+                && !preview::is_used(dirs, slot)
             {
                 let repo = name.clone();
                 survey.put(&state.path, FoundWhat::Slot { repo, slot });

@@ -48,5 +48,6 @@ pub use attempt::understudy;
 
 /// A person at an agent's own terminal.
 pub mod attach {
+    pub(crate) use crate::attempt::is_used;
     pub use crate::attempt::{Attached, Seat, attach, found_gone};
 }

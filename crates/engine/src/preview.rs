@@ -165,6 +165,12 @@ fn seat(dirs: &StateDir, number: u16) -> std::io::Result<Option<File>> {
     }
 }
 
+/// Whether a preview runs in a slot.
+pub(crate) fn is_used(dirs: &StateDir, slot: SlotId) -> bool {
+    let number = slot.0.checked_sub(FIRST_SLOT).filter(|n| *n < MOST);
+    number.is_some_and(|n| !matches!(seat(dirs, n), Ok(Some(_))))
+}
+
 /// Every preview that runs now.
 pub fn running(dirs: &StateDir) -> Vec<Shown> {
     let lives = |number: &u16| dir_of(dirs, *number).is_dir() && matches!(seat(dirs, *number), Ok(None));

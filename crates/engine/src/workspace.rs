@@ -154,7 +154,12 @@ impl StateDir {
 
     /// Where it is seen whether somebody is attached to a task: they hold a lock on its file.
     pub fn attached(&self, task: TaskId) -> PathBuf {
-        self.root.join("attached").join(task.to_string())
+        self.attached_to().join(task.to_string())
+    }
+
+    /// The directory of those files.
+    pub fn attached_to(&self) -> PathBuf {
+        self.root.join("attached")
     }
 
     /// The socket of the way to the network of one attempt. As short as it can be.

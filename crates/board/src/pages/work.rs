@@ -9,9 +9,10 @@ use turno_core::ids::{AttemptId, IssueId, TaskId};
 use super::diff::Shaped;
 use super::graph::graph;
 use super::{Shown, Told};
-use crate::api::{Asked, Id, attempts, issues, promotions};
+use crate::api::{Asked, Id, attempts, issues, promotions, things};
 use crate::error::Problem;
 use crate::routes::Shared;
+use crate::view::things::PreviewView;
 
 /// No prompt is read longer than this for a page.
 const PROMPT: usize = 4 << 20;
@@ -19,8 +20,10 @@ const PROMPT: usize = 4 << 20;
 /// An issue: its plan as a graph, its tasks, what came of them.
 pub(crate) async fn issue(State(app): State<Shared>, id: Id<IssueId>) -> Shown {
     let Json(page) = issues::issue(State(app.clone()), id).await?;
+    let previews = previews(&app, &page.issue.id.to_string()).await?;
     Ok(Told::new(&app)
         .and("graph", &graph(&page.tasks, &page.critical_path))
+        .and("previews", &previews)
         .and("page", &page)
         .page("issue.html")?)
 }
@@ -28,7 +31,18 @@ pub(crate) async fn issue(State(app): State<Shared>, id: Id<IssueId>) -> Shown {
 /// A task: what was said about it, and why each thing happened to it.
 pub(crate) async fn task(State(app): State<Shared>, id: Id<TaskId>) -> Shown {
     let Json(page) = issues::task(State(app.clone()), id).await?;
-    Ok(Told::new(&app).and("page", &page).page("task.html")?)
+    let previews = previews(&app, &page.task.id.to_string()).await?;
+    Ok(Told::new(&app)
+        .and("previews", &previews)
+        .and("page", &page)
+        .page("task.html")?)
+}
+
+/// The previews of a task or an issue.
+async fn previews(app: &Shared, subject: &str) -> Result<Vec<PreviewView>, Problem> {
+    let Json(mut all) = things::previews(State(app.clone())).await?;
+    all.retain(|p| p.is_of(subject));
+    Ok(all)
 }
 
 /// What an issue has landed.

@@ -6,6 +6,7 @@ use turno_core::outcome::{Finding, Severity};
 use turno_core::task::Handoff;
 use turno_core::units::Timestamp;
 use turno_engine::config::{Setting, Shown};
+use turno_engine::preview::{Answers, Shown as RunningPreview};
 use utoipa::ToSchema;
 
 use crate::workspace::{Diff, Planned, Salvaged};
@@ -234,4 +235,41 @@ pub struct LandingView {
     /// When.
     #[schema(value_type = i64)]
     pub at: Timestamp,
+}
+
+/// A preview that runs.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct PreviewView {
+    /// Of which task or issue: `1.2` or `1`.
+    subject: String,
+    /// The commit that is shown.
+    commit: String,
+    /// Where it answers, on this machine.
+    url: String,
+    /// Whether it has answered: `starting` or `ready`.
+    state: &'static str,
+    /// Since when, in milliseconds since 1970.
+    since: i64,
+}
+
+impl PreviewView {
+    /// Whether it is of a task or an issue, by its name.
+    pub(crate) fn is_of(&self, subject: &str) -> bool {
+        self.subject == subject
+    }
+}
+
+impl From<RunningPreview> for PreviewView {
+    fn from(shown: RunningPreview) -> Self {
+        Self {
+            subject: shown.subject,
+            commit: shown.commit.to_string(),
+            url: shown.url,
+            state: match shown.state {
+                Answers::Starting => "starting",
+                Answers::Ready => "ready",
+            },
+            since: shown.since,
+        }
+    }
 }

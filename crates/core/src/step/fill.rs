@@ -123,6 +123,9 @@ impl<'a> Reasons<'a> {
 }
 
 fn why(state: &State, round: Option<&Round<'_>>, task: &Task) -> Option<Waiting> {
+    if task.hold.is_held() && task.run().is_none() && !task.is_over() {
+        return Some(Waiting::Held(task.hold.clone()));
+    }
     match &task.stage {
         Stage::Writing { .. }
         | Stage::Checking { .. }
@@ -137,7 +140,6 @@ fn why(state: &State, round: Option<&Round<'_>>, task: &Task) -> Option<Waiting>
         | Stage::Accepted { .. }
         | Stage::Landed { .. }
         | Stage::Dropped { .. } => None,
-        _ if task.hold.is_held() => Some(Waiting::Held(task.hold.clone())),
         Stage::Blocked => Some(blocked(state, task)),
         Stage::Entered { .. } => Some(Waiting::Candidates(
             state

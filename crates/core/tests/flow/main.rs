@@ -14,6 +14,7 @@ mod contests;
 mod draining;
 mod following;
 mod guards;
+mod holding;
 mod liveness;
 mod planning;
 mod progress;

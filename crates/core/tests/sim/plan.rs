@@ -43,10 +43,11 @@ pub(crate) enum Fault {
     Quiet,
     ClockJumps,
     DiskFills,
+    Attached,
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 37] = [
+    pub(crate) const ALL: [Self; 38] = [
         Self::AgentFails,
         Self::AgentHangs,
         Self::NoOutcome,
@@ -84,6 +85,7 @@ impl Fault {
         Self::Quiet,
         Self::ClockJumps,
         Self::DiskFills,
+        Self::Attached,
     ];
 }
 

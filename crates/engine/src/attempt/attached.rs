@@ -15,8 +15,8 @@ use turno_agents::dialect::{AfterInput, AtTerminal, Begins, HomeSetting, Launch}
 use turno_core::command::AgentStart;
 use turno_core::event::{AgentEnd, Event, LeftBehind};
 use turno_core::failure::{Cause, Failure};
-use turno_core::holding::{Brought, Leaving, Visit};
-use turno_core::ids::TaskId;
+use turno_core::holding::{Brought, FIRST_SLOT, Leaving, Visit};
+use turno_core::ids::{SlotId, TaskId};
 use turno_core::outcome::Outcome;
 use turno_core::task::{Actor, Change, ChangeKind};
 use turno_core::units::{MicroUsd, Spend};
@@ -66,6 +66,17 @@ impl Seat {
             Err(std::fs::TryLockError::Error(error)) => Err(error),
         }
     }
+}
+
+/// Whether somebody may work in a slot. Which of the people's slots is whose is not known here, so as long as anybody is
+/// attached all of them are in use.
+pub(crate) fn is_used(dirs: &StateDir, slot: SlotId) -> bool {
+    let tasks = std::fs::read_dir(dirs.attached_to())
+        .into_iter()
+        .flatten()
+        .flatten();
+    let mut tasks = tasks.filter_map(|e| e.file_name().to_str()?.parse::<TaskId>().ok());
+    slot.0 >= FIRST_SLOT && tasks.any(|task| !matches!(Seat::take(dirs, task), Ok(Some(_))))
 }
 
 /// A person at an agent's terminal.

@@ -31,12 +31,10 @@ pub struct PreviewSetup {
 }
 
 impl PreviewSetup {
-    /// Where it is looked at.
+    /// Where it is looked at. By another name than the board's: a browser sends the cookies of a name to all its ports, and
+    /// what is looked at was written by an agent.
     pub fn url(&self, port: u16) -> String {
-        match &self.ready {
-            Some(ready) => ready.replace(PORT, &port.to_string()),
-            None => format!("http://127.0.0.1:{port}/"),
-        }
+        format!("http://localhost:{port}{}", self.ready_path().unwrap_or("/"))
     }
 
     /// The path that is asked for.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use turno_core::admit::admit;
 use turno_core::decision::{Asker, DecisionStage};
 use turno_core::event::{Discard, Event, LeftBehind, LostAttempt, StopHow};
+use turno_core::holding::{Brought, Leaving};
 use turno_core::ids::AttemptId;
 use turno_core::ledger::{Allowance, AllowanceChange};
 use turno_core::room::{Lack, Tight};
@@ -173,7 +174,45 @@ impl World {
         self.take(Event::RoomSeen { tight })
     }
 
+    /// A person takes a task for themselves, and comes back after a while, with or without something; or is found gone.
+    fn attach_to_something(&mut self) -> Result<(), String> {
+        let wanted: Vec<Event> = (self.state.tasks.keys())
+            .map(|task| Event::TaskTaken { task: *task })
+            .filter(|event| admit(&self.state, event).is_ok())
+            .collect();
+        if wanted.is_empty() || self.state.shift().is_none() {
+            return Ok(());
+        }
+        let taken = self.rng.pick(&wanted);
+        let Event::TaskTaken { task } = taken else {
+            return Ok(());
+        };
+        self.tally.count("tasks taken");
+        self.take(taken)?;
+        let Some(visit) = self.state.tasks.get(&task).and_then(|t| t.hold.visit()) else {
+            return Err(format!("{task} was taken, and nobody is attached"));
+        };
+        let attempt = visit.attempt;
+        let leaving = if self.rng.chance(80) {
+            Leaving::GoesOn
+        } else {
+            Leaving::Lost
+        };
+        let at = self.rng.between(1, 4000);
+        let back = Event::TaskGivenBack {
+            task,
+            attempt,
+            brought: Brought::Nothing,
+            leaving,
+        };
+        self.later(at, NOBODY, Fate::Person(back));
+        Ok(())
+    }
+
     pub(super) fn noise(&mut self) -> Result<(), String> {
+        if self.strikes(Fault::Attached, 2) {
+            self.attach_to_something()?;
+        }
         if self.strikes(Fault::Stale, 10) && !self.old.is_empty() {
             let old = self.rng.pick(&self.old.clone());
             // An ending that was delivered once may come again; a fact about a live attempt may not be invented.
