@@ -29,6 +29,11 @@ sessions:
       - write: {path: begun.txt, text: "begun by the agent\n"}
       - run: 'touch "$HOME/shared/at-work"; until [ -e "$HOME/shared/never" ]; do sleep 0.05; done'
       - outcome: {summary: it is never done}
+  - task: "Easy*"
+    steps:
+      - run: 'until [ -e "$HOME/shared/go" ]; do sleep 0.05; done'
+      - write: {path: agent.txt, text: "by the agent\n"}
+      - outcome: {summary: it is done}
   - steps:
       - write: {path: agent.txt, text: "by the agent\n"}
       - outcome: {summary: it is done}
@@ -81,9 +86,6 @@ fn a_person_takes_a_task_from_its_agent_and_what_they_leave_lands() {
     assert!(person.screen().contains("slots/500"), "{}", person.screen());
 
     // Others go on, nothing is started for this one, and everybody is told why.
-    until("the other one lands", || {
-        project.turno(&["status"]).out.contains("landed")
-    });
     let status = project.turno(&["status"]).exits(0).out;
     assert!(status.contains("you are attached"), "{status}");
     let second = Tmux::turno(&project, "second", SIZE, "attach 1.1 --now");
@@ -93,13 +95,23 @@ fn a_person_takes_a_task_from_its_agent_and_what_they_leave_lands() {
     person.keys(&["C-c"]);
     types(&person, "echo by hand > hand.txt; exit");
     person.shows(&["task 1.1: its candidate is", "LEFT 0"]);
+    until("it lands while the other is at work", || {
+        project.turno(&["status"]).out.contains("1 of 2 landed")
+    });
+    std::fs::write(project.shared().join("go"), "").unwrap();
 
     run.shows(&["LEFT 0"]);
     assert_eq!(project.at("turno/1/base", "hand.txt"), "by hand");
+    assert_eq!(project.at("turno/2/base", "agent.txt"), "by the agent");
     assert_eq!(project.at("turno/1/base", "begun.txt"), "begun by the agent");
     let why = project.turno(&["explain", "1.1"]).exits(0).out;
     assert!(why.contains("a person attached to task 1.1"), "{why}");
     assert!(why.contains("was not metered"), "{why}");
+    let log = project.turno(&["log"]).exits(0).out;
+    assert!(
+        !log.contains("the repository changed"),
+        "nobody is blamed for it: {log}"
+    );
     project.ledger_adds_up();
     drop((run, person, no, second));
     until("nothing runs", || alive(&project).is_empty());
@@ -198,6 +210,7 @@ fn a_coordinator_may_die_and_another_come_while_a_person_works() {
 fn what_cannot_be_attached_to_is_said() {
     let project = project();
     project.issue("Easy");
+    std::fs::write(project.shared().join("go"), "").unwrap();
     let unknown = project.turno(&["attach", "1.1"]).exits(2);
     assert!(unknown.err.contains("there is no task 1.1"), "{unknown:?}");
     project.turno(&["run", "1"]).exits(0);

@@ -12,6 +12,7 @@ use turno_core::config::Confinement;
 use turno_core::event::{AgentEnd, Event, LeftBehind};
 use turno_core::failure::{Cause, Failure};
 use turno_core::gate::SETTLED;
+use turno_core::holding::FIRST_SLOT;
 use turno_core::ids::{AgentName, PersonaName};
 use turno_core::outcome::Outcome;
 use turno_core::persona::{Access, Persona};
@@ -43,8 +44,11 @@ use crate::transcript::log_ref;
 /// The longest first line of a summary that serves as a commit's subject.
 const SUBJECT: usize = 90;
 
-/// The branch of what an attempt leaves: its number is the attempt's.
+/// The branch of what an attempt leaves: its number is the attempt's. What a person leaves is kept as what it is.
 pub(crate) fn branch_of(start: &AgentStart) -> TurnoRef {
+    if start.slot.0 >= FIRST_SLOT {
+        return TurnoRef::attached(start.task, start.attempt, chrono::Utc::now());
+    }
     TurnoRef::task(start.task, u32::try_from(start.attempt.0).unwrap_or(u32::MAX))
 }
 

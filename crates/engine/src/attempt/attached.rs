@@ -1,6 +1,6 @@
 //! Owns a person's stay with a task: its slot, the agent's own screen in the sandbox that the task's attempts have, and
 //! what is made of the slot when they leave. It decides nothing, and writes no record: what it finds is handed to
-//! whoever may.
+//! whoever may. The repository is not guarded meanwhile: a coordinator beside it moves refs, which a guard would put back.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -23,7 +23,6 @@ use turno_core::units::{MicroUsd, Spend};
 use turno_sandbox::limits::rlimit::Rlimits;
 
 use super::{agent, clear, lodger, not_ready, workspace};
-use crate::git::Guard;
 use crate::process;
 use crate::process::doorman::Doorman;
 use crate::process::tree::{MARKER, kill_marked};
@@ -87,7 +86,6 @@ pub struct Attached<'a> {
     dir: PathBuf,
     path: PathBuf,
     lodged: Option<Lodged>,
-    guard: Guard,
     doorman: Option<Doorman>,
     argv: Vec<String>,
     env: BTreeMap<String, String>,
@@ -155,8 +153,6 @@ pub async fn attach(site: &Site, start: AgentStart) -> Result<Attached<'_>, Fail
     let (lodged, bounds) = lodged
         .map_err(|e| Failure::new(Cause::Spawn, e.to_string()))?
         .unzip();
-    let mut guard = ground.pool.guard().await.map_err(workspace)?;
-    guard.keep_in(&dir);
     env.insert(MARKER.to_owned(), site.marker(start.attempt));
     let mut argv = terminal.argv;
     let mut doorman = None;
@@ -182,7 +178,6 @@ pub async fn attach(site: &Site, start: AgentStart) -> Result<Attached<'_>, Fail
         dir,
         path,
         lodged,
-        guard,
         doorman,
         argv,
         env,
@@ -252,7 +247,6 @@ impl Attached<'_> {
             start,
             dir,
             lodged,
-            guard,
             doorman,
             mouth,
             ..
@@ -263,13 +257,6 @@ impl Attached<'_> {
         {
             notes.push(format!("what it asked of the network is not known: {error}"));
         }
-        // Before any call of git's: what was planted in its configuration must not be obeyed.
-        let changed = guard.settle().await.map_err(workspace)?;
-        notes.extend(
-            changed
-                .iter()
-                .map(|t| format!("the repository changed meanwhile: {t}")),
-        );
         if let Some(lodged) = lodged {
             lodger::move_out(site, ground, &start, lodged, &mouth)
                 .await
@@ -278,8 +265,6 @@ impl Attached<'_> {
         let end = AgentEnd::Finished(Outcome::change(String::new()));
         let left = agent::left_behind(site, ground, &start, &end, MicroUsd::ZERO).await;
         let left = left.map_err(workspace)?;
-        drop(guard);
-        Guard::forget_in(&dir);
         Ok((given_back(&start, left, leaving), notes))
     }
 }
@@ -289,7 +274,6 @@ impl Attached<'_> {
 pub async fn found_gone(site: &Site, task: TaskId, visit: &Visit) -> Event {
     let dir = site.dirs.attempt(visit.attempt);
     clear(site, visit.attempt).await;
-    Guard::forget_in(&dir);
     let start = std::fs::read(dir.join("start.json"))
         .ok()
         .and_then(|bytes| serde_json::from_slice::<AgentStart>(&bytes).ok());

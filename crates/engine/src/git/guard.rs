@@ -271,7 +271,7 @@ impl Guard {
                     Then::PutBack
                 }
                 Whose::Users => Then::LeftAlone,
-                Whose::GivenUp => continue,
+                Whose::Persons => continue,
             };
             found.push(Tampering::Ref {
                 name: name.clone(),
@@ -306,15 +306,17 @@ enum Whose {
     Turnos,
     /// The user's.
     Users,
-    /// A person gave an issue up with `turno discard`, in a process of its own; its commits are kept.
-    GivenUp,
+    /// A person gave an issue up with `turno discard`, or left a task with `turno attach`, in a process of its own; its
+    /// commits are kept.
+    Persons,
 }
 
 fn whose(name: &str, was: &RefAt, is: &RefAt, now: &BTreeMap<String, RefAt>) -> Whose {
     const SALVAGE: &str = "refs/turno/salvage/";
     let discarded = |name: &str| name.starts_with("refs/turno/salvage/discarded-");
-    if *was == RefAt::Absent && discarded(name) {
-        return Whose::GivenUp;
+    let left = |name: &str| name.starts_with("refs/turno/salvage/attached-");
+    if *was == RefAt::Absent && (discarded(name) || left(name)) {
+        return Whose::Persons;
     }
     // One more that keeps something harms nobody, and what it keeps may be of worth.
     if *was == RefAt::Absent && name.starts_with(SALVAGE) {
@@ -322,7 +324,7 @@ fn whose(name: &str, was: &RefAt, is: &RefAt, now: &BTreeMap<String, RefAt>) -> 
     }
     if name.starts_with("refs/heads/turno/") && *is == RefAt::Absent {
         let kept = now.iter().any(|(other, at)| discarded(other) && at == was);
-        return if kept { Whose::GivenUp } else { Whose::Turnos };
+        return if kept { Whose::Persons } else { Whose::Turnos };
     }
     if name.starts_with("refs/heads/turno/") || name.starts_with("refs/turno/") {
         Whose::Turnos
