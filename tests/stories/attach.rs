@@ -96,7 +96,7 @@ fn a_person_takes_a_task_from_its_agent_and_what_they_leave_lands() {
     types(&person, "echo by hand > hand.txt; exit");
     person.shows(&["task 1.1: its candidate is", "LEFT 0"]);
     until("it lands while the other is at work", || {
-        project.turno(&["status"]).out.contains("1 of 2 landed")
+        project.turno(&["status"]).out.contains("landed as")
     });
     std::fs::write(project.shared().join("go"), "").unwrap();
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use turno_core::admit::{Refused, admit};
 use turno_core::command::{Command, Session};
-use turno_core::event::{AgentEnd, Event, LandingEnd};
+use turno_core::event::{AgentEnd, Event, LandingEnd, LeftBehind};
 use turno_core::failure::{Cause, Failure};
 use turno_core::holding::{Brought, FIRST_SLOT, Hold, Leaving, Visit};
 use turno_core::ids::TaskId;
@@ -60,6 +60,12 @@ fn change(digit: &str) -> Brought {
     }))
 }
 
+/// Ends what runs for the task: the visit has the latest number.
+fn end_running(world: &mut World, end: AgentEnd, left: LeftBehind) -> Vec<Command> {
+    let attempt = world.task(task()).run().unwrap().attempt;
+    world.end_attempt(attempt, end, left)
+}
+
 /// A shift whose writer was stopped for a person, who is attached now.
 fn attached() -> World {
     let mut world = World::new();
@@ -67,7 +73,7 @@ fn attached() -> World {
     world.open_session("conversation");
     taken(&mut world);
     let stopped = AgentEnd::Failed(Failure::new(Cause::Stopped, "as asked"));
-    world.end_agent(stopped, left("a"));
+    end_running(&mut world, stopped, left("a"));
     world
 }
 
@@ -89,7 +95,7 @@ fn what_runs_is_stopped_and_the_person_goes_on_from_its_work() {
     );
     assert!(visit_start(&world.state, task()).is_none(), "it still runs");
     let stopped = AgentEnd::Failed(Failure::new(Cause::Stopped, "as asked"));
-    let commands = world.end_agent(stopped, left("a"));
+    let commands = end_running(&mut world, stopped, left("a"));
     assert!(commands.is_empty(), "{commands:?}");
     assert!(world.task(task()).tries.is_empty(), "nobody is to blame");
     let start = visit_start(&world.state, task()).unwrap();
@@ -108,7 +114,8 @@ fn an_attempt_that_ends_well_all_the_same_is_not_checked_before_the_person_is_do
     let mut world = World::new();
     world.start_shift(1);
     taken(&mut world);
-    let commands = world.end_writer(wrote("a"));
+    let (end, left) = wrote("a");
+    let commands = end_running(&mut world, end, left);
     assert!(commands.is_empty(), "{commands:?}");
     assert_eq!(visit_start(&world.state, task()).unwrap().from, commit("a"));
     let commands = back(&mut world, Brought::Nothing, Leaving::GoesOn);

@@ -334,9 +334,16 @@ pub(crate) fn at_the_end(state: &State, end: ShiftEnd) -> Result<(), String> {
             }),
             // A shift that took up as many issues as it was allowed leaves the others as they were.
             Stage::Ready { .. } | Stage::Backoff { .. } | Stage::Entered { .. } => {
-                cut_short || !shift.issues.contains(&task.id.issue)
+                // Whoever is attached to it, or has put it aside, is not waited for for ever.
+                cut_short || task.hold.is_held() || !shift.issues.contains(&task.id.issue)
             }
             Stage::Blocked if cut_short || !shift.issues.contains(&task.id.issue) => true,
+            // Its group waits for the one before it, in which a person holds something.
+            Stage::Blocked
+                if task.spec.wave > 0 && state.tasks_of(task.id.issue).any(|t| t.hold.is_held()) =>
+            {
+                true
+            }
             Stage::Blocked if task.id.is_lead() => state.pieces_of(task.id.issue).any(|t| !t.is_over()),
             Stage::Blocked if task.spec.wave > state.issues[&task.id.issue].plan.wave => state
                 .decisions
@@ -348,6 +355,7 @@ pub(crate) fn at_the_end(state: &State, end: ShiftEnd) -> Result<(), String> {
                         state.tasks[n].stage,
                         Stage::Blocked | Stage::Parked { .. } | Stage::Dropped { .. }
                     )
+                    || state.tasks[n].hold.is_held()
             }),
             _ => false,
         };
