@@ -114,6 +114,11 @@ fn cast<'c>(config: &'c Config, task: &Task, job: &WriteJob) -> Option<(&'c Pers
 
 /// Why nobody can attach to a task as it is, if nobody can.
 pub fn cannot_attach(task: &Task) -> Option<&'static str> {
+    if task.spec.contest.is_some() && !task.is_over() {
+        return Some(
+            "it competes with other candidates, and a person's hand in one of them would decide that",
+        );
+    }
     match &task.stage {
         Stage::Blocked => Some("it waits for tasks that must land first, so nothing of it is begun"),
         Stage::Entered { .. } | Stage::Comparing { .. } => {

@@ -319,6 +319,11 @@ pub(crate) fn at_the_end(state: &State, end: ShiftEnd) -> Result<(), String> {
     let cut_short = matches!(end, ShiftEnd::Budget | ShiftEnd::Interrupted | ShiftEnd::TimeUp)
         || state.desk.room != Room::Enough;
     for task in state.tasks.values() {
+        // Candidates wait for each other too.
+        let held = match &task.stage {
+            Stage::Entered { .. } => state.tasks_of(task.id.issue).any(|t| t.hold.is_held()),
+            _ => task.hold.is_held(),
+        };
         let explained = match &task.stage {
             Stage::Landed { .. } | Stage::Dropped { .. } | Stage::Accepted { .. } | Stage::Parked { .. } => {
                 true
@@ -335,7 +340,7 @@ pub(crate) fn at_the_end(state: &State, end: ShiftEnd) -> Result<(), String> {
             // A shift that took up as many issues as it was allowed leaves the others as they were.
             Stage::Ready { .. } | Stage::Backoff { .. } | Stage::Entered { .. } => {
                 // Whoever is attached to it, or has put it aside, is not waited for for ever.
-                cut_short || task.hold.is_held() || !shift.issues.contains(&task.id.issue)
+                cut_short || held || !shift.issues.contains(&task.id.issue)
             }
             Stage::Blocked if cut_short || !shift.issues.contains(&task.id.issue) => true,
             // Its group waits for the one before it, in which a person holds something.
