@@ -21,6 +21,8 @@ pub(crate) struct Browser {
     calls: u64,
     /// What the page said was wrong: an error of a script, or what the policy refused.
     pub(crate) wrong: Vec<String>,
+    /// What the page asked for, by its address.
+    pub(crate) asked: Vec<String>,
 }
 
 /// How large a page is, in CSS pixels.
@@ -80,6 +82,7 @@ impl Browser {
             session: None,
             calls: 0,
             wrong: Vec::new(),
+            asked: Vec::new(),
         };
         let target = browser.call("Target.createTarget", json!({"url": "about:blank"}));
         let attached = browser.call(
@@ -87,7 +90,7 @@ impl Browser {
             json!({"targetId": target["targetId"], "flatten": true}),
         );
         browser.session = attached["sessionId"].as_str().map(str::to_owned);
-        for domain in ["Page", "Runtime", "Log"] {
+        for domain in ["Page", "Runtime", "Log", "Network"] {
             browser.call(&format!("{domain}.enable"), json!({}));
         }
         browser.size(DESK);
@@ -127,6 +130,10 @@ impl Browser {
                 if entry["level"] == "error" && entry["source"] != "network" {
                     self.wrong.push(entry["text"].to_string());
                 }
+            }
+            Some("Network.requestWillBeSent") => {
+                let url = told["params"]["request"]["url"].as_str().unwrap_or_default();
+                self.asked.push(url.to_owned());
             }
             _ => {}
         }

@@ -7,6 +7,7 @@ pub(crate) mod imprint;
 pub(crate) mod model_server;
 pub(crate) mod processes;
 pub(crate) mod project;
+pub(crate) mod pty;
 pub(crate) mod real_cli;
 pub(crate) mod tmux;
 pub(crate) mod tool_client;

@@ -18,6 +18,7 @@ mod examples;
 mod following;
 mod full_disk;
 mod guards;
+mod hostile_text;
 mod impostors;
 mod injections;
 mod kill_points;

@@ -1,5 +1,6 @@
 // Keeps the page as it is in the journal: a record that touches what it shows is the sign to ask for it again.
 import { morph } from "./morph.js";
+import { plain } from "./plain.js";
 import { more } from "./talk.js";
 
 const PARTS = ["shift", "pages", "inbox", "main", "closed"];
@@ -69,7 +70,7 @@ function listen(wanted) {
   });
   events.addEventListener("live", (event) => {
     const { attempt, line } = JSON.parse(event.data);
-    for (const now of document.querySelectorAll(`[data-attempt="${CSS.escape(String(attempt))}"]`)) now.textContent = line;
+    for (const now of document.querySelectorAll(`[data-attempt="${CSS.escape(String(attempt))}"]`)) now.textContent = plain(line);
     more(attempt);
   });
   events.addEventListener("coordinator", soon);

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::handler::Handler;
+use axum::http::HeaderMap;
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, patch, post};
@@ -251,8 +252,9 @@ pub fn served() -> Vec<(&'static str, &'static str, Entry)> {
         .collect()
 }
 
-async fn nothing_here() -> Problem {
-    Problem::NotFound("there is nothing here; /api/openapi.json names what there is".to_owned())
+async fn nothing_here(headers: HeaderMap) -> Response {
+    let why = "there is nothing here; /api/openapi.json names what there is";
+    pages::trouble(Problem::NotFound(why.to_owned()), &headers)
 }
 
 /// An answer of the framework itself has no body: it gets that of every other error.

@@ -45,6 +45,7 @@ pub mod tampering;
 pub mod task;
 pub mod train;
 pub mod units;
+pub mod unseen;
 pub mod view;
 pub mod work;
 
