@@ -100,6 +100,14 @@ impl Browser {
     /// Asks the browser; gives what it answers, and keeps what it says meanwhile.
     #[track_caller]
     fn call(&mut self, method: &str, params: Value) -> Value {
+        let told = self.told(method, params);
+        assert!(told["error"].is_null(), "{method}: {}", told["error"]);
+        told["result"].clone()
+    }
+
+    /// The same; an error is an answer too.
+    #[track_caller]
+    fn told(&mut self, method: &str, params: Value) -> Value {
         self.calls += 1;
         let id = self.calls;
         let mut asked = json!({"id": id, "method": method, "params": params});
@@ -114,8 +122,7 @@ impl Browser {
                 .recv_timeout(PATIENCE)
                 .unwrap_or_else(|e| panic!("the browser does not answer {method}: {e}"));
             if told["id"] == id {
-                assert!(told["error"].is_null(), "{method}: {}", told["error"]);
-                return told["result"].clone();
+                return told;
             }
             self.heed(&told);
         }
@@ -190,7 +197,7 @@ impl Browser {
         let begun = Instant::now();
         loop {
             let params = json!({"expression": wanted, "returnByValue": true});
-            if self.call("Runtime.evaluate", params)["result"]["value"] == true {
+            if self.told("Runtime.evaluate", params)["result"]["result"]["value"] == true {
                 return;
             }
             if begun.elapsed() > PATIENCE {

@@ -210,7 +210,9 @@ impl Mirror {
                 }
                 Some(Answer::Live(line)) => self.hear(line),
                 Some(Answer::Failed(why) | Answer::Refused(why)) => return Err(Lost::Refused(why)),
-                Some(Answer::State(_) | Answer::Taken(_) | Answer::Done | Answer::Tool(_)) => {}
+                Some(
+                    Answer::State(_) | Answer::Taken(_) | Answer::Done | Answer::Tool(_) | Answer::Pace(_),
+                ) => {}
                 None => {
                     self.show(&state, &mut records, &Coordinator::None);
                     return Ok(());

@@ -138,7 +138,7 @@ fn until(why: &Waiting) -> String {
 }
 
 /// What is known of an account's windows, if there is anything to say.
-fn account_line(account: &AccountView, now: Timestamp) -> Option<String> {
+pub(super) fn account_line(account: &AccountView, now: Timestamp) -> Option<String> {
     let phrases = account.phrases(now, |at| {
         let far = at.since(now) > Span::seconds(12 * 3600);
         if far { print::moment(at) } else { print::clock(at) }

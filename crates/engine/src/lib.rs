@@ -16,6 +16,7 @@ pub mod known;
 pub mod land;
 pub mod live;
 pub mod open;
+pub mod pace;
 pub mod perform;
 pub mod person;
 #[doc(hidden)]

@@ -95,6 +95,8 @@ pub struct Told {
     pub number: u64,
     /// The fact.
     pub event: Event,
+    /// When it came, by the clock that never jumps.
+    pub at: std::time::Instant,
 }
 
 /// Runs attempts. Every accepted submission is answered by exactly one ending event, also when it is cancelled,

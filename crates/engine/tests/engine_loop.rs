@@ -62,7 +62,8 @@ impl Fake {
     fn tell(&self, event: Event) {
         let mut facts = self.facts.lock().unwrap();
         let number = facts.len() as u64 + 1;
-        facts.push(Told { number, event });
+        let at = std::time::Instant::now();
+        facts.push(Told { number, event, at });
         self.told.notify_waiters();
     }
 

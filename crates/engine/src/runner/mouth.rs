@@ -207,7 +207,8 @@ impl Shared {
             let mut facts = locked(&self.facts);
             facts.last += 1;
             let number = facts.last;
-            facts.kept.push_back(Told { number, event });
+            let at = std::time::Instant::now();
+            facts.kept.push_back(Told { number, event, at });
             number
         };
         self.told.notify_waiters();
