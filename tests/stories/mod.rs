@@ -25,6 +25,7 @@ mod kill_points;
 mod limits;
 mod liveness;
 mod lying;
+mod many;
 mod mcp;
 mod modes;
 mod new_tests;

@@ -1,6 +1,7 @@
 //! Owns attempts: what they were told, what they said, in words and raw. It reads files of the state directory that
 //! are named by an attempt's id and by what a listing of its directory gives, and by nothing that is asked.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -14,6 +15,7 @@ use serde::Deserialize;
 use turno_core::command::AgentStart;
 use turno_core::ids::AttemptId;
 use turno_engine::gc;
+use turno_engine::live::Doing;
 use turno_engine::process::supervisor::files;
 use turno_engine::replay::Replay;
 use turno_engine::workspace::StateDir;
@@ -30,6 +32,8 @@ const LONGEST: u64 = 1 << 20;
 /// So many things that were said are given where nothing else is asked, and at most.
 const SAID: usize = 200;
 const MOST_SAID: usize = 2000;
+/// All of them together are not longer, in bytes; what comes after is asked for next.
+const WORDS: usize = 2 << 20;
 /// No prompt is longer than what is given of it.
 const PROMPT: u64 = 4 << 20;
 
@@ -107,13 +111,26 @@ pub(crate) struct After {
     after: usize,
     /// How many to give at most.
     limit: Option<usize>,
+    /// So many of the last ones there are, whatever the client has.
+    last: Option<usize>,
+}
+
+impl After {
+    /// The end of what was said, as a page begins with.
+    pub(crate) fn end() -> Self {
+        Self {
+            last: Some(SAID),
+            ..Self::default()
+        }
+    }
 }
 
 /// What an agent said and did, in words, a page at a time.
 #[utoipa::path(get, path = "/api/attempts/{id}/conversation", tag = "views",
     params(("id" = String, Path, description = "like a3 or 3"),
         ("after" = Option<usize>, Query, description = "the number of the last thing that the client has"),
-        ("limit" = Option<usize>, Query, description = "how many to give at most")),
+        ("limit" = Option<usize>, Query, description = "how many to give at most"),
+        ("last" = Option<usize>, Query, description = "so many of the last ones there are, in place of `after`")),
     responses((status = 200, body = ConversationPage), (status = 404, body = ProblemBody)))]
 pub(crate) async fn conversation(
     State(app): State<Shared>,
@@ -134,26 +151,87 @@ pub(crate) async fn conversation(
                 start.agent
             ))
         })?;
-        let (mut n, mut items) = (0, Vec::new());
-        words.read(|doing| {
-            n += 1;
-            if n > page.after && items.len() < limit {
-                items.push(SaidView {
-                    n,
-                    kind: word(&doing),
-                    text: doing.text().to_owned(),
-                });
-            }
-        });
-        let next = page.after + items.len();
-        Ok(ConversationPage {
-            attempt: id,
-            items,
-            next,
-            more: n > next,
-        })
+        let mut piece = match page.last {
+            Some(last) => Said::last(last.clamp(1, MOST_SAID)),
+            None => Said::after(page.after, limit),
+        };
+        words.read(|doing| piece.take(&doing));
+        Ok(piece.page(id))
     });
     page.await.map(Json)
+}
+
+/// A piece of what was said, as all of it goes by: no more of it is held than is given.
+struct Said {
+    which: Which,
+    seen: usize,
+    bytes: usize,
+    items: VecDeque<SaidView>,
+}
+
+/// Which piece.
+enum Which {
+    /// So many after that one.
+    After(usize, usize),
+    /// The last so many.
+    Last(usize),
+}
+
+impl Said {
+    fn after(after: usize, limit: usize) -> Self {
+        Self::of(Which::After(after, limit))
+    }
+
+    fn last(most: usize) -> Self {
+        Self::of(Which::Last(most))
+    }
+
+    fn of(which: Which) -> Self {
+        Self {
+            which,
+            seen: 0,
+            bytes: 0,
+            items: VecDeque::new(),
+        }
+    }
+
+    fn take(&mut self, doing: &Doing) {
+        self.seen += 1;
+        let has_room = match self.which {
+            // What is given has no gaps, so it ends for good where there is no room.
+            Which::After(after, limit) => {
+                self.seen == after + self.items.len() + 1 && self.items.len() < limit && self.bytes < WORDS
+            }
+            Which::Last(_) => true,
+        };
+        if !has_room {
+            return;
+        }
+        self.bytes += doing.text().len();
+        self.items.push_back(SaidView {
+            n: self.seen,
+            kind: word(doing),
+            text: doing.text().to_owned(),
+        });
+        if let Which::Last(most) = self.which {
+            while self.items.len() > most || self.items.len() > 1 && self.bytes > WORDS {
+                self.bytes -= self.items.pop_front().map_or(0, |gone| gone.text.len());
+            }
+        }
+    }
+
+    fn page(self, attempt: AttemptId) -> ConversationPage {
+        let next = match self.which {
+            Which::After(after, _) => after + self.items.len(),
+            Which::Last(_) => self.seen,
+        };
+        ConversationPage {
+            attempt,
+            items: self.items.into(),
+            next,
+            more: self.seen > next,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -225,4 +303,29 @@ pub(crate) async fn prompt(State(app): State<Shared>, Id(id): Id<AttemptId>) -> 
         read(&dir.join("prompt.md"), 0, PROMPT)
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn given(mut said: Said, all: usize, long: usize) -> (Vec<usize>, bool) {
+        for _ in 0..all {
+            said.take(&Doing::Says("x".repeat(long)));
+        }
+        let page = said.page(AttemptId(1));
+        (page.items.iter().map(|i| i.n).collect(), page.more)
+    }
+
+    #[test]
+    fn a_piece_holds_no_more_than_is_given() {
+        assert_eq!(given(Said::after(2, 3), 9, 1), (vec![3, 4, 5], true));
+        assert_eq!(given(Said::after(7, 3), 9, 1), (vec![8, 9], false));
+        assert_eq!(given(Said::last(2), 9, 1), (vec![8, 9], false));
+        assert_eq!(given(Said::last(5), 2, 1), (vec![1, 2], false));
+        // Long ones: less is given at once, and always something.
+        assert_eq!(given(Said::after(0, 9), 9, WORDS / 2), (vec![1, 2], true));
+        assert_eq!(given(Said::last(9), 9, WORDS / 2), (vec![8, 9], false));
+        assert_eq!(given(Said::last(9), 3, WORDS * 2), (vec![3], false));
+    }
 }

@@ -82,7 +82,7 @@ pub(crate) async fn promote(
 pub(crate) async fn attempt(State(app): State<Shared>, Id(id): Id<AttemptId>) -> Shown {
     let Json(page) = attempts::attempt(State(app.clone()), Id(id)).await?;
     let mut told = Told::new(&app).and("page", &page);
-    let asked = Asked(attempts::After::default());
+    let asked = Asked(attempts::After::end());
     match attempts::conversation(State(app.clone()), Id(id), asked).await {
         Ok(Json(conversation)) => told = told.and("conversation", &conversation),
         Err(problem) => told = told.and("silent", &problem.to_string()),
