@@ -147,7 +147,7 @@ fn wrong_in(written: &[u8], row: &Row) -> Option<String> {
     }
     let forged = text
         .lines()
-        .map(|l| tricks::bare(l))
+        .map(tricks::bare)
         .find(|l| l.trim_start().starts_with("forged-"));
     match (row, forged) {
         (Row::Lines(_), Some(line)) => return Some(format!("a line is forged: {line}")),
