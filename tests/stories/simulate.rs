@@ -219,6 +219,37 @@ fn a_scripted_night_of_a_dozen_issues_lies_in_the_range_of_its_own_forecast() {
     assert_eq!(project.journal().len(), before, "who asks leaves nothing behind");
 }
 
+/// The night of the report, on three slots: one issue is red each time, one asks and is not answered, one spends more
+/// than its attempts may each time, and one needs that one. Issues differ, and what fails fails again.
+#[test]
+fn the_night_of_the_report_lies_in_the_range_of_its_own_forecast() {
+    let project = super::report::night();
+    project
+        .turno(&["drain", "--policy", "single", "--budget", "20"])
+        .exits(1);
+    let (landed, cost, took) = what_happened(&project);
+    assert_eq!(landed, 8);
+    let asked = [
+        "simulate",
+        "single",
+        "--history",
+        "S1",
+        "--issues",
+        "12",
+        "--nights",
+        "1000",
+        "--budget",
+        "20",
+        "--json",
+    ];
+    let told = project.turno(&asked).exits(0).json();
+    println!("{told:#}");
+    let forecast = &told["forecast"];
+    holds(forecast, "landed", landed);
+    holds(forecast, "cost_micros", cost);
+    holds(forecast, "took_ms", took);
+}
+
 #[test]
 fn the_same_seed_says_the_same_and_another_one_does_not() {
     let project = project();

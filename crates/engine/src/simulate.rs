@@ -29,7 +29,8 @@ use turno_core::{State, step};
 pub use forecast::{Bar, Ending, Forecast, Held, Lack, Lane, Purse, Range, Short, Why};
 pub use history::{Evidence, Fit, Learner};
 pub use model::{
-    Amount, Chance, CheckHabit, Error as ModelError, Habit, LandingTime, Model, Person, Split as PlanSplit,
+    Amount, Answer, Chance, CheckHabit, Course, Error as ModelError, Failing, Fault, Habit, Kinship,
+    LandingTime, Model, Person, Prone, Split as PlanSplit, Tally, Work,
 };
 
 use forecast::Night;

@@ -2,11 +2,13 @@
 //! the engine would answer it. What agents return is in `agents`, what checks and landings show in `proofs`.
 
 mod agents;
+mod kin;
 mod planner;
 mod proofs;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use turno_core::command::{AskedThen, Command};
@@ -28,8 +30,9 @@ use super::bill::Bill;
 use super::dice::Dice;
 use super::forecast::{Bar, Lane};
 use super::model::{Model, Person};
-use super::odds::Odds;
+use super::odds::{AtTask, Odds};
 use super::{Drawing, Job, Stuck};
+use kin::{Which, Whose};
 use words::{ended, with_spend};
 
 /// A night of more steps than this does not end.
@@ -106,6 +109,10 @@ pub(super) struct World<'a> {
     job: &'a Job,
     model: &'a Model,
     odds: Odds,
+    /// How prone tasks are, by the place of who works on them.
+    prone: BTreeMap<(Whose, usize), Rc<AtTask>>,
+    /// That checks are red, by task.
+    red: BTreeMap<(Whose, Which), f64>,
     dice: Dice,
     now: Timestamp,
     state: State,
@@ -128,6 +135,8 @@ impl<'a> World<'a> {
             job,
             model,
             odds,
+            prone: BTreeMap::new(),
+            red: BTreeMap::new(),
             dice,
             now: job.begins,
             state: job.state.clone(),
