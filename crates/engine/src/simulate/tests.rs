@@ -1,5 +1,7 @@
 //! Simulated nights, without any workspace: the built-in configuration and what is assumed.
 
+mod calibration;
+
 use rstest::rstest;
 use turno_core::check::{Check, Reach};
 use turno_core::container::Within;

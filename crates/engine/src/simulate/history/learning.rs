@@ -19,6 +19,8 @@ const FAR: f64 = 1.609_437_912_434_100_3;
 const ASSUMED_WORTH: f64 = 2.0;
 /// The same for a way to fail: one that is assumed and never seen here is soon believed to be another project's.
 const NEVER_SEEN_WORTH: f64 = 1.0;
+/// And for one that nobody assumes: of all that could have happened it is what did, partly by luck.
+const UNASSUMED_WORTH: f64 = 4.0;
 /// No fewer than this: a chance that was seen twice is not known better than one that was assumed.
 const LEAST_WORTH: f64 = 8.0;
 
@@ -110,7 +112,12 @@ fn habit(assumed: &Habit, seen: &Seen, account: usize, again: Chance) -> Habit {
             Some(how) => Course::Seen(work(&usual, how)),
             None => failing.course,
         };
-        let chance = failing.chance.learned(&tallies, NEVER_SEEN_WORTH);
+        let worth = if assumed.fails.contains_key(&cause) {
+            NEVER_SEEN_WORTH
+        } else {
+            UNASSUMED_WORTH
+        };
+        let chance = failing.chance.learned(&tallies, worth);
         (cause, Failing { chance, course })
     });
     let fails = fails.collect();
@@ -128,7 +135,7 @@ fn habit(assumed: &Habit, seen: &Seen, account: usize, again: Chance) -> Habit {
 fn unassumed(cause: Cause, again: Chance) -> Prone {
     let never = Chance {
         mean: 0.0,
-        worth: NEVER_SEEN_WORTH,
+        worth: UNASSUMED_WORTH,
     };
     match Fault::of(cause) {
         Fault::Task => Prone::assumed(never, again),
