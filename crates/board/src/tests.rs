@@ -31,8 +31,10 @@ use crate::routes::{App, router};
 use crate::workspace::{Diff, Doing, Planned, Salvaged, Subject, Wish, Workspace};
 
 const PORT: u16 = 4711;
-const HOST: &str = "127.0.0.1:4711";
-const ORIGIN: &str = "http://127.0.0.1:4711";
+/// By which browsers come, for tests.
+const OWN: &str = "turno-of-the-test.localhost";
+const HOST: &str = "turno-of-the-test.localhost:4711";
+const ORIGIN: &str = "http://turno-of-the-test.localhost:4711";
 
 /// A workspace that has a journal.
 #[derive(Debug)]
@@ -118,7 +120,10 @@ impl Workspace for Fake {
     }
 
     fn report(&self, report: &Report) -> Result<String, Problem> {
-        Ok(format!("the report of {}", report.shift.id))
+        Ok(format!(
+            "<style>p {{ color: red }}</style>the report of {}",
+            report.shift.id
+        ))
     }
 
     fn salvage(&self) -> Result<Vec<Salvaged>, Problem> {
@@ -161,7 +166,7 @@ impl Asked {
         let text = token.text().to_owned();
         let gate = Arc::new(Gate::new(token, fake.dirs.clone()));
         let shown: Arc<dyn Workspace> = Arc::clone(&fake) as Arc<dyn Workspace>;
-        let app = App::new(gate, Names::of_port(PORT), shown, stop.clone());
+        let app = App::new(gate, Names::of_port(PORT, OWN), shown, stop.clone());
         app.mirror.begin().await;
         tokio::spawn(app.mirror.clone().run(stop.clone()));
         Self {

@@ -40,19 +40,31 @@ pub(crate) async fn run(scene: Scene, verb: &args::Board) -> Result<ExitCode, Fa
                 "no board of this workspace listens; `turno board` shows it",
             ));
         };
-        print::data(&mint(shown.dirs())?.at(&at.url));
+        print::data(&mint(shown.dirs())?.at(&at));
         return Ok(ExitCode::SUCCESS);
     }
     let stop = CancellationToken::new();
     let board = Board::open(Arc::clone(&shown), verb.port, stop.clone()).await?;
-    print::data(&mint(shown.dirs())?.at(&board.at().url));
+    print::data(&mint(shown.dirs())?.at(board.at()));
     print::note("open this link in a browser; it is good once, for five minutes. Ctrl-C ends the board");
     let serving = tokio::spawn(board.serve());
-    interrupted().await?;
-    stop.cancel();
-    let served = serving.await;
+    let served = until(interrupted(), serving, &stop).await?;
     served.map_err(|e| Failure::bug(format!("the board came to a bad end: {e}")))??;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What serving comes to. It is stopped when somebody says so; what ends it before is told at once.
+async fn until<T>(
+    asked: impl Future<Output = Result<(), Failure>>,
+    mut serving: tokio::task::JoinHandle<T>,
+    stop: &CancellationToken,
+) -> Result<Result<T, tokio::task::JoinError>, Failure> {
+    tokio::select! {
+        served = &mut serving => return Ok(served),
+        asked = asked => asked?,
+    }
+    stop.cancel();
+    Ok(serving.await)
 }
 
 async fn interrupted() -> Result<(), Failure> {
@@ -276,5 +288,20 @@ fn edited(old: IssueDraft, edit: Edit) -> IssueDraft {
         priority: edit.priority.unwrap_or(old.priority),
         labels: edit.labels.unwrap_or(old.labels),
         ..old
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_ends_the_board_is_told_before_anybody_asks_it_to_end() {
+        let stop = CancellationToken::new();
+        let serving = tokio::spawn(async { Err::<(), _>("no more") });
+        let served = until(std::future::pending(), serving, &stop).await;
+        assert_eq!(served.unwrap().unwrap(), Err("no more"));
+        let serving = tokio::spawn(stop.clone().cancelled_owned());
+        until(async { Ok(()) }, serving, &stop).await.unwrap().unwrap();
     }
 }

@@ -25,6 +25,7 @@ pub mod prompt;
 pub mod recording;
 pub mod recover;
 pub mod redact;
+pub mod regular;
 pub mod replay;
 pub mod repos;
 pub mod room;

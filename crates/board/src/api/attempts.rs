@@ -1,7 +1,6 @@
 //! Owns attempts: what they were told, what they said, in words and raw. It reads files of the state directory that
 //! are named by an attempt's id and by what a listing of its directory gives, and by nothing that is asked.
 
-use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
@@ -15,6 +14,7 @@ use turno_core::command::AgentStart;
 use turno_core::ids::AttemptId;
 use turno_engine::gc;
 use turno_engine::process::supervisor::files;
+use turno_engine::regular;
 use turno_engine::replay::Replay;
 use turno_engine::workspace::StateDir;
 
@@ -62,19 +62,24 @@ pub(crate) async fn attempt(
     page.await.map(Json)
 }
 
-/// The files of an attempt that hold what was said, by name.
-fn parts(dir: &Path) -> Vec<(String, PathBuf)> {
-    let mut found = vec![("out".to_owned(), dir.join(files::OUT))];
+/// The files of an attempt that hold what was said: name, path below its directory, bytes.
+fn parts(dir: &Path) -> Vec<(String, PathBuf, u64)> {
+    let mut found = vec![("out".to_owned(), PathBuf::from(files::OUT))];
     if let Ok(checks) = std::fs::read_dir(dir.join("checks")) {
         for entry in checks.flatten() {
             if let Ok(name) = entry.file_name().into_string() {
-                found.push((name, entry.path().join(files::OUT)));
+                let path = Path::new("checks").join(&name).join(files::OUT);
+                found.push((name, path));
             }
         }
     }
-    found.retain(|(_, path)| path.symlink_metadata().is_ok_and(|m| m.is_file()));
-    found.sort();
-    found
+    let held = found.into_iter().filter_map(|(name, path)| {
+        let file = regular::open_below(dir, &path).ok()?;
+        Some((name, path, file.metadata().ok()?.len()))
+    });
+    let mut held: Vec<_> = held.collect();
+    held.sort();
+    held
 }
 
 fn kept(dirs: &StateDir, id: AttemptId) -> KeptView {
@@ -85,10 +90,7 @@ fn kept(dirs: &StateDir, id: AttemptId) -> KeptView {
     if parts.is_empty() {
         return KeptView::Nothing;
     }
-    let parts = parts.into_iter().map(|(name, path)| PartView {
-        name,
-        bytes: path.metadata().map_or(0, |m| m.len()),
-    });
+    let parts = parts.into_iter().map(|(name, _, bytes)| PartView { name, bytes });
     KeptView::Parts(parts.collect())
 }
 
@@ -125,8 +127,8 @@ pub(crate) async fn conversation(
     let page = app.heavy(move |app| {
         let dir = is_there(app.workspace.dirs(), id)?;
         let nothing = || Problem::NotFound(format!("{id} has no conversation: Turno itself did it"));
-        let start = std::fs::read(dir.join("start.json")).map_err(|_| nothing())?;
-        let start: AgentStart = serde_json::from_slice(&start).map_err(|_| nothing())?;
+        let start = regular::open_below(&dir, Path::new("start.json")).map_err(|_| nothing())?;
+        let start: AgentStart = serde_json::from_reader(start.take(PROMPT)).map_err(|_| nothing())?;
         let config = app.workspace.config()?;
         let mut words = Replay::of(&config, &start, &dir).ok_or_else(|| {
             Problem::NotFound(format!(
@@ -178,12 +180,12 @@ fn bytes(bytes: Vec<u8>, offset: u64, all: u64) -> Response {
     answer
 }
 
-fn read(path: &Path, offset: u64, limit: u64) -> Result<Response, Problem> {
+fn read(dir: &Path, below: &Path, offset: u64, limit: u64) -> Result<Response, Problem> {
     let cannot = |e: std::io::Error| match e.kind() {
         std::io::ErrorKind::NotFound => Problem::NotFound("there is no such part of this attempt".to_owned()),
         _ => Problem::Unavailable(format!("it cannot be read: {e}")),
     };
-    let mut file = File::open(path).map_err(cannot)?;
+    let mut file = regular::open_below(dir, below).map_err(cannot)?;
     let all = file.metadata().map_err(cannot)?.len();
     file.seek(SeekFrom::Start(offset)).map_err(cannot)?;
     let mut read = Vec::new();
@@ -208,9 +210,14 @@ pub(crate) async fn transcript(
         let dir = is_there(app.workspace.dirs(), id)?;
         let name = piece.part.as_deref().unwrap_or("out");
         let parts = parts(&dir);
-        let part = parts.iter().find(|(n, _)| n == name);
-        let (_, path) = part.ok_or_else(|| Problem::NotFound(format!("{id} has no part of that name")))?;
-        read(path, piece.offset, piece.limit.unwrap_or(PIECE).min(LONGEST))
+        let part = parts.iter().find(|(n, ..)| n == name);
+        let (_, path, _) = part.ok_or_else(|| Problem::NotFound(format!("{id} has no part of that name")))?;
+        read(
+            &dir,
+            path,
+            piece.offset,
+            piece.limit.unwrap_or(PIECE).min(LONGEST),
+        )
     })
     .await
 }
@@ -222,7 +229,7 @@ pub(crate) async fn prompt(State(app): State<Shared>, Id(id): Id<AttemptId>) -> 
     known(&app, id)?;
     app.heavy(move |app| {
         let dir = is_there(app.workspace.dirs(), id)?;
-        read(&dir.join("prompt.md"), 0, PROMPT)
+        read(&dir, Path::new("prompt.md"), 0, PROMPT)
     })
     .await
 }
