@@ -101,6 +101,8 @@ pub(crate) enum Verb {
     Stop(Stop),
     /// Put an issue's landed work on one of your branches.
     Promote(Promote),
+    /// Push what has landed for an issue to a remote, and open or update a pull request.
+    Pr(Pr),
     /// Take back what a promotion put on a branch, by a commit. The issue is ready to be promoted again.
     Revert(Revert),
     /// Give up an issue or a task. Its commits are kept under refs/turno/salvage/.
@@ -436,6 +438,24 @@ pub(crate) struct Promote {
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Promote also when your branch has moved, so that the checks never saw the outcome.
+    #[arg(long)]
+    pub(crate) unproven: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Pr {
+    /// Which issue.
+    pub(crate) issue: IssueId,
+    /// To which remote; the upstream's of your branch if it is not given.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) remote: Option<String>,
+    /// Into which branch there; that upstream if it is not given.
+    #[arg(long, value_name = "BRANCH")]
+    pub(crate) base: Option<String>,
+    /// Say what would be pushed and opened, and do neither.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Also when the branch there has moved, so that the checks never saw the two together.
     #[arg(long)]
     pub(crate) unproven: bool,
 }

@@ -20,6 +20,7 @@ mod log;
 mod mcp;
 mod pair;
 mod persona;
+mod pr;
 pub(crate) mod promote;
 mod qa;
 mod record;
@@ -75,6 +76,7 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
         Verb::Store(verb) => store::run(&scene()?, verb),
         Verb::Stop(verb) => stop::run(&scene()?, &verb).await,
         Verb::Promote(verb) => promote::run(&scene()?, &verb).await,
+        Verb::Pr(verb) => pr::run(&scene()?, &verb).await,
         Verb::Revert(verb) => revert::run(&scene()?, &verb).await,
         Verb::Discard(verb) => discard::run(&scene()?, &verb).await,
         Verb::Salvage(verb) => salvage::run(&scene()?, &verb),

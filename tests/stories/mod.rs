@@ -32,6 +32,7 @@ mod overshoot;
 mod own_proxy;
 mod preflight;
 mod promoting;
+mod pull_request;
 mod questions;
 mod quota;
 mod real_adoption;

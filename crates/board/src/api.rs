@@ -6,6 +6,7 @@ pub(crate) mod board;
 pub(crate) mod changes;
 pub(crate) mod issues;
 pub(crate) mod promotions;
+pub(crate) mod pulls;
 pub(crate) mod service;
 pub(crate) mod shifts;
 pub(crate) mod things;

@@ -3,7 +3,7 @@
 use axum::Json;
 use utoipa::OpenApi;
 
-use crate::api::{attempts, board, changes, issues, promotions, service, shifts, things};
+use crate::api::{attempts, board, changes, issues, promotions, pulls, service, shifts, things};
 use crate::view::event::LiveView;
 
 #[derive(OpenApi)]
@@ -20,6 +20,7 @@ use crate::view::event::LiveView;
         issues::issue,
         issues::issue_diff,
         promotions::plan,
+        pulls::plan,
         issues::task,
         issues::task_diff,
         attempts::attempt,
@@ -40,6 +41,7 @@ use crate::view::event::LiveView;
         changes::edit,
         changes::close,
         promotions::promote,
+        pulls::open,
         changes::discard_issue,
         changes::discard_task,
         changes::answer,

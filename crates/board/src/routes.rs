@@ -15,7 +15,7 @@ use turno_core::State;
 use turno_core::ids::{Seq, ShiftId};
 use turno_core::report::{Fold, Report};
 
-use crate::api::{attempts, board, changes, issues, promotions, service, shifts, things};
+use crate::api::{attempts, board, changes, issues, promotions, pulls, service, shifts, things};
 use crate::auth::Gate;
 use crate::error::Problem;
 use crate::fence::{self, Names};
@@ -191,6 +191,7 @@ pub(crate) fn routes() -> Vec<Route> {
         route(Get, "/issues/{id}", pages::work::issue),
         route(Get, "/issues/{id}/diff", pages::work::issue_diff),
         route(Get, "/issues/{id}/promote", pages::work::promote),
+        route(Get, "/issues/{id}/pull-request", pages::work::pull_request),
         route(Get, "/tasks/{id}", pages::work::task),
         route(Get, "/tasks/{id}/diff", pages::work::task_diff),
         route(Get, "/attempts/{id}", pages::work::attempt),
@@ -209,6 +210,7 @@ pub(crate) fn routes() -> Vec<Route> {
         route(Get, "/api/issues/{id}", issues::issue),
         route(Get, "/api/issues/{id}/diff", issues::issue_diff),
         route(Get, "/api/issues/{id}/promotion", promotions::plan),
+        route(Get, "/api/issues/{id}/pull-request", pulls::plan),
         route(Get, "/api/tasks/{id}", issues::task),
         route(Get, "/api/tasks/{id}/diff", issues::task_diff),
         route(Get, "/api/attempts/{id}", attempts::attempt),
@@ -229,6 +231,7 @@ pub(crate) fn routes() -> Vec<Route> {
         route(Post, "/api/issues", changes::file),
         route(Patch, "/api/issues/{id}", changes::edit),
         route(Post, "/api/issues/{id}/promote", promotions::promote),
+        route(Post, "/api/issues/{id}/pull-request", pulls::open),
         route(Post, "/api/issues/{id}/close", changes::close),
         route(Post, "/api/issues/{id}/discard", changes::discard_issue),
         route(Post, "/api/tasks/{id}/discard", changes::discard_task),

@@ -28,7 +28,7 @@ use crate::Problem;
 use crate::auth::{Gate, Token, mint};
 use crate::fence::Names;
 use crate::routes::{App, router};
-use crate::workspace::{Diff, Doing, Planned, Salvaged, Subject, Wish, Workspace};
+use crate::workspace::{Diff, Doing, Planned, PullPlanned, Salvaged, Subject, Wish, Workspace};
 
 const PORT: u16 = 4711;
 /// By which browsers come, for tests.
@@ -90,7 +90,7 @@ impl Workspace for Fake {
                     allowance: allowance.into(),
                 },
                 Wish::Answer { decision, answer } => Event::DecisionAnswered { decision, answer },
-                Wish::Edit { issue, .. } | Wish::Promote { issue, .. } => {
+                Wish::Edit { issue, .. } | Wish::Promote { issue, .. } | Wish::PullRequest { issue, .. } => {
                     return Err(Problem::no_such("issue", issue));
                 }
             };
@@ -116,6 +116,10 @@ impl Workspace for Fake {
     }
 
     fn promotion(&self, issue: IssueId, _onto: Option<String>) -> Doing<'_, Planned> {
+        Box::pin(async move { Err(Problem::no_such("issue", issue)) })
+    }
+
+    fn pull_request(&self, issue: IssueId) -> Doing<'_, PullPlanned> {
         Box::pin(async move { Err(Problem::no_such("issue", issue)) })
     }
 

@@ -65,6 +65,13 @@ pub enum Wish {
         /// Whether also when the checks never saw the outcome.
         unproven: Unproven,
     },
+    /// What an issue has landed is pushed, and a pull request opened or updated.
+    PullRequest {
+        /// Which.
+        issue: IssueId,
+        /// Whether also when the checks never saw it together with the branch there.
+        unproven: Unproven,
+    },
 }
 
 /// What is to be done when the checks never saw what a promotion would make, as the branch has moved.
@@ -75,6 +82,21 @@ pub enum Unproven {
     Refused,
     /// It is promoted all the same.
     Accepted,
+}
+
+/// What a pull request would be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PullPlanned {
+    /// The remote.
+    pub remote: String,
+    /// The branch there.
+    pub branch: String,
+    /// What would be done, a line each.
+    pub lines: Vec<String>,
+    /// How many commits the base has that the checks never saw together with the issue's.
+    pub behind: u32,
+    /// Its text, as Markdown.
+    pub body: String,
 }
 
 /// What a promotion would do.
@@ -178,6 +200,9 @@ pub trait Workspace: Debug + Send + Sync + 'static {
 
     /// What promoting an issue would do; it moves nothing.
     fn promotion(&self, issue: IssueId, onto: Option<String>) -> Doing<'_, Planned>;
+
+    /// What a pull request for an issue would be; the remote is looked at, and nothing is pushed.
+    fn pull_request(&self, issue: IssueId) -> Doing<'_, PullPlanned>;
 
     /// The report of a shift as one HTML file with no script in it.
     ///

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 use turno_board::{
-    Board, Diff, Doing, Edit, Left, Listening, Planned, Problem, Salvaged, Token, Unproven, Wish, Workspace,
-    mint,
+    Board, Diff, Doing, Edit, Left, Listening, Planned, Problem, PullPlanned, Salvaged, Token, Unproven,
+    Wish, Workspace, mint,
 };
 use turno_core::State;
 use turno_core::event::{Discard, Event};
@@ -21,7 +21,7 @@ use turno_engine::salvage::{self, Held};
 use turno_engine::workspace::StateDir;
 
 use super::promote::Came;
-use super::{answer, budget, diff, discard, promote, report};
+use super::{answer, budget, diff, discard, pr, promote, report};
 use crate::args::{self, Subject};
 use crate::door::Door;
 use crate::failure::Failure;
@@ -149,6 +149,24 @@ impl Workspace for Shown {
         })
     }
 
+    fn pull_request(&self, issue: IssueId) -> Doing<'_, PullPlanned> {
+        Box::pin(async move {
+            let mut door = Door::open(&self.0).await?;
+            let known = door.state().await?.issues.contains_key(&issue);
+            known
+                .then_some(())
+                .ok_or_else(|| Problem::no_such("issue", issue))?;
+            let verb = args::Pr {
+                dry_run: true,
+                ..pr_of(issue, Unproven::Refused)
+            };
+            match pr::pull_request(&self.0, &mut door, &verb).await? {
+                pr::Came::Planned(plan) => Ok(pull_planned(*plan)),
+                pr::Came::There { .. } => Err(Problem::Bug("a look at a pull request opened it".to_owned())),
+            }
+        })
+    }
+
     fn report(&self, report: &Report) -> Result<String, Problem> {
         Ok(report::page_of(&self.0, report)?)
     }
@@ -167,6 +185,31 @@ impl Workspace for Shown {
             },
         });
         Ok(kept.collect())
+    }
+}
+
+/// The verb as the board types it.
+fn pr_of(issue: IssueId, unproven: Unproven) -> args::Pr {
+    args::Pr {
+        issue,
+        remote: None,
+        base: None,
+        dry_run: false,
+        unproven: unproven == Unproven::Accepted,
+    }
+}
+
+/// What a pull request would be, as the board shows it.
+fn pull_planned(plan: pr::Plan) -> PullPlanned {
+    PullPlanned {
+        lines: plan.lines(),
+        behind: match plan.assurance {
+            Assurance::Unproven { behind } => behind,
+            Assurance::Proven => 0,
+        },
+        remote: plan.pushed.remote,
+        branch: plan.pushed.branch,
+        body: plan.body,
     }
 }
 
@@ -205,6 +248,7 @@ fn is_there(state: &State, wish: &Wish) -> Result<(), Problem> {
         Wish::Edit { issue, .. }
         | Wish::Close { issue, .. }
         | Wish::Promote { issue, .. }
+        | Wish::PullRequest { issue, .. }
         | Wish::Discard(Discard::Issue(issue)) => {
             (state.issues.contains_key(issue), "issue", issue.to_string())
         }
@@ -268,6 +312,9 @@ async fn take(scene: &Scene, mut door: Door, wish: Wish) -> Result<State, Failur
                 unproven: unproven == Unproven::Accepted,
             };
             promote::promote(scene, &mut door, &verb).await?;
+        }
+        Wish::PullRequest { issue, unproven } => {
+            pr::pull_request(scene, &mut door, &pr_of(issue, unproven)).await?;
         }
         Wish::Budget { level, allowance } => {
             let event = Event::BudgetSet {

@@ -92,6 +92,9 @@ fn show(status: &StatusView, now: Timestamp) {
             stage_word(&issue.stage),
             issue.cost
         ));
+        if let Some(request) = issue.pull.phrase() {
+            print::data(&print::dim(&format!("  {}", print::plain(&request, 600))));
+        }
         if let Some(alarm) = issue.following.alarm_phrase() {
             print::data(&print::red(&format!("  {}", print::plain(&alarm, 400))));
         }

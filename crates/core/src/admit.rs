@@ -175,7 +175,10 @@ pub fn admit(state: &State, event: &Event) -> Result<(), Refused> {
             Some(task) if task.is_over() => Err(Refused::HasLanded(*id)),
             Some(_) => Ok(()),
         },
-        Event::PromotionBegun { issue, .. } | Event::Promoted { issue, .. } => {
+        Event::PromotionBegun { issue, .. }
+        | Event::Promoted { issue, .. }
+        | Event::PullRequestBegun { issue, .. }
+        | Event::PullRequestOpened { issue, .. } => {
             open_issue(state, *issue)?;
             let landed = state
                 .issues

@@ -171,6 +171,8 @@ fn spoken(event: &Event, ask: Option<&Ask>) -> Option<(String, Vec<String>)> {
         | Event::StopAsked { .. }
         | Event::Discarded { .. }
         | Event::PromotionBegun { .. }
+        | Event::PullRequestBegun { .. }
+        | Event::PullRequestOpened { .. }
         | Event::Promoted { .. }
         | Event::Reverted { .. }
         | Event::SessionOpened { .. }

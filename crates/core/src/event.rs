@@ -22,6 +22,7 @@ use crate::liveness::{Activity, JumpWhy};
 use crate::outcome::{LessonDraft, Outcome, Proposed};
 use crate::progress::Essence;
 use crate::promotion::{Begun, Put};
+use crate::pull::{PullRequest, Pushed};
 use crate::quota::Quota;
 use crate::room::Tight;
 use crate::shift::{IssueAtStart, Scope};
@@ -338,6 +339,21 @@ pub enum Event {
         #[serde(default)]
         put: Put,
     },
+    /// A person is about to push an issue's integration branch and to open or update a pull request. Whether it was
+    /// done can be seen on the remote, if nobody lives to say so.
+    PullRequestBegun {
+        /// Which issue.
+        issue: IssueId,
+        /// What is to be there.
+        pushed: Pushed,
+    },
+    /// An issue's integration branch is on a remote, and what people see of it there is known.
+    PullRequestOpened {
+        /// Which issue.
+        issue: IssueId,
+        /// What is there.
+        request: PullRequest,
+    },
     /// A person took back what a promotion had put on a branch.
     Reverted {
         /// Which issue.
@@ -531,6 +547,8 @@ impl Event {
             | Self::Discarded { .. }
             | Self::PromotionBegun { .. }
             | Self::Promoted { .. }
+            | Self::PullRequestBegun { .. }
+            | Self::PullRequestOpened { .. }
             | Self::Reverted { .. }
             | Self::Foreseen { .. }
             | Self::RoomSeen { .. }

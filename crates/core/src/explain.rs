@@ -217,6 +217,13 @@ pub fn event_phrase(event: &Event) -> String {
         }
         Event::StopAsked { how: StopHow::Now } => "a person asked to stop now".to_owned(),
         Event::Discarded { .. } => "a person discarded it".to_owned(),
+        Event::PullRequestBegun { issue, pushed } => format!(
+            "issue {issue} is about to be pushed to {} as {} at {}",
+            pushed.remote,
+            pushed.branch,
+            pushed.head.short()
+        ),
+        Event::PullRequestOpened { issue, request } => format!("issue {issue}: {}", request.phrase()),
         Event::PromotionBegun { issue, begun } => format!(
             "issue {issue} is about to be promoted onto {} at {}",
             begun.onto,

@@ -8,6 +8,7 @@ use crate::following::Following;
 use crate::ids::{CheckName, CommitId, IssueId, ProposalId, RepoName, TaskId};
 use crate::outcome::Proposed;
 use crate::promotion::{Begun, Fork, TakeBack};
+use crate::pull::Pull;
 use crate::task::Actor;
 use crate::train::Train;
 use crate::units::Timestamp;
@@ -165,6 +166,9 @@ pub struct Issue {
     /// The promotion that was begun last and is not known to have been done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub promotion: Option<Begun>,
+    /// How far its pull request is.
+    #[serde(default)]
+    pub pull: Pull,
     /// How its branch keeps up with the user's branch that it began on.
     #[serde(default)]
     pub following: Following,

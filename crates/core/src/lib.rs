@@ -33,6 +33,7 @@ pub mod plan;
 pub mod policy;
 pub mod progress;
 pub mod promotion;
+pub mod pull;
 pub mod quota;
 pub mod record;
 pub mod report;

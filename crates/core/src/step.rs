@@ -147,6 +147,8 @@ impl Turn<'_> {
             Event::BudgetSet { level, allowance } => self.budget_set(level, *allowance),
             Event::StopAsked { how } => self.stop_asked(*how),
             Event::Discarded { what } => self.discarded(*what),
+            Event::PullRequestBegun { issue, pushed } => self.pull_begun(*issue, pushed),
+            Event::PullRequestOpened { issue, request } => self.pull_opened(*issue, request),
             Event::PromotionBegun { issue, begun } => self.promotion_begun(*issue, begun),
             Event::Promoted {
                 issue,

@@ -14,11 +14,13 @@ mod person;
 mod personas;
 mod policies;
 mod prices;
+mod pull_request;
 mod repos;
 mod sandbox;
 pub mod schema;
 mod shown;
 mod source;
+mod traces;
 mod validate;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,10 +47,12 @@ pub use self::person::{WorkUser, work_user};
 pub use self::personas::{FRONT_KEYS, PersonaEntry, read_one as read_persona};
 pub use self::policies::cause_name;
 pub use self::prices::{DEFAULT as DEFAULT_PRICE, Prices};
+pub use self::pull_request::{ForgeChoice, PullRequests};
 pub use self::repos::RepoSetup;
 pub use self::sandbox::{Cache, Confine, SandboxSetup};
 pub use self::shown::{Setting, Shown, settings};
 pub use self::source::{Files, Layer, Places, Source, TextFile};
+pub use self::traces::Traces;
 
 use self::file::{Settings, Switch};
 use self::layer::Layers;
@@ -149,6 +153,10 @@ pub struct Loaded {
     pub disk: Floor,
     /// How work is put on a branch of the user's where nothing else is said.
     pub promote: Manner,
+    /// How pull requests are opened.
+    pub pull_request: PullRequests,
+    /// Where traces are sent.
+    pub traces: Traces,
     /// Where each key's value came from.
     pub sources: Sources,
 }
@@ -232,6 +240,8 @@ pub fn build(inputs: &Inputs) -> Result<Loaded, Error> {
         retention: settings.retention.ages(),
         disk: settings.disk.floor(),
         promote: settings.promote,
+        pull_request: settings.pull_request.meant(&layers)?,
+        traces: settings.traces.meant(&layers, &inputs.env)?,
         sources: layers.sources(),
     };
     validate::whole(&loaded, &layers)?;

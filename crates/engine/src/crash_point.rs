@@ -98,12 +98,14 @@ pub enum Deed {
     Restore,
     /// `turno gc --yes`, which has none in the journal.
     Collect,
+    /// `turno pr`.
+    PullRequest,
 }
 
 impl Deed {
     /// All of them, but for stops by the budget of a task, an issue, an agent or a day: they are carried out as those by
     /// the shift's.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::StartAgent,
         Self::RunChecks,
         Self::Land,
@@ -134,6 +136,7 @@ impl Deed {
         Self::Revert,
         Self::Restore,
         Self::Collect,
+        Self::PullRequest,
     ];
 
     fn word(self) -> &'static str {
@@ -172,6 +175,7 @@ impl Deed {
             Self::Revert => "revert",
             Self::Restore => "restore",
             Self::Collect => "collect",
+            Self::PullRequest => "pull-request",
         }
     }
 
@@ -200,7 +204,8 @@ impl Deed {
             | Self::Promote
             | Self::Revert
             | Self::Restore
-            | Self::Collect => &Moment::ALL,
+            | Self::Collect
+            | Self::PullRequest => &Moment::ALL,
         }
     }
 
@@ -240,8 +245,10 @@ impl Deed {
             Event::BudgetSet { .. } => Some(Self::BudgetSet),
             Event::Discarded { .. } => Some(Self::Discard),
             Event::PromotionBegun { .. } => Some(Self::Promote),
+            Event::PullRequestBegun { .. } => Some(Self::PullRequest),
             // Of a reversal it is the verb that says where it is: its record comes last.
             Event::Promoted { .. }
+            | Event::PullRequestOpened { .. }
             | Event::Reverted { .. }
             | Event::ConfigLoaded { .. }
             | Event::ShiftStarted { .. }

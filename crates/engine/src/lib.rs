@@ -22,6 +22,7 @@ pub mod person;
 pub mod probe;
 pub mod process;
 pub mod prompt;
+pub mod pull;
 pub mod recording;
 pub mod recover;
 pub mod redact;

@@ -403,6 +403,8 @@ fn ends_something(event: &Event) -> bool {
         | Event::LessonEdited { .. }
         | Event::StopAsked { .. }
         | Event::PromotionBegun { .. }
+        | Event::PullRequestBegun { .. }
+        | Event::PullRequestOpened { .. }
         | Event::Promoted { .. }
         | Event::Reverted { .. }
         | Event::Foreseen { .. }

@@ -9,7 +9,7 @@ use turno_core::ids::{AttemptId, IssueId, TaskId};
 use super::diff::Shaped;
 use super::graph::graph;
 use super::{Shown, Told};
-use crate::api::{Asked, Id, attempts, issues, promotions};
+use crate::api::{Asked, Id, attempts, issues, promotions, pulls};
 use crate::error::Problem;
 use crate::routes::Shared;
 
@@ -55,6 +55,20 @@ pub(crate) async fn task_diff(State(app): State<Shared>, Id(id): Id<TaskId>) -> 
         .and("of", &of)
         .and("diff", &shaped)
         .page("diff.html")?)
+}
+
+/// What a pull request would be, and the button that asks for it.
+pub(crate) async fn pull_request(State(app): State<Shared>, Id(id): Id<IssueId>) -> Shown {
+    let Json(page) = issues::issue(State(app.clone()), Id(id)).await?;
+    let told = Told::new(&app).and("issue", &page.issue);
+    let told = match pulls::plan(State(app), Id(id)).await {
+        Ok(Json(plan)) => told.and("plan", &plan),
+        Err(problem @ (Problem::Refused(_) | Problem::BadRequest(_) | Problem::Unavailable(_))) => {
+            told.and("refused", &problem.to_string())
+        }
+        Err(problem) => return Err(problem.into()),
+    };
+    Ok(told.page("pull.html")?)
 }
 
 /// What a promotion would do, and the button that does it.

@@ -9,6 +9,7 @@ use turno_core::issue::{Issue, Priority, Proposal};
 use turno_core::ledger::{Level, levels};
 use turno_core::outcome::Size;
 use turno_core::persona::Role;
+use turno_core::pull::Page;
 use turno_core::task::{Said, Stage, Task};
 use turno_core::units::{MicroUsd, Timestamp};
 use turno_core::view::{self, StageName, TaskView, waiting_phrase};
@@ -56,6 +57,10 @@ pub struct IssuePage {
     pub decisions: Vec<DecisionView>,
     /// Every attempt for it.
     pub attempts: Vec<AttemptView>,
+    /// How far its pull request is, in words, if there is one.
+    pub pull_request: Option<String>,
+    /// The address of it, once it is known.
+    pub pull_request_url: Option<String>,
     /// What somebody should know of how its branch keeps up with the user's.
     pub alarm: Option<String>,
 }
@@ -275,6 +280,11 @@ pub(crate) fn issue(
         proposals: view.proposals.iter().map(Into::into).collect(),
         decisions: decisions.map(|d| DecisionView::of(d)).collect(),
         attempts: attempts.into_iter().filter(|a| a.task.issue == id).collect(),
+        pull_request: issue.pull.phrase(),
+        pull_request_url: issue.pull.known().and_then(|k| match &k.page {
+            Page::Opened { url, .. } => Some(url.clone()),
+            Page::Branch => None,
+        }),
         alarm: issue.following.alarm_phrase(),
     })
 }

@@ -8,7 +8,7 @@ use turno_core::units::Timestamp;
 use turno_engine::config::{Setting, Shown};
 use utoipa::ToSchema;
 
-use crate::workspace::{Diff, Planned, Salvaged};
+use crate::workspace::{Diff, Planned, PullPlanned, Salvaged};
 
 /// A key of the configuration.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
@@ -116,6 +116,41 @@ pub struct LeftView {
     pub task: TaskId,
     /// One line.
     pub title: String,
+}
+
+/// What a pull request would be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct PullPlanView {
+    /// The remote.
+    pub remote: String,
+    /// The branch there.
+    pub branch: String,
+    /// What would be done, a line each.
+    pub lines: Vec<String>,
+    /// How many commits the base has that the checks never saw together with the issue's. Where there are some, it is
+    /// opened only if that is asked for.
+    pub behind: u32,
+    /// Its text, as Markdown.
+    pub body: String,
+}
+
+impl From<PullPlanned> for PullPlanView {
+    fn from(planned: PullPlanned) -> Self {
+        let PullPlanned {
+            remote,
+            branch,
+            lines,
+            behind,
+            body,
+        } = planned;
+        Self {
+            remote,
+            branch,
+            lines,
+            behind,
+            body,
+        }
+    }
 }
 
 impl From<Planned> for PromotionView {

@@ -155,6 +155,7 @@ impl Since {
         let ours = &shift.issues;
         let told = match &record.event {
             Event::Promoted { issue, .. }
+            | Event::PullRequestOpened { issue, .. }
             | Event::Reverted { issue, .. }
             | Event::IssueClosed { issue, .. }
             | Event::IssueEdited { issue, .. } => ours.contains(issue),
@@ -196,6 +197,7 @@ impl Since {
             | Event::FollowEnded { .. }
             | Event::Foreseen { .. }
             | Event::PromotionBegun { .. }
+            | Event::PullRequestBegun { .. }
             | Event::AttemptFailed { .. }
             | Event::TimePassed
             | Event::Restarted { .. } => false,

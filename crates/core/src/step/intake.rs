@@ -45,6 +45,7 @@ impl Turn<'_> {
             train: Train::Open,
             promotion: None,
             following: Following::Nothing,
+            pull: crate::pull::Pull::Nothing,
         };
         self.state.issues.insert(id, Arc::new(issue));
     }

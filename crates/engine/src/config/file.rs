@@ -19,6 +19,8 @@ use turno_sandbox::limits::CpuWeight;
 use crate::config::agent_env::EnvFile;
 use crate::config::budget::{AllowanceFile, BudgetFile};
 use crate::config::disk::DiskFile;
+use crate::config::pull_request::PullRequestFile;
+use crate::config::traces::TracesFile;
 
 /// US dollars, as a number or a text.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -95,6 +97,9 @@ pub(super) struct Settings {
     pub(super) limits: LimitsFile,
     pub(super) retention: RetentionFile,
     pub(super) disk: DiskFile,
+    pub(super) pull_request: PullRequestFile,
+    #[serde(default)]
+    pub(super) traces: TracesFile,
     #[serde(default)]
     pub(super) repos: BTreeMap<RepoName, RepoFile>,
     #[serde(default)]

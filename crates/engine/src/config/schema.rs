@@ -232,6 +232,30 @@ pub const SETTINGS: Schema = Schema(&[
         "how long a shift that can do nothing else waits for room, before it ends",
     ),
     key(
+        "pull_request.remote",
+        "the remote that `turno pr` pushes to; else the upstream's of the branch that the issue began on",
+    ),
+    key(
+        "pull_request.base",
+        "the branch there that is asked to take it; else that upstream",
+    ),
+    key(
+        "pull_request.forge",
+        "who opens it: gh, glab, none, or auto for the one that is logged in there",
+    ),
+    key(
+        "pull_request.command",
+        "a command that opens it instead, as a list; only in your own turno.toml",
+    ),
+    key(
+        "pull_request.timeout",
+        "how long a remote or such a program may take",
+    ),
+    key(
+        "traces.endpoint",
+        "a collector that traces are sent to by OTLP over HTTP; only in your own turno.toml",
+    ),
+    key(
         "network.agents",
         "what agents reach: hosts (their provider's and those in network.allow) or open",
     ),
