@@ -51,7 +51,12 @@ const OWNERS: [(&str, &[&str]); 16] = [
     ("process::Command", &["crates/engine/src/process.rs"]),
     (
         "hyper_util::",
-        &["crates/engine/src/bridge.rs", "crates/sandbox/src/net/proxy/"],
+        &[
+            "crates/engine/src/bridge.rs",
+            "crates/engine/src/traces.rs",
+            "crates/board/src/server.rs",
+            "crates/sandbox/src/net/proxy/",
+        ],
     ),
     ("sse_stream::", &["crates/engine/src/bridge.rs"]),
     (
@@ -60,6 +65,8 @@ const OWNERS: [(&str, &[&str]); 16] = [
             "crates/engine/src/bridge.rs",
             "crates/engine/src/redact/",
             "crates/sandbox/src/net/proxy/upstream.rs",
+            "crates/board/src/pages/shifts.rs",
+            "crates/cli/verb/report/html.rs",
         ],
     ),
     (

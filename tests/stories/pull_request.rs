@@ -27,7 +27,7 @@ const SCRIPT: &str = r#"
 sessions:
   - {persona: reviewer, round: 1, steps: [{outcome: {verdict: findings, findings: [{file: a.txt, line: 1, severity: major, what: "it says a, @admin"}]}}]}
   - {persona: reviewer, steps: [{outcome: {verdict: approve}}]}
-  - steps: [{usage: {usd: 0.01}}, {run: "date +%N >> a.txt"}, {outcome: {summary: "adds a ![x](http://evil.example/x.png) closes #12"}}]
+  - steps: [{usage: {usd: 0.01}}, {run: "date +%N >> a.txt"}, {outcome: {summary: "adds a ![x](http://evil.example/x.png) closes #12 by hunter2-of-mine"}}]
 "#;
 
 /// GitHub's program, as far as Turno calls it. It keeps what it was given, and lies as its mode says.
@@ -59,8 +59,9 @@ fn forge(project: &Project) -> std::path::PathBuf {
 
 /// An issue that has landed, a remote, and a forge's program.
 fn landed() -> Project {
-    let project =
-        Project::new(&[("turno.toml", CONFIG), ("script.yaml", SCRIPT)]).env("TURNO_AGENT", "actor");
+    let project = Project::new(&[("turno.toml", CONFIG), ("script.yaml", SCRIPT)])
+        .env("TURNO_AGENT", "actor")
+        .env("FORGE_TOKEN", "hunter2-of-mine");
     let bin = project.home().join("bin");
     let dir = forge(&project);
     for made in [&bin, &dir] {
@@ -152,7 +153,7 @@ fn it_is_pushed_and_opened_told_of_and_updated_by_a_second_time() {
     ] {
         assert!(body.contains(part), "{part}: {body}");
     }
-    for harm in ["<b>", "![x](", "closes #12", "@admin"] {
+    for harm in ["<b>", "![x](", "closes #12", "@admin", "hunter2"] {
         assert!(!body.contains(harm), "{harm}: {body}");
     }
     let told = project.turno(&["status"]).exits(0).out;
@@ -178,6 +179,7 @@ fn a_forge_that_fails_or_lies_has_opened_nothing(#[case] lie: &str, #[case] said
     let refused = project.turno(&["pr", "1"]).exits(1);
     assert!(refused.err.contains(said), "{}", refused.err);
     assert!(refused.err.contains("`turno pr 1` goes on"), "{}", refused.err);
+    assert!(!refused.err.contains("ghp_0123"), "{}", refused.err);
     assert_eq!(there(&project, BRANCH), head(&project), "it was pushed before");
     assert!(events(&project, "pull-request-opened").is_empty());
     assert!(

@@ -305,10 +305,7 @@ mod tests {
         let late = mint(&dirs).unwrap();
         let path = links(&dirs).join(hex(&sum(&late.code)));
         let long_ago = SystemTime::now() - LINK_AGE - Duration::from_secs(1);
-        std::fs::File::open(&path)
-            .unwrap()
-            .set_modified(long_ago)
-            .unwrap();
+        File::open(&path).unwrap().set_modified(long_ago).unwrap();
         assert!(gate.enter(&late.code).is_none(), "used late");
         assert!(gate.enter("../token").is_none());
     }
@@ -320,10 +317,7 @@ mod tests {
         let (old, young) = (mint(&dirs).unwrap(), mint(&dirs).unwrap());
         let path = |link: &Link| links(&dirs).join(hex(&sum(&link.code)));
         let long_ago = SystemTime::now() - LINK_AGE - Duration::from_secs(1);
-        std::fs::File::open(path(&old))
-            .unwrap()
-            .set_modified(long_ago)
-            .unwrap();
+        File::open(path(&old)).unwrap().set_modified(long_ago).unwrap();
         sweep(&dirs);
         assert!(!path(&old).exists() && path(&young).exists());
     }

@@ -3,7 +3,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::PathBuf;
 use std::pin::{Pin, pin};
@@ -73,7 +73,7 @@ pub enum Error {
 #[derive(Debug)]
 pub struct Board {
     app: App,
-    port: TcpListener,
+    ports: Ports,
     socket: UnixListener,
     at: Listening,
     _lock: File,
@@ -149,12 +149,10 @@ impl Board {
             }
             Err(TryLockError::Error(source)) => return Err(io(dir.join("lock"))(source)),
         }
-        let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, port));
-        let tcp = tcp.await.map_err(|source| Error::Port { port, source })?;
-        let port = tcp
-            .local_addr()
-            .map_err(|source| Error::Port { port, source })?
-            .port();
+        let ports = Ports::bind(port)
+            .await
+            .map_err(|source| Error::Port { port, source })?;
+        let port = ports.port;
         let path = dir.join("sock");
         match std::fs::remove_file(&path) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(io(path)(error)),
@@ -169,7 +167,7 @@ impl Board {
         let app = App::new(gate, names, workspace, stop);
         Ok(Self {
             app,
-            port: tcp,
+            ports,
             socket,
             at,
             _lock: lock,
@@ -188,7 +186,7 @@ impl Board {
     pub async fn serve(self) -> Result<(), Error> {
         let Self {
             app,
-            port,
+            ports,
             socket,
             at,
             _lock,
@@ -199,12 +197,18 @@ impl Board {
         let mirror = tokio::spawn(app.mirror.clone().run(stop.clone()));
         let by_socket = Arc::new(app.named(Names::of_socket()));
         let app = Arc::new(app);
-        let tcp = answer(port, router(Arc::clone(&app)), PATIENCE, stop.clone());
+        let tcp = answer(ports.four, router(Arc::clone(&app)), PATIENCE, stop.clone());
+        let six = async {
+            match ports.six {
+                Some(six) => answer(six, router(Arc::clone(&app)), PATIENCE, stop.clone()).await,
+                None => Ok(()),
+            }
+        };
         let unix = answer(socket, router(by_socket), PATIENCE, stop.clone());
         let dirs = app.workspace.dirs().clone();
         let serving = async {
             tokio::select! {
-                ended = async { tokio::try_join!(tcp, unix) } => ended.map(drop),
+                ended = async { tokio::try_join!(tcp, six, unix) } => ended.map(drop),
                 () = sweeping(&dirs) => Ok(()),
                 () = async { stop.cancelled().await; tokio::time::sleep(LEAVE).await } => Ok(()),
             }
@@ -228,6 +232,41 @@ async fn sweeping(dirs: &turno_engine::workspace::StateDir) {
     loop {
         auth::sweep(dirs);
         tokio::time::sleep(SWEEP).await;
+    }
+}
+
+/// One port of this machine under both of its addresses: a browser that is given a name takes whichever answers, so
+/// nobody else may have either of them.
+#[derive(Debug)]
+struct Ports {
+    port: u16,
+    four: TcpListener,
+    /// None where this machine has no such address.
+    six: Option<TcpListener>,
+}
+
+impl Ports {
+    /// How often another port is tried where any will do.
+    const TRIES: usize = 50;
+
+    /// That port, or for 0 one that is free under both.
+    async fn bind(wanted: u16) -> io::Result<Self> {
+        let mut tried = 0;
+        loop {
+            let four = TcpListener::bind((Ipv4Addr::LOCALHOST, wanted)).await?;
+            let port = four.local_addr()?.port();
+            let none = [Errno::EADDRNOTAVAIL as i32, Errno::EAFNOSUPPORT as i32];
+            let six = match TcpListener::bind((Ipv6Addr::LOCALHOST, port)).await {
+                Ok(six) => Some(six),
+                Err(error) if error.raw_os_error().is_some_and(|e| none.contains(&e)) => None,
+                Err(error) if error.kind() == ErrorKind::AddrInUse && wanted == 0 && tried < Self::TRIES => {
+                    tried += 1;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            return Ok(Self { port, four, six });
+        }
     }
 }
 
@@ -489,6 +528,23 @@ mod tests {
         let error = answer(Broken, Router::new(), PATIENT, CancellationToken::new()).await;
         assert_eq!(error.unwrap_err().raw_os_error(), Some(Errno::EBADF as i32));
         assert!(passes(&io::Error::from_raw_os_error(Errno::EMFILE as i32)));
+    }
+
+    #[tokio::test]
+    async fn nobody_else_answers_under_the_other_address_of_the_same_port() {
+        let ours = Ports::bind(0).await.unwrap();
+        let (port, has_six) = (ours.port, ours.six.is_some());
+        if !has_six {
+            println!("skipped: this machine has no ::1");
+            return;
+        }
+        let theirs = TcpListener::bind((Ipv6Addr::LOCALHOST, port)).await;
+        assert_eq!(theirs.unwrap_err().kind(), ErrorKind::AddrInUse);
+        drop(ours);
+        // And who has it already is not listened beside.
+        let theirs = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).await.unwrap();
+        let taken = Ports::bind(theirs.local_addr().unwrap().port()).await;
+        assert_eq!(taken.unwrap_err().kind(), ErrorKind::AddrInUse);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use turno_core::following::Following;
 use turno_core::ids::{CommitId, IssueId};
 use turno_core::promotion::{Assurance, Sameness, assurance};
 use turno_core::pull::{PullRequest, Pushed, Told, branch_name};
-use turno_engine::config::{Overrides, PullRequests};
+use turno_engine::config::{EnvMap, Overrides, PullRequests};
 use turno_engine::crash_point::{self, Deed, Moment};
 use turno_engine::git::{Found, HeadAt, Reach, Repo, There, TurnoRef, Upstream};
 use turno_engine::pull::{self, BODY, Forge, Means, Wanted};
@@ -203,7 +203,8 @@ async fn carry_out(
             let Pushed {
                 remote, branch, head, ..
             } = &pushed;
-            repo.push(remote, head, branch, there, reach).await?
+            let said = repo.push(remote, head, branch, there, reach).await;
+            said.map_err(|e| refused(&reach.env, Kind::CannotStart, &e.to_string()))?
         }
     };
     let wanted = Wanted {
@@ -218,7 +219,7 @@ async fn carry_out(
             "{} is pushed to {}, and the pull request is not known to be there: {error}. `turno pr {issue}` goes on",
             pushed.branch, pushed.remote
         );
-        Failure::new(Kind::NeedsPerson, why)
+        refused(&reach.env, Kind::NeedsPerson, &why)
     })?;
     crash_point::reached(Moment::AfterEffect, Deed::PullRequest);
     let request = PullRequest { pushed, page };
@@ -334,7 +335,8 @@ async fn look(
         base,
         head,
     } = pushed;
-    let heads = repo.ask_remote(remote, &[base, branch], reach).await?;
+    let heads = repo.ask_remote(remote, &[base, branch], reach).await;
+    let heads = heads.map_err(|e| refused(&reach.env, Kind::CannotStart, &e.to_string()))?;
     let tip = heads.get(base).ok_or_else(|| {
         Failure::usage(format!(
             "{remote} has no branch {base} to ask for it; --base names another"
@@ -388,6 +390,17 @@ async fn look(
     Ok((there, assurance(state, id, sameness), commits))
 }
 
+/// What keeps the person's secrets out of all that is said.
+fn redaction(env: &EnvMap) -> Redaction {
+    let secrets = env.iter().filter(|(name, _)| is_named_like_one(name));
+    Redaction::of(secrets.map(|(_, value)| Secret::new(value.clone())))
+}
+
+/// What a remote or a program said instead; it may hold an address with a password in it.
+fn refused(env: &EnvMap, kind: Kind, why: &str) -> Failure {
+    Failure::new(kind, print::plain(&redaction(env).text(why), 2000))
+}
+
 /// The title and the text, from the journal and without secrets.
 async fn words(
     scene: &Scene,
@@ -399,8 +412,7 @@ async fn words(
 ) -> Result<(String, String), Failure> {
     let mut told = Told::new(id);
     door.each_record(|record| told.take(record)).await?;
-    let secrets = scene.env.iter().filter(|(name, _)| is_named_like_one(name));
-    let redaction = Redaction::of(secrets.map(|(_, value)| Secret::new(value.clone())));
+    let redaction = redaction(&scene.env);
     let body = told.body(state, &repo.tree_of(head)?, BODY);
     let title = state
         .issues

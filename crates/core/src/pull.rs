@@ -163,21 +163,23 @@ impl Told {
 
     /// Takes the next record.
     pub fn take(&mut self, record: &Record) {
-        match &record.event {
-            Event::ChecksEnded { attempt, report, .. } if self.tasks.contains_key(attempt) => {
+        if let Event::ChecksEnded { attempt, report, .. } = &record.event {
+            if self.tasks.contains_key(attempt) {
                 self.reports.push(report.clone());
             }
-            Event::AgentEnded { attempt, end, .. } => self.found(*attempt, end),
-            _ => {}
+        } else if let Event::AgentEnded { attempt, end, .. } = &record.event {
+            self.found(*attempt, end);
         }
         for command in &record.commands {
-            let about = match command {
-                Command::RunChecks(start) => Some((start.attempt, start.task)),
-                Command::StartAgent(start) => Some((start.attempt, start.task)),
-                _ => None,
+            let about = if let Command::RunChecks(start) = command {
+                (start.attempt, start.task)
+            } else if let Command::StartAgent(start) = command {
+                (start.attempt, start.task)
+            } else {
+                continue;
             };
-            if let Some((attempt, task)) = about.filter(|(_, task)| task.issue == self.issue) {
-                self.tasks.insert(attempt, task);
+            if about.1.issue == self.issue {
+                self.tasks.insert(about.0, about.1);
             }
         }
     }

@@ -188,6 +188,7 @@ impl World {
                 train: turno_core::train::Train::Open,
                 promotion: None,
                 following: turno_core::following::Following::of(&self.target(), &base),
+                pull: turno_core::pull::Pull::Nothing,
             }),
         );
         self.heads.insert(id, base);

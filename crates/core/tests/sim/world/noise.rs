@@ -7,6 +7,7 @@ use turno_core::decision::{Asker, DecisionStage};
 use turno_core::event::{Discard, Event, LeftBehind, LostAttempt, StopHow};
 use turno_core::ids::AttemptId;
 use turno_core::ledger::{Allowance, AllowanceChange};
+use turno_core::pull::{Page, Pull, PullRequest, Pushed};
 use turno_core::room::{Lack, Tight};
 use turno_core::units::{MicroUsd, Span};
 
@@ -160,6 +161,36 @@ impl World {
         Ok(())
     }
 
+    /// A person asks for a pull request while a shift runs; every other time it dies before it can say what came of it.
+    fn ask_for_a_pull(&mut self) -> Result<(), String> {
+        let landed = self.state.issues.values().find_map(|issue| {
+            let (base, head) = issue.integration()?;
+            (base != head).then(|| (issue.id, head.clone(), issue.pull.clone()))
+        });
+        let Some((issue, head, pull)) = landed else {
+            return Ok(());
+        };
+        let pushed = Pushed {
+            remote: "origin".to_owned(),
+            branch: format!("turno/{issue}-it"),
+            base: "main".to_owned(),
+            head,
+        };
+        self.tally.count("pull requests begun");
+        self.take(Event::PullRequestBegun {
+            issue,
+            pushed: pushed.clone(),
+        })?;
+        match pull {
+            Pull::Nothing => Ok(()),
+            Pull::Begun { .. } | Pull::There(_) => {
+                let page = Page::Branch;
+                let request = PullRequest { pushed, page };
+                self.take(Event::PullRequestOpened { issue, request })
+            }
+        }
+    }
+
     /// A disk fills, and a person makes room after a while, perhaps after the shift has given up.
     fn fill_a_disk(&mut self) -> Result<(), String> {
         self.tally.count("disks filled");
@@ -211,6 +242,7 @@ impl World {
         }
         if self.strikes(Fault::Budgets, 4) {
             self.raise_a_budget()?;
+            self.ask_for_a_pull()?;
         }
         if self.strikes(Fault::Discards, 1) {
             let ids: Vec<_> = self.state.tasks.keys().copied().collect();
