@@ -49,5 +49,6 @@ mod simulate;
 mod tampering;
 mod tools;
 mod top;
+mod traces;
 mod under_fire;
 mod user;

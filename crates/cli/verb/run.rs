@@ -30,6 +30,7 @@ use turno_engine::sandbox::Hold;
 use turno_engine::site::Site;
 use turno_engine::socket::{Client, Entrance, Server};
 use turno_engine::store::Store;
+use turno_engine::traces::{Exporter, Sent};
 use turno_engine::wallet::Wallet;
 use turno_engine::workspace::{Error as WorkspaceError, Lock};
 
@@ -321,6 +322,7 @@ pub(crate) async fn shift(
     };
     let server = open(&scene.dirs.socket(), Entrance::People)?;
     let tool_server = open(&scene.dirs.tool_socket(), Entrance::Agents)?;
+    let traces = Exporter::begin(&config.traces, &scene.dirs, &project_of(scene), &handle);
     let interrupts = tokio::spawn(interrupts(handle.clone()));
     let screen = screen::start(show, handle.clone(), &site.live);
     let ended = match begin {
@@ -331,6 +333,13 @@ pub(crate) async fn shift(
     screen.finish().await;
     tool_server.close().await;
     server.close().await;
+    if let Some(traces) = traces
+        && let Sent::Not { spans, to, why } = traces.end().await
+    {
+        print::warning(&format!(
+            "{spans} span(s) of the traces were not taken by {to}: {why}. They are sent with the next shift"
+        ));
+    }
     let end = ended?;
     let state = handle.snapshot();
     if show != Show::Json {
@@ -338,6 +347,12 @@ pub(crate) async fn shift(
     }
     drop(lock);
     Ok(exit::of(end))
+}
+
+/// The name of the repository, for people.
+fn project_of(scene: &Scene) -> String {
+    let name = scene.repo.root().file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
 }
 
 /// This very binary: it supervises and performs too.

@@ -44,6 +44,7 @@ pub mod state;
 pub mod step;
 pub mod tampering;
 pub mod task;
+pub mod trace;
 pub mod train;
 pub mod units;
 pub mod view;

@@ -41,6 +41,7 @@ pub mod slots;
 pub mod socket;
 pub mod store;
 pub mod tools;
+pub mod traces;
 pub mod transcript;
 pub mod wallet;
 pub mod workspace;
