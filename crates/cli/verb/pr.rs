@@ -413,7 +413,9 @@ async fn words(
     let mut told = Told::new(id);
     door.each_record(|record| told.take(record)).await?;
     let redaction = redaction(&scene.env);
-    let body = told.body(state, &repo.tree_of(head)?, BODY);
+    let body = told.body(state, &repo.tree_of(head)?, BODY, &|text| {
+        redaction.text(text).into_owned()
+    });
     let title = state
         .issues
         .get(&id)

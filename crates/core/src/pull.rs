@@ -200,8 +200,10 @@ impl Told {
         }
     }
 
-    /// The text of the pull request, as Markdown. `tree` is that of the pushed commit, `cap` its most characters.
-    pub fn body(&self, state: &State, tree: &TreeId, cap: usize) -> String {
+    /// The text of the pull request, as Markdown. `tree` is that of the pushed commit, `cap` its most characters;
+    /// `clean` takes secrets out of what others wrote, before it is escaped: afterwards they would not be known.
+    pub fn body(&self, state: &State, tree: &TreeId, cap: usize, clean: &dyn Fn(&str) -> String) -> String {
+        let markdown = |text: &str| markdown(&clean(text));
         let mut text = String::new();
         let Some(issue) = state.issues.get(&self.issue) else {
             return text;
@@ -212,7 +214,8 @@ impl Told {
         };
         say("## What was asked for\n");
         say(&format!("{}\n", markdown(&issue.draft.title)));
-        for line in issue.draft.body.lines().filter(|l| !l.trim().is_empty()) {
+        let asked = clean(&issue.draft.body);
+        for line in asked.lines().filter(|l| !l.trim().is_empty()) {
             say(&format!("> {}", markdown(line)));
         }
         for line in &issue.draft.acceptance {
