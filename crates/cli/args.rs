@@ -1,10 +1,13 @@
 //! Owns the words a person may type. Types only, no logic: help, completions and the man page come from here.
 
+mod attaching;
 mod board;
 mod budget;
 mod keeping;
 mod modes;
+mod planning;
 mod simulate;
+mod speaking;
 mod telling;
 mod watching;
 
@@ -16,12 +19,15 @@ use turno_core::ids::{AttemptId, DecisionId, IssueId, LessonId, PersonaName, Rep
 use turno_core::issue::Priority;
 use turno_core::promotion::Manner;
 
+pub(crate) use attaching::{Attach, Preview};
 pub(crate) use board::Board;
 pub(crate) use budget::{Budget, Set};
 pub(crate) use keeping::{Gc, Salvage};
 pub(crate) use modes::{Batch, BatchItems, Drain, Pair, Qa, Resume, Run, ShiftArgs};
+pub(crate) use planning::{Plan, PlanAdd, PlanChange, PlanDo, PlanDrop, PlanSplit};
 pub(crate) use simulate::{History, Simulate};
-pub(crate) use telling::{Report, ReportFormat};
+pub(crate) use speaking::{Comment, Tell};
+pub(crate) use telling::{Notify, Report, ReportFormat};
 pub(crate) use watching::{Size, Top};
 
 /// A multi-persona autopilot for coding agents: writes, checks, reviews and lands, within a budget.
@@ -87,6 +93,9 @@ pub(crate) enum Verb {
     Log(Log),
     /// Tell what a shift came to: what landed and on what proof, what needs you, what failed, what it cost.
     Report(Report),
+    /// Tell people what happens: test the targets of `[notify]`, list them, tell what waits.
+    #[command(subcommand)]
+    Notify(Notify),
     /// Turn a real attempt into a script that performs it again, without an account.
     Record(Record),
     /// Tell why each thing happened to a task, from the journal alone.
@@ -95,12 +104,22 @@ pub(crate) enum Verb {
     Diff(Diff),
     /// List the questions that wait for a person, or answer one.
     Answer(Answer),
+    /// Work on a task yourself, at its agent's own terminal: nothing is started for it until you leave.
+    Attach(Attach),
+    /// Start the project's own server on a task's or an issue's work, on a port of its own, and say where to look.
+    Preview(Preview),
+    /// Say something about a change: its writer is given it, and it does not land before.
+    Comment(Comment),
+    /// Say something to a running agent: at its next step where it can hear that, else with its next turn.
+    Tell(Tell),
     /// Go on with a shift whose coordinator died: agents that have worked on are listened to again.
     Resume(Resume),
     /// Stop the running shift. What runs is stopped and its work kept; --drain lets it finish.
     Stop(Stop),
     /// Put an issue's landed work on one of your branches.
     Promote(Promote),
+    /// Push what has landed for an issue to a remote, and open or update a pull request.
+    Pr(Pr),
     /// Take back what a promotion put on a branch, by a commit. The issue is ready to be promoted again.
     Revert(Revert),
     /// Give up an issue or a task. Its commits are kept under refs/turno/salvage/.
@@ -118,6 +137,8 @@ pub(crate) enum Verb {
     /// List, show and render personas.
     #[command(subcommand)]
     Persona(Persona),
+    /// Show the plan of an issue; add, split, edit, drop and order its tasks, also while a shift works on it.
+    Plan(Plan),
     /// Serve the verbs as tools over MCP, for programs of your own: `claude mcp add turno -- turno mcp`.
     Mcp,
     /// Print a completion script for a shell.
@@ -436,6 +457,24 @@ pub(crate) struct Promote {
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Promote also when your branch has moved, so that the checks never saw the outcome.
+    #[arg(long)]
+    pub(crate) unproven: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Pr {
+    /// Which issue.
+    pub(crate) issue: IssueId,
+    /// To which remote; the upstream's of your branch if it is not given.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) remote: Option<String>,
+    /// Into which branch there; that upstream if it is not given.
+    #[arg(long, value_name = "BRANCH")]
+    pub(crate) base: Option<String>,
+    /// Say what would be pushed and opened, and do neither.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Also when the branch there has moved, so that the checks never saw the two together.
     #[arg(long)]
     pub(crate) unproven: bool,
 }

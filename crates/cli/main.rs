@@ -20,7 +20,10 @@ use failure::Failure;
 use turno_engine::{crash_point, person};
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(told) => return not_understood(&told),
+    };
     // The hidden verbs run inside an attempt and must stay small: no threads for them, no logging.
     match &args.verb {
         Verb::Supervise(verb) => return verb::hidden::supervise(verb),
@@ -51,4 +54,17 @@ fn main() -> ExitCode {
     // What a verb started it has waited for; nothing is left to wait for here.
     runtime.shutdown_background();
     done.unwrap_or_else(|failure| failure.show())
+}
+
+/// What was typed makes no sense, or help was asked for. What was typed may have come from anywhere, and stands in the
+/// message as it is: then the message is made harmless, without its colours.
+fn not_understood(told: &clap::Error) -> ExitCode {
+    let plain = told.render().to_string();
+    if plain == print::harmless(&plain) {
+        // Nobody who reads is no error.
+        drop(told.print());
+    } else {
+        print::note(print::harmless(&plain).trim_end());
+    }
+    u8::try_from(told.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
 }

@@ -8,6 +8,8 @@ use chrono::{DateTime, Local};
 use serde::Serialize;
 use terminal_size::{Width, terminal_size_of};
 use turno_core::units::{MicroUsd, Span, Timestamp};
+use turno_core::unseen::Heap;
+pub(crate) use turno_core::unseen::is_unseen;
 
 use crate::failure::Failure;
 
@@ -25,13 +27,14 @@ pub(crate) fn json(value: &impl Serialize) -> Result<(), Failure> {
 /// The line of [`json`].
 pub(crate) fn json_line(value: &impl Serialize) -> serde_json::Result<String> {
     let line = serde_json::to_string(value)?;
-    if !line.contains(is_unseen) {
+    if line.is_ascii() && !line.contains(is_unseen) {
         return Ok(line);
     }
     // They stand in texts alone, where each may be written as its number.
     let mut escaped = String::with_capacity(line.len());
+    let mut heap = Heap::default();
     for c in line.chars() {
-        if is_unseen(c) {
+        if heap.is_too_high(c) || is_unseen(c) {
             for unit in c.encode_utf16(&mut [0; 2]) {
                 escaped.push_str(&format!("\\u{unit:04x}"));
             }
@@ -55,25 +58,6 @@ pub(crate) fn raw(bytes: &[u8]) {
 /// Words for the person in front of the terminal.
 pub(crate) fn note(line: &str) {
     drop(writeln!(anstream::stderr(), "{}", guarded(line)));
-}
-
-/// A character that a terminal heeds or that a reader does not see: control characters, marks of direction, and
-/// marks without width that are no part of any script or picture.
-pub(crate) fn is_unseen(c: char) -> bool {
-    c.is_control()
-        || matches!(
-            c,
-            '\u{ad}'
-                | '\u{61c}'
-                | '\u{180e}'
-                | '\u{200b}'
-                | '\u{200e}'..='\u{200f}'
-                | '\u{2028}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}'
-                | '\u{feff}'
-                | '\u{fff9}'..='\u{fffb}'
-                | '\u{e0000}'..='\u{e0fff}'
-        )
 }
 
 /// A line that is about to be shown, with our own colours and nothing else that a terminal heeds: the last
@@ -145,11 +129,13 @@ pub(crate) fn red(text: &str) -> String {
 /// Text from outside on one line, without control characters, at most `width` characters long.
 pub(crate) fn plain(text: &str, width: usize) -> String {
     let mut line = String::new();
+    let mut heap = Heap::default();
     for (count, c) in text
         .split_whitespace()
         .collect::<Vec<_>>()
         .join(" ")
         .chars()
+        .filter(|c| !heap.is_too_high(*c))
         .enumerate()
     {
         if count + 1 >= width {
@@ -269,9 +255,11 @@ pub(crate) fn folded(line: &str, width: Option<usize>, indent: usize) -> String 
     folded
 }
 
-/// Text from outside as it is, but for control characters other than line ends and tabs.
+/// Text from outside as it is, but for control characters other than line ends and tabs, and heaps of marks.
 pub(crate) fn harmless(text: &str) -> String {
+    let mut heap = Heap::default();
     text.chars()
+        .filter(|c| !heap.is_too_high(*c))
         .map(|c| {
             if is_unseen(c) && !matches!(c, '\n' | '\t') {
                 '\u{fffd}'

@@ -1,9 +1,11 @@
 //! One file for each verb. Here is only which is which.
 
 mod answer;
+mod attach;
 mod batch;
 mod board;
 mod budget;
+mod comment;
 mod completions;
 mod demo;
 mod diff;
@@ -18,8 +20,12 @@ mod issue;
 mod lessons;
 mod log;
 mod mcp;
+mod notify;
 mod pair;
 mod persona;
+mod plan;
+mod pr;
+mod preview;
 pub(crate) mod promote;
 mod qa;
 mod record;
@@ -32,6 +38,7 @@ mod simulate;
 mod status;
 mod stop;
 mod store;
+mod tell;
 mod top;
 mod whereis;
 
@@ -64,17 +71,24 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
         Verb::Status(verb) => status::run(&scene()?, &verb).await,
         Verb::Board(verb) => board::run(scene()?, &verb).await,
         Verb::Top(verb) => top::run(&scene()?, &verb).await,
+        Verb::Plan(verb) => plan::run(&scene()?, verb).await,
         Verb::Mcp => mcp::run(scene()?).await,
         Verb::Log(verb) => log::run(&scene()?, &verb).await,
         Verb::Report(verb) => report::run(&scene()?, &verb).await,
+        Verb::Notify(verb) => notify::run(&scene()?, verb).await,
         Verb::Record(verb) => record::run(&scene()?, &verb).await,
         Verb::Explain(verb) => explain::run(&scene()?, &verb).await,
         Verb::Diff(verb) => diff::run(&scene()?, &verb).await,
         Verb::Answer(verb) => answer::run(&scene()?, verb).await,
+        Verb::Attach(verb) => attach::run(&scene()?, &verb).await,
+        Verb::Preview(verb) => preview::run(&scene()?, &verb).await,
+        Verb::Comment(verb) => comment::run(&scene()?, verb).await,
+        Verb::Tell(verb) => tell::run(&scene()?, verb).await,
         Verb::Resume(verb) => resume::run(&scene()?, &verb).await,
         Verb::Store(verb) => store::run(&scene()?, verb),
         Verb::Stop(verb) => stop::run(&scene()?, &verb).await,
         Verb::Promote(verb) => promote::run(&scene()?, &verb).await,
+        Verb::Pr(verb) => pr::run(&scene()?, &verb).await,
         Verb::Revert(verb) => revert::run(&scene()?, &verb).await,
         Verb::Discard(verb) => discard::run(&scene()?, &verb).await,
         Verb::Salvage(verb) => salvage::run(&scene()?, &verb),

@@ -44,7 +44,10 @@ impl<'p> Shown<'p> {
         let out = child.stdout.take().unwrap();
         BufReader::new(out).read_line(&mut link).unwrap();
         let url = link.split("/enter").next().unwrap().to_owned();
-        assert!(url.starts_with("http://127.0.0.1:"), "{link}");
+        assert!(
+            url.starts_with("http://turno-") && url.contains(".localhost:"),
+            "{link}"
+        );
         let token = project
             .turno(&["board", "--token"])
             .exits(0)
@@ -60,13 +63,19 @@ impl<'p> Shown<'p> {
         }
     }
 
+    /// Where it listens.
+    pub(crate) fn port(&self) -> u16 {
+        self.url.rsplit(':').next().unwrap().parse().unwrap()
+    }
+
     /// The name that it is asked by.
     pub(crate) fn host(&self) -> &str {
         self.url.strip_prefix("http://").unwrap()
     }
 
     fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> TcpStream {
-        let mut stream = TcpStream::connect(self.host()).unwrap();
+        // The name leads to this machine in every browser, and not everywhere else.
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port())).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
         let mut request = format!("{method} {path} HTTP/1.0\r\n");
         for (name, value) in headers {

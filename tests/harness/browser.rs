@@ -21,6 +21,8 @@ pub(crate) struct Browser {
     calls: u64,
     /// What the page said was wrong: an error of a script, or what the policy refused.
     pub(crate) wrong: Vec<String>,
+    /// What the page asked for, by its address.
+    pub(crate) asked: Vec<String>,
 }
 
 /// How large a page is, in CSS pixels.
@@ -80,6 +82,7 @@ impl Browser {
             session: None,
             calls: 0,
             wrong: Vec::new(),
+            asked: Vec::new(),
         };
         let target = browser.call("Target.createTarget", json!({"url": "about:blank"}));
         let attached = browser.call(
@@ -87,7 +90,7 @@ impl Browser {
             json!({"targetId": target["targetId"], "flatten": true}),
         );
         browser.session = attached["sessionId"].as_str().map(str::to_owned);
-        for domain in ["Page", "Runtime", "Log"] {
+        for domain in ["Page", "Runtime", "Log", "Network"] {
             browser.call(&format!("{domain}.enable"), json!({}));
         }
         browser.size(DESK);
@@ -97,6 +100,14 @@ impl Browser {
     /// Asks the browser; gives what it answers, and keeps what it says meanwhile.
     #[track_caller]
     fn call(&mut self, method: &str, params: Value) -> Value {
+        let told = self.told(method, params);
+        assert!(told["error"].is_null(), "{method}: {}", told["error"]);
+        told["result"].clone()
+    }
+
+    /// The same; an error is an answer too.
+    #[track_caller]
+    fn told(&mut self, method: &str, params: Value) -> Value {
         self.calls += 1;
         let id = self.calls;
         let mut asked = json!({"id": id, "method": method, "params": params});
@@ -111,8 +122,7 @@ impl Browser {
                 .recv_timeout(PATIENCE)
                 .unwrap_or_else(|e| panic!("the browser does not answer {method}: {e}"));
             if told["id"] == id {
-                assert!(told["error"].is_null(), "{method}: {}", told["error"]);
-                return told["result"].clone();
+                return told;
             }
             self.heed(&told);
         }
@@ -127,6 +137,10 @@ impl Browser {
                 if entry["level"] == "error" && entry["source"] != "network" {
                     self.wrong.push(entry["text"].to_string());
                 }
+            }
+            Some("Network.requestWillBeSent") => {
+                let url = told["params"]["request"]["url"].as_str().unwrap_or_default();
+                self.asked.push(url.to_owned());
             }
             _ => {}
         }
@@ -183,7 +197,7 @@ impl Browser {
         let begun = Instant::now();
         loop {
             let params = json!({"expression": wanted, "returnByValue": true});
-            if self.call("Runtime.evaluate", params)["result"]["value"] == true {
+            if self.told("Runtime.evaluate", params)["result"]["result"]["value"] == true {
                 return;
             }
             if begun.elapsed() > PATIENCE {

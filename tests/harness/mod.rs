@@ -3,10 +3,12 @@
 pub(crate) mod board;
 pub(crate) mod browser;
 pub(crate) mod containers;
+pub(crate) mod hook;
 pub(crate) mod imprint;
 pub(crate) mod model_server;
 pub(crate) mod processes;
 pub(crate) mod project;
+pub(crate) mod pty;
 pub(crate) mod real_cli;
 pub(crate) mod tmux;
 pub(crate) mod tool_client;

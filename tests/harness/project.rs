@@ -270,7 +270,7 @@ impl Project {
         self.git(&["show", &format!("{commit}:{path}")])
     }
 
-    fn command(&self, args: &[&str], cwd: &Path) -> Command {
+    pub(crate) fn command(&self, args: &[&str], cwd: &Path) -> Command {
         let mut command = match self.who {
             Who::Harness => self.program(env!("CARGO_BIN_EXE_turno")),
             Who::Ordinary => self.program(self.top.join("turno").to_str().unwrap()),

@@ -86,6 +86,12 @@ impl Tmux {
         assert!(self.call(&args).status.success());
     }
 
+    /// From now on, what the program writes goes to a file too, byte for byte.
+    pub(crate) fn writes_to(&self, file: &std::path::Path) {
+        let pipe = format!("cat >> '{}'", file.display());
+        assert!(self.call(&["pipe-pane", "-O", &pipe]).status.success());
+    }
+
     /// Another size.
     pub(crate) fn resize(&self, columns: u16, lines: u16) {
         let (columns, lines) = (columns.to_string(), lines.to_string());

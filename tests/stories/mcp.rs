@@ -84,6 +84,7 @@ fn a_whole_shift_is_led_over_mcp() {
     names.sort_unstable();
     let all = [
         "add_issue",
+        "add_task",
         "answer",
         "list_issues",
         "log",

@@ -5,4 +5,5 @@ mod protocol;
 mod questions;
 mod shift;
 mod stage;
+mod telling;
 mod tools;

@@ -44,7 +44,8 @@ sessions:
 const EVIL: &str =
     "Two</title><script>alert(1)</script> \u{1b}[2J\u{202e}txt [x](http://evil.example) `c` | d";
 
-fn night() -> Project {
+/// The night before it is run; its forecast is in `simulate.rs`.
+pub(super) fn night() -> Project {
     let project = Project::new(&[("turno.toml", CONFIG), ("night.yaml", SCRIPT), ("f", "f\n")]);
     for n in 1..=12 {
         let title = match n {

@@ -6,6 +6,8 @@ mod failure;
 mod hooks;
 mod permission;
 mod question;
+mod telling;
+mod terminal;
 mod usage;
 mod words;
 
@@ -17,7 +19,8 @@ use turno_core::persona::{Effort, Model};
 use turno_core::units::MicroUsd;
 
 use crate::dialect::{
-    AfterInput, Capabilities, Conversation, Dialect, Job, Launch, LaunchError, LaunchFile, Support,
+    AfterInput, AtTerminal, Capabilities, Conversation, Dialect, Job, Launch, LaunchError, LaunchFile,
+    Support,
 };
 use crate::needs::{self, Needs};
 use crate::schema;
@@ -108,6 +111,10 @@ impl Dialect for Claude {
         })
     }
 
+    fn at_terminal(&self, job: &Job, env: &BTreeMap<String, String>) -> Option<AtTerminal> {
+        Some(terminal::at_terminal(job, env))
+    }
+
     fn converse(&self, job: &Job) -> Box<dyn Conversation> {
         Box::new(conversation::Talk::new(job))
     }
@@ -130,7 +137,11 @@ fn argv(job: &Job) -> Vec<String> {
     let mut add = |args: &[&str]| argv.extend(args.iter().map(|arg| (*arg).to_owned()));
     add(&["-p", "--input-format", "stream-json"]);
     add(&["--output-format", "stream-json"]);
-    add(&["--verbose", "--include-partial-messages"]);
+    add(&[
+        "--verbose",
+        "--include-partial-messages",
+        "--replay-user-messages",
+    ]);
     add(&["--permission-prompt-tool", "stdio"]);
     add(&["--permission-mode", "default"]);
     add(&["--json-schema", &schema::schema(job.outcome).to_string()]);

@@ -11,12 +11,15 @@ mod failure;
 mod item;
 mod usage;
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 use turno_core::command::Session;
 use turno_core::persona::{Access, Effort, Model};
 
 use crate::dialect::{
-    AfterInput, Capabilities, Conversation, Dialect, Job, Launch, LaunchError, Support, ToolServer,
+    AfterInput, AtTerminal, Begins, Capabilities, Conversation, Dialect, Job, Launch, LaunchError, Support,
+    ToolServer,
 };
 use crate::needs::{self, Needs};
 use crate::schema;
@@ -104,6 +107,33 @@ impl Dialect for Codex {
                 }),
             )],
             after_input: AfterInput::KeepOpen,
+        })
+    }
+
+    fn at_terminal(&self, job: &Job, _env: &BTreeMap<String, String>) -> Option<AtTerminal> {
+        let mut argv = vec![job.program.clone()];
+        argv.extend(job.extra_args.iter().cloned());
+        // A slot is a directory that it has never seen, and it would ask whether to trust it.
+        let trusted = format!("projects={{{}={{trust_level=\"trusted\"}}}}", json!(job.cwd));
+        argv.extend(["-c".to_owned(), trusted]);
+        if let Model::Named(model) = &job.model {
+            argv.push(format!("--model={model}"));
+        }
+        let begins = match &job.session {
+            Session::Resume(id) => {
+                argv.extend(["resume".to_owned(), id.to_string()]);
+                Begins::GoingOn
+            }
+            Session::Fresh => {
+                argv.extend(["--".to_owned(), job.prompt.clone()]);
+                Begins::Anew
+            }
+        };
+        Some(AtTerminal {
+            argv,
+            env: BTreeMap::new(),
+            settings: Vec::new(),
+            begins,
         })
     }
 

@@ -7,7 +7,7 @@ use turno_core::command::Session;
 use turno_core::decision::{Question, Reply};
 use turno_core::event::AgentEnd;
 use turno_core::globs;
-use turno_core::ids::{PersonaName, SessionId, TaskId};
+use turno_core::ids::{PersonaName, RemarkId, SessionId, TaskId};
 use turno_core::outcome::OutcomeKind;
 use turno_core::persona::{Access, Effort, Model, Tools};
 use turno_core::units::{MicroUsd, Price, Span, Spend};
@@ -156,6 +156,39 @@ pub struct Launch {
     pub after_input: AfterInput,
 }
 
+/// How to start an agent for a person who sits at its terminal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AtTerminal {
+    /// Program and arguments.
+    pub argv: Vec<String>,
+    /// Environment that the dialect itself chooses; what is configured for the agent outweighs it.
+    pub env: BTreeMap<String, String>,
+    /// Settings that its private home must have, so that it does not begin with questions about itself. In no other home
+    /// is anything changed.
+    pub settings: Vec<HomeSetting>,
+    /// Whether it remembers what was done.
+    pub begins: Begins,
+}
+
+/// A file of JSON in an agent's private home, and what is to be in it besides what is there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct HomeSetting {
+    /// Where it is below the home.
+    pub path: &'static str,
+    /// What is to be in it: objects are merged, everything else is replaced.
+    pub merged: serde_json::Value,
+}
+
+/// How a conversation at a terminal begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Begins {
+    /// Where the last one of the task ended.
+    GoingOn,
+    /// Anew, told in its first message what is to be done and what was.
+    Anew,
+}
+
 /// What happens to an agent's standard input after the first lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -196,6 +229,13 @@ pub enum Signal {
     Leaving {
         /// Names this wish in this conversation.
         key: String,
+    },
+    /// It has taken in what a person said to it with [`Conversation::tell`]. May come again.
+    Heard {
+        /// What.
+        remark: RemarkId,
+        /// The words, as it was told them.
+        words: String,
     },
     /// A line to write to its standard input.
     Send(String),
@@ -257,6 +297,15 @@ pub trait Conversation: Send {
         Vec::new()
     }
 
+    /// Lines to write to its standard input to tell it a person's words while it works; [`Signal::Heard`] follows once it
+    /// has taken them in. Empty when it was told them before, has no such protocol, or is not at work any more.
+    fn tell(&mut self, _remark: RemarkId, _words: &str) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Takes note of a line that was written to its standard input before this conversation was listened to.
+    fn was_told(&mut self, _line: &str) {}
+
     /// Lines to write to its standard input to answer a question that it put with [`Signal::Asked`]; empty when
     /// the key is unknown. After [`Reply::Parked`] it is to end its turn soon, and the run ends as
     /// [`AgentEnd::Asked`] with that question.
@@ -310,6 +359,13 @@ pub trait Dialect: Send + Sync {
     /// # Errors
     /// When the job cannot be expressed for this agent.
     fn launch(&self, job: &Job) -> Result<Launch, LaunchError>;
+
+    /// How to start it for a person at a terminal, in an environment. `None` where it has no such form; the person is then
+    /// given a shell in its place. Of the job only what does not depend on an outcome is looked at, and its prompt is the
+    /// first message of a new conversation.
+    fn at_terminal(&self, _job: &Job, _env: &BTreeMap<String, String>) -> Option<AtTerminal> {
+        None
+    }
 
     /// How to listen to it.
     fn converse(&self, job: &Job) -> Box<dyn Conversation>;

@@ -8,7 +8,9 @@ use serde_json::json;
 use turno_core::persona::{Access, Model};
 
 use crate::acp::{self, Acp};
-use crate::dialect::{AfterInput, Capabilities, Conversation, Dialect, Job, Launch, LaunchError, LaunchFile};
+use crate::dialect::{
+    AfterInput, AtTerminal, Begins, Capabilities, Conversation, Dialect, Job, Launch, LaunchError, LaunchFile,
+};
 use crate::needs::{self, Needs};
 
 /// The Gemini CLI.
@@ -74,6 +76,28 @@ impl Dialect for Gemini {
             files: vec![defaults],
             input: vec![acp::initialize()],
             after_input: AfterInput::KeepOpen,
+        })
+    }
+
+    /// What was said over its protocol is no session that its screen could go on with, so it always begins anew.
+    fn at_terminal(&self, job: &Job, _env: &BTreeMap<String, String>) -> Option<AtTerminal> {
+        let mut argv = vec![job.program.clone()];
+        argv.extend(job.extra_args.iter().cloned());
+        if let Model::Named(model) = &job.model {
+            argv.push(format!("--model={model}"));
+        }
+        argv.push(format!("--prompt-interactive={}", job.prompt));
+        let env = [
+            ("GEMINI_CLI_TRUST_WORKSPACE", "true"),
+            ("GEMINI_CLI_NO_RELAUNCH", "true"),
+        ];
+        Some(AtTerminal {
+            argv,
+            env: env
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .into(),
+            settings: Vec::new(),
+            begins: Begins::Anew,
         })
     }
 

@@ -10,11 +10,15 @@ mod failure;
 mod permission;
 mod usage;
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 use turno_core::command::Session;
 use turno_core::persona::{Effort, Model};
 
-use crate::dialect::{AfterInput, Capabilities, Conversation, Dialect, Job, Launch, LaunchError, Support};
+use crate::dialect::{
+    AfterInput, AtTerminal, Begins, Capabilities, Conversation, Dialect, Job, Launch, LaunchError, Support,
+};
 use crate::needs::{self, Needs};
 use crate::schema;
 
@@ -99,6 +103,37 @@ impl Dialect for Opencode {
             files: Vec::new(),
             input: vec![first_request(job).line(FIRST)],
             after_input: AfterInput::KeepOpen,
+        })
+    }
+
+    fn at_terminal(&self, job: &Job, _env: &BTreeMap<String, String>) -> Option<AtTerminal> {
+        let mut argv = vec![job.program.clone()];
+        argv.extend(job.extra_args.iter().cloned());
+        if let Model::Named(model) = &job.model {
+            argv.push(format!("--model={model}"));
+        }
+        let begins = match &job.session {
+            Session::Resume(id) => {
+                argv.push(format!("--session={id}"));
+                Begins::GoingOn
+            }
+            Session::Fresh => {
+                argv.push(format!("--prompt={}", job.prompt));
+                Begins::Anew
+            }
+        };
+        let env = [
+            (
+                CONFIG,
+                json!({ "autoupdate": false, "share": "disabled" }).to_string(),
+            ),
+            ("OPENCODE_DISABLE_AUTOUPDATE", "1".to_owned()),
+        ];
+        Some(AtTerminal {
+            argv,
+            env: env.map(|(name, value)| (name.to_owned(), value)).into(),
+            settings: Vec::new(),
+            begins,
         })
     }
 

@@ -118,7 +118,14 @@ export function listen() {
     const button = event.target.closest?.("[data-do]");
     if (button) DOES[button.dataset.do]?.(button);
     const opens = event.target.closest?.("[data-open]");
-    if (opens) open(dialog(opens.dataset.open));
+    if (opens) {
+      const shown = dialog(opens.dataset.open);
+      // What was typed for another task is not this one's.
+      for (const form of shown.querySelectorAll("form")) form.reset();
+      // What a button names of its place stands in the fields of that name.
+      for (const field of shown.querySelectorAll("input[name]")) field.value = opens.dataset[field.name] ?? field.value;
+      open(shown, opens.dataset.task);
+    }
     const pane = event.target;
     if (pane.nodeName === "DIALOG") pane.close();
   });

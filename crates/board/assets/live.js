@@ -1,5 +1,6 @@
 // Keeps the page as it is in the journal: a record that touches what it shows is the sign to ask for it again.
 import { morph } from "./morph.js";
+import { plain } from "./plain.js";
 import { more } from "./talk.js";
 
 const PARTS = ["shift", "pages", "inbox", "main", "closed"];
@@ -29,8 +30,10 @@ async function ask() {
   }
 }
 
-// Many records come together: the page is asked for once for all of them.
+// Many records come together: the page is asked for once for all of them. One that is still is what it was when it was
+// opened: to make it again, a remote and a forge would be asked, each time for nothing.
 export function soon() {
+  if (document.querySelector("[data-still]")) return;
   asked ??= setTimeout(() => {
     asked = null;
     ask().catch(() => { lost.hidden = false; });
@@ -69,7 +72,7 @@ function listen(wanted) {
   });
   events.addEventListener("live", (event) => {
     const { attempt, line } = JSON.parse(event.data);
-    for (const now of document.querySelectorAll(`[data-attempt="${CSS.escape(String(attempt))}"]`)) now.textContent = line;
+    for (const now of document.querySelectorAll(`[data-attempt="${CSS.escape(String(attempt))}"]`)) now.textContent = plain(line);
     more(attempt);
   });
   events.addEventListener("coordinator", soon);

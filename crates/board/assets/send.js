@@ -16,9 +16,29 @@ function value(field, text) {
     case "lines": return text.split("\n").map((l) => l.trim()).filter(Boolean);
     case "words": return text.split(",").map((w) => w.trim()).filter(Boolean);
     case "numbers": return text.split(/[\s,]+/).filter(Boolean).map(Number);
+    case "number": return Number(text);
     case "yes": return text === "yes";
+    case "tasks": return tasks(text);
     default: return text;
   }
+}
+
+// A list of tasks: a line each, with what is to be done indented below it.
+function tasks(text) {
+  const told = [];
+  for (const line of text.split("\n")) {
+    const title = line.replace(/^[-*+]\s+/, "").trim();
+    if (!title) continue;
+    if (/^\s/.test(line) && told.length) told.at(-1).text += `${title}\n`;
+    else told.push({ title, text: "" });
+  }
+  return told;
+}
+
+// A form with `data-edit` is one change of a plan, of the version that it was filled with.
+function edit(form, told) {
+  const { version, ...rest } = told;
+  return { version, edits: [{ [form.dataset.edit]: rest }] };
 }
 
 export async function ask(method, path, body) {
@@ -44,7 +64,7 @@ async function submit(form, button) {
   const [method, path] = form.dataset.send.split(" ");
   const output = form.querySelector("output");
   // Before the buttons are shut off: one that is says nothing.
-  const asked = body(form, button);
+  const asked = form.dataset.edit ? edit(form, body(form, button)) : body(form, button);
   for (const b of form.querySelectorAll("button")) b.disabled = true;
   try {
     const told = await ask(method, path, asked);
@@ -58,10 +78,17 @@ async function submit(form, button) {
     soon();
   } catch (error) {
     if (output) output.textContent = error.message;
+    // Whoever has read that the plan is another one may ask for the same of that one. Edited words are another matter.
+    if (form.dataset.edit && form.dataset.edit !== "edit") await renew(form);
     say(error.message, "bad");
   } finally {
     for (const b of form.querySelectorAll("button")) b.disabled = false;
   }
+}
+
+async function renew(form) {
+  const answer = await fetch(form.dataset.fill);
+  if (answer.ok) form.elements.namedItem("version").value = (await answer.json()).version;
 }
 
 // Fills a form with what is stored: the page shows text made harmless and cut, which must not be stored in its place.
@@ -69,15 +96,22 @@ async function fill(form) {
   const answer = await fetch(form.dataset.fill);
   const told = await answer.json();
   if (!answer.ok) throw new Error(told.error?.message ?? answer.statusText);
+  const task = told.tasks?.find((t) => t.id === form.dataset.task);
+  const from = form.dataset.edit ? { ...task, version: told.version, task: form.dataset.task } : told.issue;
   for (const field of form.elements) {
-    const stored = told.issue[field.name];
+    const stored = from[field.name];
     if (stored === undefined) continue;
     field.value = Array.isArray(stored) ? stored.join(field.dataset.kind === "lines" ? "\n" : ", ") : stored;
   }
 }
 
-export async function open(dialog) {
+export async function open(dialog, task) {
   const form = dialog.querySelector("form[data-fill]");
+  if (form && task) {
+    form.dataset.task = task;
+    for (const of of dialog.querySelectorAll("[data-of]")) of.textContent = task;
+  }
+  for (const output of dialog.querySelectorAll("output")) output.textContent = "";
   try {
     if (form) await fill(form);
     dialog.showModal();

@@ -1,4 +1,6 @@
 // Goes on with an attempt's conversation while it runs: asks for what is new, and puts it below.
+import { plain } from "./plain.js";
+
 const talk = document.getElementById("talk");
 let next = Number(talk?.dataset.next ?? 0);
 let asking = false;
@@ -9,9 +11,10 @@ function said(item) {
   const made = template.content.cloneNode(true);
   made.querySelector(".who").textContent = item.kind;
   const text = made.querySelector(".text");
-  text.textContent = item.text;
+  const words = plain(item.text);
+  text.textContent = words;
   const first = made.querySelector("summary");
-  if (first) first.textContent = item.text.split("\n", 1)[0].slice(0, 160);
+  if (first) first.textContent = words.split("\n", 1)[0].slice(0, 160);
   made.querySelector(".said").classList.add(item.kind);
   return made;
 }

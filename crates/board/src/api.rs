@@ -5,7 +5,10 @@ pub(crate) mod attempts;
 pub(crate) mod board;
 pub(crate) mod changes;
 pub(crate) mod issues;
+pub(crate) mod plans;
 pub(crate) mod promotions;
+pub(crate) mod pulls;
+pub(crate) mod remarks;
 pub(crate) mod service;
 pub(crate) mod shifts;
 pub(crate) mod things;
@@ -15,10 +18,12 @@ use std::str::FromStr;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
+use axum::response::Response;
 use serde::de::DeserializeOwned;
 use turno_core::ids::InvalidId;
 
 use crate::error::Problem;
+use crate::pages::trouble;
 use crate::routes::Shared;
 
 /// The id in a path.
@@ -26,12 +31,14 @@ use crate::routes::Shared;
 pub(crate) struct Id<T>(pub(crate) T);
 
 impl<T: FromStr<Err = InvalidId> + Send> FromRequestParts<Shared> for Id<T> {
-    type Rejection = Problem;
+    type Rejection = Response;
 
-    async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Result<Self, Response> {
         let path = Path::<String>::from_request_parts(parts, app).await;
-        let Path(text) = path.map_err(|e| Problem::BadRequest(e.body_text()))?;
-        Ok(Self(text.parse()?))
+        let id = path.map_err(|e| Problem::BadRequest(e.body_text()));
+        let id = id.and_then(|Path(text)| Ok(text.parse()?));
+        // A person who follows a wrong link is told so on a page.
+        id.map(Self).map_err(|problem| trouble(problem, &parts.headers))
     }
 }
 
@@ -40,12 +47,14 @@ impl<T: FromStr<Err = InvalidId> + Send> FromRequestParts<Shared> for Id<T> {
 pub(crate) struct Asked<T>(pub(crate) T);
 
 impl<T: DeserializeOwned> FromRequestParts<Shared> for Asked<T> {
-    type Rejection = Problem;
+    type Rejection = Response;
 
-    async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Result<Self, Response> {
         let query = Query::<T>::from_request_parts(parts, app).await;
-        let Query(asked) = query.map_err(|e: QueryRejection| Problem::BadRequest(e.body_text()))?;
-        Ok(Self(asked))
+        let query = query.map_err(|e: QueryRejection| Problem::BadRequest(e.body_text()));
+        query
+            .map(|Query(asked)| Self(asked))
+            .map_err(|problem| trouble(problem, &parts.headers))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Owns who may ask: the token of the board, links that let a browser in once, and the sessions that come of them.
 //! Secrets are compared in constant time, and only their sums are kept where that is enough.
 
-use std::fs::{DirBuilder, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -12,6 +12,8 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use turno_engine::workspace::StateDir;
 use uuid::Uuid;
+
+use crate::server::Listening;
 
 /// A link is good for so long.
 const LINK_AGE: Duration = Duration::from_secs(5 * 60);
@@ -66,19 +68,19 @@ impl Token {
         let dir = dirs.board();
         private_dir(&dir)?;
         let path = dir.join("token");
-        // Written whole beside it first: who comes at the same moment reads a token or none.
-        let new = dir.join(format!("token.{}", std::process::id()));
+        // Written whole beside it first, under a name that nobody can take before: who comes at the same moment reads
+        // a token or none.
         if !path.exists() {
-            private_file(&new, &secret())?;
-            let linked = std::fs::hard_link(&new, &path);
-            std::fs::remove_file(&new)?;
-            match linked {
-                Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
-                Ok(()) | Err(_) => {}
+            let mut new = tempfile::Builder::new().prefix("token.").tempfile_in(&dir)?;
+            new.write_all(secret().as_bytes())?;
+            match new.persist_noclobber(&path) {
+                Err(failed) if failed.error.kind() != ErrorKind::AlreadyExists => return Err(failed.error),
+                Ok(_) | Err(_) => {}
             }
         }
         let mut text = String::new();
-        std::fs::File::open(&path)?.take(1024).read_to_string(&mut text)?;
+        let file = File::open(&path)?;
+        file.take(1024).read_to_string(&mut text)?;
         let text = text.trim();
         if is_secret(text) {
             Ok(Self(text.to_owned()))
@@ -91,6 +93,13 @@ impl Token {
     /// The text of it, for its owner.
     pub fn text(&self) -> &str {
         &self.0
+    }
+
+    /// The name under which browsers reach the board: one that nobody else can guess. Cookies are kept by name and not
+    /// by port, so no other server of this machine is sent the board's.
+    pub(crate) fn host(&self) -> String {
+        let sum = sum(&format!("the name of the board of {}", self.0));
+        format!("turno-{}.localhost", &hex(&sum)[..32])
     }
 
     fn is(&self, given: &str) -> bool {
@@ -107,8 +116,8 @@ pub struct Link {
 
 impl Link {
     /// The whole of it, for a board that listens there.
-    pub fn at(&self, url: &str) -> String {
-        format!("{url}/enter?code={}", self.code)
+    pub fn at(&self, at: &Listening) -> String {
+        format!("{}/enter?code={}", at.page, self.code)
     }
 }
 
@@ -254,6 +263,33 @@ mod tests {
     }
 
     #[test]
+    fn a_name_that_was_taken_beforehand_keeps_no_token_from_being_made() {
+        let dir = tempfile::tempdir().unwrap();
+        let dirs = dirs(&dir);
+        private_dir(&dirs.board()).unwrap();
+        let taken = dirs.board().join(format!("token.{}", std::process::id()));
+        std::os::unix::fs::symlink("/nowhere/at/all", &taken).unwrap();
+        let token = Token::keep(&dirs).unwrap();
+        assert!(is_secret(token.text()));
+        assert!(taken.symlink_metadata().unwrap().is_symlink(), "it was another's");
+        let left = std::fs::read_dir(dirs.board()).unwrap().count();
+        assert_eq!(left, 2, "nothing is left beside it");
+    }
+
+    #[test]
+    fn the_boards_name_is_one_label_that_tells_nothing_of_the_token() {
+        let dir = tempfile::tempdir().unwrap();
+        let token = Token::keep(&dirs(&dir)).unwrap();
+        let host = token.host();
+        let label = host.strip_suffix(".localhost").unwrap();
+        assert!(label.len() < 63 && !label.contains('.'), "{host}");
+        assert_eq!(host, token.host());
+        let random = label.strip_prefix("turno-").unwrap();
+        assert!(!token.text().contains(random));
+        assert!(!hex(&sum(token.text())).contains(random));
+    }
+
+    #[test]
     fn a_link_lets_in_once_and_soon() {
         let dir = tempfile::tempdir().unwrap();
         let dirs = dirs(&dir);
@@ -269,10 +305,7 @@ mod tests {
         let late = mint(&dirs).unwrap();
         let path = links(&dirs).join(hex(&sum(&late.code)));
         let long_ago = SystemTime::now() - LINK_AGE - Duration::from_secs(1);
-        std::fs::File::open(&path)
-            .unwrap()
-            .set_modified(long_ago)
-            .unwrap();
+        File::open(&path).unwrap().set_modified(long_ago).unwrap();
         assert!(gate.enter(&late.code).is_none(), "used late");
         assert!(gate.enter("../token").is_none());
     }
@@ -284,10 +317,7 @@ mod tests {
         let (old, young) = (mint(&dirs).unwrap(), mint(&dirs).unwrap());
         let path = |link: &Link| links(&dirs).join(hex(&sum(&link.code)));
         let long_ago = SystemTime::now() - LINK_AGE - Duration::from_secs(1);
-        std::fs::File::open(path(&old))
-            .unwrap()
-            .set_modified(long_ago)
-            .unwrap();
+        File::open(path(&old)).unwrap().set_modified(long_ago).unwrap();
         sweep(&dirs);
         assert!(!path(&old).exists() && path(&young).exists());
     }

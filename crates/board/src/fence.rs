@@ -26,13 +26,25 @@ const SEC_FETCH_SITE: &str = "sec-fetch-site";
 pub(crate) struct Names {
     hosts: Vec<String>,
     origins: Vec<String>,
-    cookie: String,
+    browsers: Browsers,
 }
 
+/// The name by which browsers come, if they do. Sessions are begun and good under that name alone: a cookie that was
+/// taken on another one is no use.
+#[derive(Debug, Clone)]
+enum Browsers {
+    Come { host: String, cookie: String },
+    Never,
+}
+
+/// What a browser that is let in is given.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CookieName<'n>(pub(crate) &'n str);
+
 impl Names {
-    /// Of a loopback port.
-    pub(crate) fn of_port(port: u16) -> Self {
-        let names = ["127.0.0.1", "localhost", "[::1]"];
+    /// Of a loopback port, to which browsers come by the name of their own.
+    pub(crate) fn of_port(port: u16, own: &str) -> Self {
+        let names = ["127.0.0.1", "localhost", "[::1]", own];
         let mut hosts: Vec<String> = names.iter().map(|n| format!("{n}:{port}")).collect();
         if port == 80 {
             hosts.extend(names.map(str::to_owned));
@@ -40,8 +52,14 @@ impl Names {
         Self {
             origins: hosts.iter().map(|h| format!("http://{h}")).collect(),
             hosts,
-            // Cookies do not know of ports: boards of two workspaces must not take each other's.
-            cookie: format!("turno-board-{port}"),
+            browsers: Browsers::Come {
+                host: if port == 80 {
+                    own.to_owned()
+                } else {
+                    format!("{own}:{port}")
+                },
+                cookie: format!("turno-board-{port}"),
+            },
         }
     }
 
@@ -50,12 +68,19 @@ impl Names {
         Self {
             hosts: vec!["localhost".to_owned()],
             origins: Vec::new(),
-            cookie: "turno-board".to_owned(),
+            browsers: Browsers::Never,
         }
     }
 
-    pub(crate) fn cookie(&self) -> &str {
-        &self.cookie
+    /// The cookie of a session, if a request came by the name that browsers come by.
+    pub(crate) fn cookie(&self, headers: &HeaderMap) -> Option<CookieName<'_>> {
+        match &self.browsers {
+            Browsers::Come { host, cookie } => match only(headers, HOST) {
+                Only::Is(asked) if host.eq_ignore_ascii_case(asked) => Some(CookieName(cookie)),
+                Only::Is(_) | Only::Absent | Only::Strange => None,
+            },
+            Browsers::Never => None,
+        }
     }
 }
 
@@ -140,11 +165,12 @@ fn who(gate: &Gate, names: &Names, headers: &HeaderMap) -> Result<Shown, Problem
         }
         Only::Strange => Err(Problem::Unauthorized),
         Only::Absent => {
+            let CookieName(name) = names.cookie(headers).ok_or(Problem::Unauthorized)?;
             let cookies = headers.get_all(COOKIE).iter().filter_map(|v| v.to_str().ok());
             let known = cookies
                 .flat_map(Cookie::split_parse)
                 .flatten()
-                .any(|c| c.name() == names.cookie && gate.knows_session(c.value()));
+                .any(|c| c.name() == name && gate.knows_session(c.value()));
             if known {
                 Ok(Shown::Session)
             } else {

@@ -23,4 +23,6 @@ pub use error::Problem;
 pub use openapi::openapi;
 pub use routes::{Entry, served};
 pub use server::{Board, Error, Listening};
-pub use workspace::{Diff, Doing, Edit, Left, Planned, Salvaged, Subject, Unproven, Wish, Workspace};
+pub use workspace::{
+    Diff, Doing, Edit, Left, Planned, PullPlanned, Salvaged, Subject, Unproven, Wish, Workspace,
+};

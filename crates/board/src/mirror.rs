@@ -18,7 +18,7 @@ use turno_engine::socket::{self, Answer, Ask, Client};
 use turno_engine::store::{self, Beside};
 use turno_engine::workspace::StateDir;
 
-use crate::view::event::Line;
+use crate::view::event::{Line, told};
 
 /// The journal is looked at this often while no coordinator lives.
 const LOOK: Duration = Duration::from_millis(300);
@@ -210,7 +210,9 @@ impl Mirror {
                 }
                 Some(Answer::Live(line)) => self.hear(line),
                 Some(Answer::Failed(why) | Answer::Refused(why)) => return Err(Lost::Refused(why)),
-                Some(Answer::State(_) | Answer::Taken(_) | Answer::Done | Answer::Tool(_)) => {}
+                Some(
+                    Answer::State(_) | Answer::Taken(_) | Answer::Done | Answer::Tool(_) | Answer::Pace(_),
+                ) => {}
                 None => {
                     self.show(&state, &mut records, &Coordinator::None);
                     return Ok(());
@@ -256,7 +258,7 @@ impl Mirror {
     }
 
     fn hear(&self, line: LiveLine) {
-        held(&self.0.doing).insert(line.attempt, line.doing.line());
+        held(&self.0.doing).insert(line.attempt, told(&line.doing.line()));
         // Nobody looking is no error.
         drop(self.0.live.send(line));
     }

@@ -3,7 +3,9 @@
 use axum::Json;
 use utoipa::OpenApi;
 
-use crate::api::{attempts, board, changes, issues, promotions, service, shifts, things};
+use crate::api::{
+    attempts, board, changes, issues, plans, promotions, pulls, remarks, service, shifts, things,
+};
 use crate::view::event::LiveView;
 
 #[derive(OpenApi)]
@@ -20,6 +22,7 @@ use crate::view::event::LiveView;
         issues::issue,
         issues::issue_diff,
         promotions::plan,
+        pulls::plan,
         issues::task,
         issues::task_diff,
         attempts::attempt,
@@ -29,6 +32,7 @@ use crate::view::event::LiveView;
         things::decisions,
         things::budget,
         things::salvage,
+        things::previews,
         things::config,
         shifts::shifts,
         shifts::shift,
@@ -40,11 +44,17 @@ use crate::view::event::LiveView;
         changes::edit,
         changes::close,
         promotions::promote,
+        pulls::open,
         changes::discard_issue,
         changes::discard_task,
         changes::answer,
         changes::stop,
         changes::budget,
+        plans::plan,
+        plans::edit,
+        remarks::on_task,
+        remarks::on_issue,
+        remarks::to_attempt,
     )
 )]
 struct Described;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::handler::Handler;
+use axum::http::HeaderMap;
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, patch, post};
@@ -15,7 +16,9 @@ use turno_core::State;
 use turno_core::ids::{Seq, ShiftId};
 use turno_core::report::{Fold, Report};
 
-use crate::api::{attempts, board, changes, issues, promotions, service, shifts, things};
+use crate::api::{
+    attempts, board, changes, issues, plans, promotions, pulls, remarks, service, shifts, things,
+};
 use crate::auth::Gate;
 use crate::error::Problem;
 use crate::fence::{self, Names};
@@ -191,6 +194,7 @@ pub(crate) fn routes() -> Vec<Route> {
         route(Get, "/issues/{id}", pages::work::issue),
         route(Get, "/issues/{id}/diff", pages::work::issue_diff),
         route(Get, "/issues/{id}/promote", pages::work::promote),
+        route(Get, "/issues/{id}/pull-request", pages::work::pull_request),
         route(Get, "/tasks/{id}", pages::work::task),
         route(Get, "/tasks/{id}/diff", pages::work::task_diff),
         route(Get, "/attempts/{id}", pages::work::attempt),
@@ -209,6 +213,7 @@ pub(crate) fn routes() -> Vec<Route> {
         route(Get, "/api/issues/{id}", issues::issue),
         route(Get, "/api/issues/{id}/diff", issues::issue_diff),
         route(Get, "/api/issues/{id}/promotion", promotions::plan),
+        route(Get, "/api/issues/{id}/pull-request", pulls::plan),
         route(Get, "/api/tasks/{id}", issues::task),
         route(Get, "/api/tasks/{id}/diff", issues::task_diff),
         route(Get, "/api/attempts/{id}", attempts::attempt),
@@ -218,6 +223,7 @@ pub(crate) fn routes() -> Vec<Route> {
         route(Get, "/api/decisions", things::decisions),
         route(Get, "/api/budget", things::budget),
         route(Get, "/api/salvage", things::salvage),
+        route(Get, "/api/previews", things::previews),
         route(Get, "/api/config", things::config),
         route(Get, "/api/shifts", shifts::shifts),
         route(Get, "/api/shifts/{id}", shifts::shift),
@@ -229,12 +235,18 @@ pub(crate) fn routes() -> Vec<Route> {
         route(Post, "/api/issues", changes::file),
         route(Patch, "/api/issues/{id}", changes::edit),
         route(Post, "/api/issues/{id}/promote", promotions::promote),
+        route(Post, "/api/issues/{id}/pull-request", pulls::open),
         route(Post, "/api/issues/{id}/close", changes::close),
         route(Post, "/api/issues/{id}/discard", changes::discard_issue),
         route(Post, "/api/tasks/{id}/discard", changes::discard_task),
         route(Post, "/api/decisions/{id}/answer", changes::answer),
         route(Post, "/api/shifts/current/stop", changes::stop),
         route(Post, "/api/budget", changes::budget),
+        route(Get, "/api/issues/{id}/plan", plans::plan),
+        route(Patch, "/api/issues/{id}/plan", plans::edit),
+        route(Post, "/api/tasks/{id}/comments", remarks::on_task),
+        route(Post, "/api/issues/{id}/comments", remarks::on_issue),
+        route(Post, "/api/attempts/{id}/messages", remarks::to_attempt),
     ]
 }
 
@@ -251,8 +263,9 @@ pub fn served() -> Vec<(&'static str, &'static str, Entry)> {
         .collect()
 }
 
-async fn nothing_here() -> Problem {
-    Problem::NotFound("there is nothing here; /api/openapi.json names what there is".to_owned())
+async fn nothing_here(headers: HeaderMap) -> Response {
+    let why = "there is nothing here; /api/openapi.json names what there is";
+    pages::trouble(Problem::NotFound(why.to_owned()), &headers)
 }
 
 /// An answer of the framework itself has no body: it gets that of every other error.

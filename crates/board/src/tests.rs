@@ -28,11 +28,13 @@ use crate::Problem;
 use crate::auth::{Gate, Token, mint};
 use crate::fence::Names;
 use crate::routes::{App, router};
-use crate::workspace::{Diff, Doing, Planned, Salvaged, Subject, Wish, Workspace};
+use crate::workspace::{Diff, Doing, Planned, PullPlanned, Salvaged, Subject, Wish, Workspace};
 
 const PORT: u16 = 4711;
-const HOST: &str = "127.0.0.1:4711";
-const ORIGIN: &str = "http://127.0.0.1:4711";
+/// By which browsers come, for tests.
+const OWN: &str = "turno-of-the-test.localhost";
+const HOST: &str = "turno-of-the-test.localhost:4711";
+const ORIGIN: &str = "http://turno-of-the-test.localhost:4711";
 
 /// A workspace that has a journal.
 #[derive(Debug)]
@@ -81,14 +83,25 @@ impl Workspace for Fake {
             let event = match wish {
                 Wish::File(draft) => Event::IssueAdded { draft: *draft },
                 Wish::Close { issue, why } => Event::IssueClosed { issue, why },
+                Wish::Comment { on, finding, commit } => Event::Commented { on, finding, commit },
+                Wish::Tell { attempt, words } => Event::Told { attempt, words },
                 Wish::Stop(how) => Event::StopAsked { how },
                 Wish::Discard(what) => Event::Discarded { what },
                 Wish::Budget { level, allowance } => Event::BudgetSet {
                     level,
                     allowance: allowance.into(),
                 },
+                Wish::Plan {
+                    issue,
+                    version,
+                    edits,
+                } => Event::PlanEdited {
+                    issue,
+                    version,
+                    edits,
+                },
                 Wish::Answer { decision, answer } => Event::DecisionAnswered { decision, answer },
-                Wish::Edit { issue, .. } | Wish::Promote { issue, .. } => {
+                Wish::Edit { issue, .. } | Wish::Promote { issue, .. } | Wish::PullRequest { issue, .. } => {
                     return Err(Problem::no_such("issue", issue));
                 }
             };
@@ -117,8 +130,15 @@ impl Workspace for Fake {
         Box::pin(async move { Err(Problem::no_such("issue", issue)) })
     }
 
+    fn pull_request(&self, issue: IssueId) -> Doing<'_, PullPlanned> {
+        Box::pin(async move { Err(Problem::no_such("issue", issue)) })
+    }
+
     fn report(&self, report: &Report) -> Result<String, Problem> {
-        Ok(format!("the report of {}", report.shift.id))
+        Ok(format!(
+            "<style>p {{ color: red }}</style>the report of {}",
+            report.shift.id
+        ))
     }
 
     fn salvage(&self) -> Result<Vec<Salvaged>, Problem> {
@@ -161,7 +181,7 @@ impl Asked {
         let text = token.text().to_owned();
         let gate = Arc::new(Gate::new(token, fake.dirs.clone()));
         let shown: Arc<dyn Workspace> = Arc::clone(&fake) as Arc<dyn Workspace>;
-        let app = App::new(gate, Names::of_port(PORT), shown, stop.clone());
+        let app = App::new(gate, Names::of_port(PORT, OWN), shown, stop.clone());
         app.mirror.begin().await;
         tokio::spawn(app.mirror.clone().run(stop.clone()));
         Self {

@@ -2,11 +2,13 @@
 //! functions. Pages use the same ones. Ids are written as in the journal, times are milliseconds since 1970 UTC, money
 //! is millionths of a US dollar; fields are added and none changes its meaning. Text from outside is data.
 
+pub mod account;
 pub mod attempt;
 pub mod board;
 pub mod decision;
 pub mod event;
 pub mod issue;
+pub mod plan;
 pub mod shift;
 pub mod symphony;
 pub mod task;

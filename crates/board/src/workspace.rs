@@ -6,9 +6,12 @@ use std::pin::Pin;
 
 use turno_core::State;
 use turno_core::event::{Discard, StopHow};
-use turno_core::ids::{DecisionId, IssueId, RepoName, TaskId};
+use turno_core::ids::{AttemptId, CommitId, DecisionId, IssueId, RepoName, TaskId};
 use turno_core::issue::{IssueDraft, Priority};
 use turno_core::ledger::{Allowance, Level};
+use turno_core::outcome::Finding;
+use turno_core::plan::edit::{PlanEdit, PlanVersion};
+use turno_core::remark;
 use turno_core::report::Report;
 use turno_core::units::Timestamp;
 use turno_engine::config::{Loaded, Setting};
@@ -45,6 +48,22 @@ pub enum Wish {
         /// An option's label, or other words.
         answer: String,
     },
+    /// Something is said about what was done.
+    Comment {
+        /// About what.
+        on: remark::Subject,
+        /// Where, and the words.
+        finding: Finding,
+        /// The commit that was looked at; absent: the one that is there now.
+        commit: Option<CommitId>,
+    },
+    /// Something is said to an agent that runs.
+    Tell {
+        /// In which attempt.
+        attempt: AttemptId,
+        /// What.
+        words: String,
+    },
     /// The end of the running shift.
     Stop(StopHow),
     /// A task or an issue is given up.
@@ -65,6 +84,22 @@ pub enum Wish {
         /// Whether also when the checks never saw the outcome.
         unproven: Unproven,
     },
+    /// The plan of an issue changes.
+    Plan {
+        /// Whose.
+        issue: IssueId,
+        /// The version that was seen.
+        version: PlanVersion,
+        /// What changes.
+        edits: Vec<PlanEdit>,
+    },
+    /// What an issue has landed is pushed, and a pull request opened or updated.
+    PullRequest {
+        /// Which.
+        issue: IssueId,
+        /// Whether also when the checks never saw it together with the branch there.
+        unproven: Unproven,
+    },
 }
 
 /// What is to be done when the checks never saw what a promotion would make, as the branch has moved.
@@ -75,6 +110,21 @@ pub enum Unproven {
     Refused,
     /// It is promoted all the same.
     Accepted,
+}
+
+/// What a pull request would be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PullPlanned {
+    /// The remote.
+    pub remote: String,
+    /// The branch there.
+    pub branch: String,
+    /// What would be done, a line each.
+    pub lines: Vec<String>,
+    /// How many commits the base has that the checks never saw together with the issue's.
+    pub behind: u32,
+    /// Its text, as Markdown.
+    pub body: String,
 }
 
 /// What a promotion would do.
@@ -178,6 +228,9 @@ pub trait Workspace: Debug + Send + Sync + 'static {
 
     /// What promoting an issue would do; it moves nothing.
     fn promotion(&self, issue: IssueId, onto: Option<String>) -> Doing<'_, Planned>;
+
+    /// What a pull request for an issue would be; the remote is looked at, and nothing is pushed.
+    fn pull_request(&self, issue: IssueId) -> Doing<'_, PullPlanned>;
 
     /// The report of a shift as one HTML file with no script in it.
     ///

@@ -1,9 +1,9 @@
-//! Owns the words of the verb that tells what a shift came to. Types only, no logic.
+//! Owns the words of the verbs that tell what a shift came to, and who is told of it. Types only, no logic.
 
 use std::path::PathBuf;
 
-use clap::{Args as ClapArgs, ValueEnum};
-use turno_core::ids::ShiftId;
+use clap::{Args as ClapArgs, Subcommand, ValueEnum};
+use turno_core::ids::{ShiftId, TargetName};
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Report {
@@ -28,4 +28,21 @@ pub(crate) enum ReportFormat {
     Html,
     /// Data, in a stable shape.
     Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Notify {
+    /// Tell targets a test, now, and say whether each was told. Quiet hours do not count.
+    Test {
+        /// Which; all of `[notify]` if none is given.
+        targets: Vec<TargetName>,
+    },
+    /// List who is told what, and by which way.
+    List {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Tell now what waits from earlier shifts. Quiet hours count.
+    Flush,
 }

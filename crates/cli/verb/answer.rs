@@ -85,14 +85,14 @@ fn list(state: &State, json: bool) -> Result<ExitCode, Failure> {
 }
 
 /// What was typed, or what stands on standard input.
-fn words(typed: &[String]) -> Result<String, Failure> {
+pub(super) fn words(typed: &[String]) -> Result<String, Failure> {
     if typed != ["-"] {
         return Ok(typed.join(" "));
     }
     let mut read = String::new();
     std::io::stdin()
         .read_to_string(&mut read)
-        .map_err(|e| Failure::usage(format!("the answer cannot be read from standard input: {e}")))?;
+        .map_err(|e| Failure::usage(format!("nothing can be read from standard input: {e}")))?;
     Ok(read.trim().to_owned())
 }
 

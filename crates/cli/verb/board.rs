@@ -6,14 +6,15 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 use turno_board::{
-    Board, Diff, Doing, Edit, Left, Listening, Planned, Problem, Salvaged, Token, Unproven, Wish, Workspace,
-    mint,
+    Board, Diff, Doing, Edit, Left, Listening, Planned, Problem, PullPlanned, Salvaged, Token, Unproven,
+    Wish, Workspace, mint,
 };
 use turno_core::State;
 use turno_core::event::{Discard, Event};
 use turno_core::ids::IssueId;
 use turno_core::issue::IssueDraft;
 use turno_core::promotion::Assurance;
+use turno_core::remark;
 use turno_core::report::Report;
 use turno_engine::config::{self, Loaded, Overrides, Places, Setting};
 use turno_engine::git::DiffText;
@@ -21,7 +22,7 @@ use turno_engine::salvage::{self, Held};
 use turno_engine::workspace::StateDir;
 
 use super::promote::Came;
-use super::{answer, budget, diff, discard, promote, report};
+use super::{answer, budget, comment, diff, discard, pr, promote, report, tell};
 use crate::args::{self, Subject};
 use crate::door::Door;
 use crate::failure::Failure;
@@ -40,19 +41,31 @@ pub(crate) async fn run(scene: Scene, verb: &args::Board) -> Result<ExitCode, Fa
                 "no board of this workspace listens; `turno board` shows it",
             ));
         };
-        print::data(&mint(shown.dirs())?.at(&at.url));
+        print::data(&mint(shown.dirs())?.at(&at));
         return Ok(ExitCode::SUCCESS);
     }
     let stop = CancellationToken::new();
     let board = Board::open(Arc::clone(&shown), verb.port, stop.clone()).await?;
-    print::data(&mint(shown.dirs())?.at(&board.at().url));
+    print::data(&mint(shown.dirs())?.at(board.at()));
     print::note("open this link in a browser; it is good once, for five minutes. Ctrl-C ends the board");
     let serving = tokio::spawn(board.serve());
-    interrupted().await?;
-    stop.cancel();
-    let served = serving.await;
+    let served = until(interrupted(), serving, &stop).await?;
     served.map_err(|e| Failure::bug(format!("the board came to a bad end: {e}")))??;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What serving comes to. It is stopped when somebody says so; what ends it before is told at once.
+async fn until<T>(
+    asked: impl Future<Output = Result<(), Failure>>,
+    mut serving: tokio::task::JoinHandle<T>,
+    stop: &CancellationToken,
+) -> Result<Result<T, tokio::task::JoinError>, Failure> {
+    tokio::select! {
+        served = &mut serving => return Ok(served),
+        asked = asked => asked?,
+    }
+    stop.cancel();
+    Ok(serving.await)
 }
 
 async fn interrupted() -> Result<(), Failure> {
@@ -137,6 +150,25 @@ impl Workspace for Shown {
         })
     }
 
+    fn pull_request(&self, issue: IssueId) -> Doing<'_, PullPlanned> {
+        Box::pin(async move {
+            let mut door = Door::open(&self.0).await?;
+            let known = door.state().await?.issues.contains_key(&issue);
+            known
+                .then_some(())
+                .ok_or_else(|| Problem::no_such("issue", issue))?;
+            let verb = args::Pr {
+                dry_run: true,
+                ..pr_of(issue, Unproven::Refused)
+            };
+            drop(door);
+            match pr::pull_request(&self.0, &verb).await? {
+                pr::Came::Planned(plan) => Ok(pull_planned(*plan)),
+                pr::Came::There { .. } => Err(Problem::Bug("a look at a pull request opened it".to_owned())),
+            }
+        })
+    }
+
     fn report(&self, report: &Report) -> Result<String, Problem> {
         Ok(report::page_of(&self.0, report)?)
     }
@@ -155,6 +187,31 @@ impl Workspace for Shown {
             },
         });
         Ok(kept.collect())
+    }
+}
+
+/// The verb as the board types it.
+fn pr_of(issue: IssueId, unproven: Unproven) -> args::Pr {
+    args::Pr {
+        issue,
+        remote: None,
+        base: None,
+        dry_run: false,
+        unproven: unproven == Unproven::Accepted,
+    }
+}
+
+/// What a pull request would be, as the board shows it.
+fn pull_planned(plan: pr::Plan) -> PullPlanned {
+    PullPlanned {
+        lines: plan.lines(),
+        behind: match plan.assurance {
+            Assurance::Unproven { behind } => behind,
+            Assurance::Proven => 0,
+        },
+        remote: plan.pushed.remote,
+        branch: plan.pushed.branch,
+        body: plan.body,
     }
 }
 
@@ -191,8 +248,10 @@ fn planned(came: Came, left: Vec<promote::Left>) -> Planned {
 fn is_there(state: &State, wish: &Wish) -> Result<(), Problem> {
     let (known, what, id) = match wish {
         Wish::Edit { issue, .. }
+        | Wish::Plan { issue, .. }
         | Wish::Close { issue, .. }
         | Wish::Promote { issue, .. }
+        | Wish::PullRequest { issue, .. }
         | Wish::Discard(Discard::Issue(issue)) => {
             (state.issues.contains_key(issue), "issue", issue.to_string())
         }
@@ -201,7 +260,15 @@ fn is_there(state: &State, wish: &Wish) -> Result<(), Problem> {
             let known = state.decisions.contains_key(decision);
             (known, "question", decision.to_string())
         }
-        Wish::File(_) | Wish::Stop(_) | Wish::Budget { .. } => return Ok(()),
+        Wish::Comment {
+            on: remark::Subject::Task(task),
+            ..
+        } => (state.tasks.contains_key(task), "task", task.to_string()),
+        Wish::Comment {
+            on: remark::Subject::Issue(issue),
+            ..
+        } => (state.issues.contains_key(issue), "issue", issue.to_string()),
+        Wish::File(_) | Wish::Stop(_) | Wish::Budget { .. } | Wish::Tell { .. } => return Ok(()),
     };
     known.then_some(()).ok_or_else(|| Problem::no_such(what, id))
 }
@@ -226,6 +293,10 @@ async fn take(scene: &Scene, mut door: Door, wish: Wish) -> Result<State, Failur
             };
             door.take(Event::DecisionAnswered { decision, answer }).await?;
         }
+        Wish::Comment { on, finding, commit } => {
+            return comment::say(&mut door, on, finding, commit).await;
+        }
+        Wish::Tell { attempt, words } => return tell::tell(&mut door, attempt, words).await,
         Wish::Stop(how) => match door {
             Door::Live(_) => door.take(Event::StopAsked { how }).await?,
             // Its agents may be at work, and ending them means running programs: a person types that.
@@ -257,6 +328,23 @@ async fn take(scene: &Scene, mut door: Door, wish: Wish) -> Result<State, Failur
             };
             promote::promote(scene, &mut door, &verb).await?;
         }
+        Wish::Plan {
+            issue,
+            version,
+            edits,
+        } => {
+            door.take(Event::PlanEdited {
+                issue,
+                version,
+                edits,
+            })
+            .await?;
+        }
+        Wish::PullRequest { issue, unproven } => {
+            drop(door);
+            pr::pull_request(scene, &pr_of(issue, unproven)).await?;
+            return Door::open(scene).await?.state().await;
+        }
         Wish::Budget { level, allowance } => {
             let event = Event::BudgetSet {
                 level,
@@ -276,5 +364,20 @@ fn edited(old: IssueDraft, edit: Edit) -> IssueDraft {
         priority: edit.priority.unwrap_or(old.priority),
         labels: edit.labels.unwrap_or(old.labels),
         ..old
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_ends_the_board_is_told_before_anybody_asks_it_to_end() {
+        let stop = CancellationToken::new();
+        let serving = tokio::spawn(async { Err::<(), _>("no more") });
+        let served = until(std::future::pending(), serving, &stop).await;
+        assert_eq!(served.unwrap().unwrap(), Err("no more"));
+        let serving = tokio::spawn(stop.clone().cancelled_owned());
+        until(async { Ok(()) }, serving, &stop).await.unwrap().unwrap();
     }
 }

@@ -29,7 +29,7 @@ pub(crate) async fn run(scene: &Scene, verb: &Explain) -> Result<ExitCode, Failu
     print::data(&format!(
         "{} {}",
         print::bold(&format!("task {}", task.id)),
-        print::harmless(&task.spec.title)
+        print::plain(&task.spec.title, 400)
     ));
     for line in &lines {
         let at = print::dim(&format!("{} #{}", print::clock(line.at), line.seq));

@@ -44,6 +44,7 @@ pub(crate) async fn run(scene: &Scene, verb: &Gc) -> Result<ExitCode, Failure> {
     let mut door = Door::open(scene).await?;
     if verb.yes {
         may_remove(&door)?;
+        super::preview::clear_leftovers(scene).await;
     }
     let config = scene.config(&Overrides::default())?;
     let repos = scene.repos(&config)?;

@@ -161,7 +161,7 @@ async fn show(scene: &Scene, door: &mut Door, id: IssueId, json: bool) -> Result
     print::data(&format!(
         "{} {}",
         print::bold(&format!("issue {id}")),
-        print::harmless(&seen.title)
+        print::plain(&seen.title, 400)
     ));
     print::data(&format!(
         "{}, cost {}, filed {}, {} on the disk",
@@ -187,13 +187,13 @@ async fn show(scene: &Scene, door: &mut Door, id: IssueId, json: bool) -> Result
         print::data(&format!("\n{}", print::harmless(issue.draft.body.trim())));
     }
     for criterion in &issue.draft.acceptance {
-        print::data(&format!("  [ ] {}", print::harmless(criterion)));
+        print::data(&format!("  [ ] {}", print::plain(criterion, 400)));
     }
     for task in &seen.tasks {
         print::data(&format!(
             "\n{} {}",
             print::bold(&format!("task {}", task.id)),
-            print::harmless(&task.title)
+            print::plain(&task.title, 400)
         ));
         print::data(&format!(
             "  {}, {} attempt(s), {}",

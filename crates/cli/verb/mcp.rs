@@ -78,6 +78,14 @@ impl Server {
     }
 
     #[tool(
+        description = "Add a task to the plan of an issue that is worked on or in review, also while a shift runs. It \
+        is the person's: no agent takes it back."
+    )]
+    async fn add_task(&self, Parameters(asked): Parameters<words::AddTask>) -> CallToolResult {
+        said(acts::add_task(&self.scene, asked)).await
+    }
+
+    #[tool(
         description = "Begin a shift on issues, in the background: agents work and spend up to the budget that you \
         name. Returns the shift's id as soon as it runs; look at it with `status`. It goes on when this server ends. \
         One shift at a time."

@@ -185,6 +185,7 @@ async fn render(
         others: Vec::new(),
         answers: Vec::new(),
         lessons: Vec::new(),
+        remarks: Vec::new(),
     };
     let extras = Extras {
         diff_stat: String::new(),

@@ -20,6 +20,7 @@ use turno_core::shift::{IssueAtStart, Scope};
 use turno_engine::config::{AgentDialect, AgentSetup, Confine, Fresh, Loaded, Overrides};
 use turno_engine::containers;
 use turno_engine::git::{Checkout, HeadAt, Repo};
+use turno_engine::notify::Notifier;
 use turno_engine::open::target_of;
 use turno_engine::person;
 use turno_engine::redact::Redaction;
@@ -30,10 +31,11 @@ use turno_engine::sandbox::Hold;
 use turno_engine::site::Site;
 use turno_engine::socket::{Client, Entrance, Server};
 use turno_engine::store::Store;
+use turno_engine::traces::{Exporter, Sent};
 use turno_engine::wallet::Wallet;
 use turno_engine::workspace::{Error as WorkspaceError, Lock};
 
-use super::{report, resume};
+use super::{notify, report, resume};
 use crate::args::{Run, ShiftArgs};
 use crate::door::Door;
 use crate::exit;
@@ -248,7 +250,9 @@ pub(crate) async fn shift(
 ) -> Result<ExitCode, Failure> {
     let repos = scene.repos(&config)?;
     let lock = take_lock(scene).await?;
-    let wallet = wallet(scene, &config).await?;
+    let book = notify::open(scene, &config.notify).await;
+    let wallet = wallet(scene, &config).await?.keeping(book.secrets());
+    let office = notify::office(scene, wallet.redaction());
     log_to(scene, wallet.redaction());
     let (store, state) = Store::open(&scene.dirs.store())?;
     for note in store.notes() {
@@ -321,16 +325,26 @@ pub(crate) async fn shift(
     };
     let server = open(&scene.dirs.socket(), Entrance::People)?;
     let tool_server = open(&scene.dirs.tool_socket(), Entrance::Agents)?;
+    let traces = Exporter::begin(&config.traces, &scene.dirs, &project_of(scene), &handle);
     let interrupts = tokio::spawn(interrupts(handle.clone()));
     let screen = screen::start(show, handle.clone(), &site.live);
+    let notifier = Notifier::start(book, office, &scene.dirs, &handle);
     let ended = match begin {
         Begin::Now(first) => engine.run(*first).await,
         Begin::Again(facts) => engine.go_on(facts).await,
     };
     interrupts.abort();
     screen.finish().await;
+    notify::finish(notifier).await;
     tool_server.close().await;
     server.close().await;
+    if let Some(traces) = traces
+        && let Sent::Not { spans, to, why } = traces.end().await
+    {
+        print::warning(&format!(
+            "{spans} span(s) of the traces were not taken by {to}: {why}. They are sent with the next shift"
+        ));
+    }
     let end = ended?;
     let state = handle.snapshot();
     if show != Show::Json {
@@ -338,6 +352,12 @@ pub(crate) async fn shift(
     }
     drop(lock);
     Ok(exit::of(end))
+}
+
+/// The name of the repository, for people.
+fn project_of(scene: &Scene) -> String {
+    let name = scene.repo.root().file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
 }
 
 /// This very binary: it supervises and performs too.
@@ -355,7 +375,7 @@ enum Begin {
 }
 
 /// By which means the programs of a shift are confined.
-async fn hold(scene: &Scene, turno: &Path, confine: Confine) -> Result<Hold, Failure> {
+pub(super) async fn hold(scene: &Scene, turno: &Path, confine: Confine) -> Result<Hold, Failure> {
     match confine {
         Confine::Never => Ok(Hold::Off),
         Confine::Always => Hold::probe(turno, &scene.env)

@@ -92,6 +92,9 @@ fn show(status: &StatusView, now: Timestamp) {
             stage_word(&issue.stage),
             issue.cost
         ));
+        if let Some(request) = issue.pull.phrase() {
+            print::data(&print::dim(&format!("  {}", print::plain(&request, 600))));
+        }
         if let Some(alarm) = issue.following.alarm_phrase() {
             print::data(&print::red(&format!("  {}", print::plain(&alarm, 400))));
         }
@@ -138,7 +141,7 @@ fn until(why: &Waiting) -> String {
 }
 
 /// What is known of an account's windows, if there is anything to say.
-fn account_line(account: &AccountView, now: Timestamp) -> Option<String> {
+pub(super) fn account_line(account: &AccountView, now: Timestamp) -> Option<String> {
     let phrases = account.phrases(now, |at| {
         let far = at.since(now) > Span::seconds(12 * 3600);
         if far { print::moment(at) } else { print::clock(at) }

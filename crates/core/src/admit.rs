@@ -4,13 +4,17 @@
 use crate::State;
 use crate::event::{Discard, Event};
 use crate::globs;
-use crate::ids::{AgentName, DecisionId, IssueId, LessonId, RepoName, ShiftId, TaskId};
+use crate::holding::Hold;
+use crate::ids::{AgentName, AttemptId, DecisionId, IssueId, LessonId, RepoName, ShiftId, TaskId};
 use crate::issue::{IssueDraft, IssueStage, Split};
 use crate::ledger::{AllowanceChange, Bound, Level, Off, Used};
 use crate::lesson::LessonEdit;
-use crate::outcome::LessonDraft;
+use crate::outcome::{Finding, LessonDraft};
+use crate::plan::edit::{self, PlanEdit, PlanVersion};
 use crate::plan::issue_cycle;
 use crate::promotion::TakeBack;
+use crate::remark::{Fate, Subject, fate, takes_tasks};
+use crate::step::cannot_attach;
 use crate::task::Stage;
 
 /// Why a request is refused, with what to do instead.
@@ -107,9 +111,62 @@ pub enum Refused {
     /// A number of candidates that makes no sense.
     #[error("a task may have 2 to 9 candidates")]
     Candidates,
+    /// The plan cannot be changed at all.
+    #[error("{0}")]
+    PlanClosed(String),
+    /// What a person changes in a plan is not sound.
+    #[error("the plan of issue {issue} stays as it is: {}", why.join("; "))]
+    PlanUnsound {
+        /// Of which issue.
+        issue: IssueId,
+        /// Everything that is wrong, each with the edit that it is in.
+        why: Vec<String>,
+    },
+    /// Somebody has changed the plan meanwhile.
+    #[error(
+        "the plan of issue {issue} has changed since you saw it (version {seen}, now {now}), so nothing of it is changed; \
+         look at it with `turno plan {issue}` and say again what is to change"
+    )]
+    PlanMoved {
+        /// Of which issue.
+        issue: IssueId,
+        /// The version that was seen.
+        seen: PlanVersion,
+        /// The version that it has.
+        now: PlanVersion,
+    },
+    /// A comment or a message without words.
+    #[error("there are no words in that; say what is to be done")]
+    NoWords,
+    /// Nobody can be spoken to there.
+    #[error(
+        "no agent that can be spoken to runs as {0}: it has ended, is being stopped, or is no agent's; say it of its \
+         task with `turno comment`"
+    )]
+    NotAtWork(AttemptId),
+    /// A comment on what was given up.
+    #[error(
+        "task {0} was given up, so nobody would read that; comment on the task that does its work, or file an issue"
+    )]
+    NobodyWrites(TaskId),
+    /// A comment on what has not begun.
+    #[error("issue {0} has not begun, so there is nothing to comment on; say it with `turno issue edit {0}`")]
+    NotBegun(IssueId),
     /// No configuration was loaded.
     #[error("no configuration is loaded")]
     NoConfig,
+    /// Nobody can work on the task now.
+    #[error("nobody can attach to task {0}: {1}. `turno explain {0}` tells more")]
+    NotAttachable(TaskId, &'static str),
+    /// Somebody is there already.
+    #[error("somebody is attached to task {0} already; leave that agent first")]
+    AlreadyAttached(TaskId),
+    /// That visit is over.
+    #[error("task {0} is not held by that visit any more; what it left is kept on a branch of Turno's own")]
+    NotAttached(TaskId),
+    /// It was not put aside.
+    #[error("task {0} is not kept aside, so there is nothing to give back")]
+    NotKept(TaskId),
 }
 
 /// Whether a person's request makes sense now.
@@ -162,8 +219,38 @@ pub fn admit(state: &State, event: &Event) -> Result<(), Refused> {
             }
             issues.iter().try_for_each(|i| open_issue(state, i.issue))
         }
+        Event::TaskTaken { task: id } => {
+            let task = state.tasks.get(id).ok_or(Refused::NoSuchTask(*id))?;
+            if state.config.is_none() {
+                return Err(Refused::NoConfig);
+            }
+            if task.hold.visit().is_some() {
+                return Err(Refused::AlreadyAttached(*id));
+            }
+            cannot_attach(task).map_or(Ok(()), |why| Err(Refused::NotAttachable(*id, why)))
+        }
+        Event::TaskGivenBack {
+            task: id, attempt, ..
+        } => {
+            let task = state.tasks.get(id).ok_or(Refused::NoSuchTask(*id))?;
+            match task.hold.visit() {
+                Some(visit) if visit.attempt == *attempt => Ok(()),
+                Some(_) | None => Err(Refused::NotAttached(*id)),
+            }
+        }
+        Event::TaskReleased { task: id } => match state.tasks.get(id).map(|t| &t.hold) {
+            None => Err(Refused::NoSuchTask(*id)),
+            Some(Hold::Kept { .. }) => Ok(()),
+            Some(Hold::Free | Hold::Attached(_)) => Err(Refused::NotKept(*id)),
+        },
         Event::BudgetSet { level, allowance } => budget(state, level, allowance),
         Event::StopAsked { .. } => state.shift().map(|_| ()).ok_or(Refused::NoShift),
+        Event::Commented { on, finding, .. } => comment(state, *on, finding),
+        Event::Told { words, .. } if words.trim().is_empty() => Err(Refused::NoWords),
+        Event::Told { attempt, .. } => match fate(state, *attempt) {
+            Some(Fate::SaidNow | Fate::NextTurn) => Ok(()),
+            None => Err(Refused::NotAtWork(*attempt)),
+        },
         Event::Discarded {
             what: Discard::Issue(issue),
         } => open_issue(state, *issue),
@@ -175,7 +262,15 @@ pub fn admit(state: &State, event: &Event) -> Result<(), Refused> {
             Some(task) if task.is_over() => Err(Refused::HasLanded(*id)),
             Some(_) => Ok(()),
         },
-        Event::PromotionBegun { issue, .. } | Event::Promoted { issue, .. } => {
+        Event::PlanEdited {
+            issue,
+            version,
+            edits,
+        } => plan_edited(state, *issue, *version, edits),
+        Event::PromotionBegun { issue, .. }
+        | Event::Promoted { issue, .. }
+        | Event::PullRequestBegun { issue, .. }
+        | Event::PullRequestOpened { issue, .. } => {
             open_issue(state, *issue)?;
             let landed = state
                 .issues
@@ -213,6 +308,7 @@ pub fn admit(state: &State, event: &Event) -> Result<(), Refused> {
         | Event::DecisionAsked { .. }
         | Event::TaskProposed { .. }
         | Event::Noted { .. }
+        | Event::Heard { .. }
         | Event::SessionOpened { .. }
         | Event::Metered { .. }
         | Event::QuotaSeen { .. }
@@ -265,6 +361,52 @@ fn budget(state: &State, level: &Level, allowance: &AllowanceChange) -> Result<(
                 Err(Refused::NoSuchAgent(agent.clone()))
             }
         }
+    }
+}
+
+/// Whether a plan may be changed so.
+fn plan_edited(state: &State, id: IssueId, seen: PlanVersion, edits: &[PlanEdit]) -> Result<(), Refused> {
+    let issue = state.issues.get(&id).ok_or(Refused::NoSuchIssue(id))?;
+    if let Some(why) = edit::closed(issue) {
+        return Err(Refused::PlanClosed(why));
+    }
+    let config = state.config.as_ref().ok_or(Refused::NoConfig)?;
+    let now = issue.plan.version;
+    if now != seen {
+        return Err(Refused::PlanMoved { issue: id, seen, now });
+    }
+    let Err(flaws) = edit::check(state, issue, config.policy.caps, edits) else {
+        return Ok(());
+    };
+    let told = |flaw: &edit::Flaw| match edits.get(flaw.edit) {
+        Some(edit) if edits.len() > 1 => {
+            format!("change {} ({}): {}", flaw.edit + 1, edit.phrase(), flaw.why)
+        }
+        Some(_) | None => flaw.why.clone(),
+    };
+    Err(Refused::PlanUnsound {
+        issue: id,
+        why: flaws.iter().map(told).collect(),
+    })
+}
+
+/// Whether somebody will read a comment.
+fn comment(state: &State, on: Subject, said: &Finding) -> Result<(), Refused> {
+    if said.what.trim().is_empty() {
+        return Err(Refused::NoWords);
+    }
+    if let Subject::Task(id) = on {
+        match state.tasks.get(&id).map(|t| &t.stage) {
+            None => return Err(Refused::NoSuchTask(id)),
+            Some(Stage::Dropped { .. }) => return Err(Refused::NobodyWrites(id)),
+            Some(_) => {}
+        }
+    }
+    let id = on.issue();
+    open_issue(state, id)?;
+    match state.issues.get(&id) {
+        Some(issue) if !takes_tasks(&issue.stage) => Err(Refused::NotBegun(id)),
+        Some(_) | None => Ok(()),
     }
 }
 

@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::check::CheckResult;
 use crate::guard::Guarded;
-use crate::ids::{CommitId, IssueId, PersonaName, ProposalId, TaskId};
+use crate::ids::{CommitId, IssueId, PersonaName, ProposalId, RemarkId, TaskId};
 use crate::outcome::{Finding, LessonDraft, OutcomeKind, Proposed};
+use crate::plan::edit::Origin;
 use crate::policy::NewTestsRule;
 use crate::task::{Because, Handoff, Park, PlanBecause, Proof, Trial};
 
@@ -180,6 +181,9 @@ pub struct TaskLine {
     pub touches: Vec<String>,
     /// How it stands.
     pub standing: Standing,
+    /// Whose it is: what is a person's no author takes back.
+    #[serde(default)]
+    pub by: Origin,
 }
 
 /// A proposed task, for the author.
@@ -236,6 +240,20 @@ pub struct Brief {
     /// Lessons that a person has kept, about the paths it may write.
     #[serde(default)]
     pub lessons: Vec<LessonDraft>,
+    /// What people said about the task and it has not been told yet, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<RemarkBrief>,
+}
+
+/// What a person said about the task.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RemarkBrief {
+    /// Its number within the task.
+    pub id: RemarkId,
+    /// Where, and the words.
+    pub finding: Finding,
+    /// The commit that the person looked at; absent where it was said of no state in particular.
+    pub commit: Option<CommitId>,
 }
 
 /// The results of a proof, for people and prompts.

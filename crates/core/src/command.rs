@@ -11,8 +11,8 @@ use crate::following::FollowHow;
 use crate::foresight::Rival;
 use crate::guard::Survey;
 use crate::ids::{
-    AgentName, AttemptId, CheckName, CommitId, IssueId, PersonaName, RepoName, SessionId, ShiftId, SlotId,
-    TaskId,
+    AgentName, AttemptId, CheckName, CommitId, IssueId, PersonaName, RemarkId, RepoName, SessionId, ShiftId,
+    SlotId, TaskId,
 };
 use crate::ledger::{Tariff, Warning};
 use crate::persona::Access;
@@ -301,6 +301,16 @@ pub enum Command {
         /// Which.
         attempt: AttemptId,
     },
+    /// Say a person's words to an agent while it runs. Answered by one `Heard` once it has taken them in, or by none
+    /// when it ends before. Said once, also when it is asked for twice.
+    Tell {
+        /// Which.
+        attempt: AttemptId,
+        /// What, among the remarks of its task.
+        remark: RemarkId,
+        /// The words.
+        words: String,
+    },
     /// Listen to an agent again that an earlier coordinator started. Answered by exactly one `AgentEnded` or
     /// `AttemptFailed`, as its start would have been.
     Adopt {
@@ -348,6 +358,7 @@ impl Command {
             | Self::Reply { .. }
             | Self::Foresee { .. }
             | Self::Nudge { .. }
+            | Self::Tell { .. }
             | Self::Adopt { .. }
             | Self::WarnOfBudget { .. }
             | Self::EndShift { .. } => None,

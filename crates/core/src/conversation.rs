@@ -13,6 +13,7 @@ use crate::explain::{finding_phrase, report_phrase, together_phrase};
 use crate::ids::{AgentName, AttemptId, DecisionId, PersonaName, TaskId};
 use crate::outcome::{Outcome, ProposalVerdict, Verdict};
 use crate::record::Record;
+use crate::remark::{Subject, said_place};
 use crate::state::Entity;
 use crate::task::Said;
 use crate::units::Timestamp;
@@ -63,6 +64,8 @@ pub fn conversation<'a>(records: impl IntoIterator<Item = &'a Record>, task: Tas
             asked
                 .contains_key(decision)
                 .then(|| (Speaker::Person, answer.clone(), Vec::new()))
+        } else if let Some(words) = by_person(record, task, &agents) {
+            Some((Speaker::Person, words, Vec::new()))
         } else {
             record.event.attempt().and_then(|attempt| {
                 let by = match (agents.get(&attempt), others.get(&attempt)) {
@@ -96,6 +99,7 @@ pub fn conversation<'a>(records: impl IntoIterator<Item = &'a Record>, task: Tas
                 | Command::Reply { .. }
                 | Command::Foresee { .. }
                 | Command::Nudge { .. }
+                | Command::Tell { .. }
                 | Command::Adopt { .. }
                 | Command::WarnOfBudget { .. }
                 | Command::EndShift { .. } => {}
@@ -110,6 +114,27 @@ pub fn conversation<'a>(records: impl IntoIterator<Item = &'a Record>, task: Tas
         }
     }
     turns
+}
+
+/// What a person said about the task, or to an agent that runs for it.
+fn by_person(record: &Record, task: TaskId, agents: &BTreeMap<AttemptId, &AgentStart>) -> Option<String> {
+    if let Event::Told { attempt, words } = &record.event {
+        let start = agents.get(attempt)?;
+        return Some(format!("to {} ({attempt}): {words}", start.persona));
+    }
+    let Event::Commented { on, finding, .. } = &record.event else {
+        return None;
+    };
+    // Of an issue it is said in the task that it became.
+    let became = record
+        .changes
+        .iter()
+        .any(|c| matches!(c, Entity::Task(t) if t.id == task && !t.remarks.is_empty()));
+    let about = *on == Subject::Task(task) || matches!(on, Subject::Issue(_)) && became;
+    about.then(|| match said_place(finding) {
+        Some(place) => format!("{place}: {}", finding.what),
+        None => finding.what.clone(),
+    })
 }
 
 fn agent(start: &AgentStart) -> Speaker {
@@ -155,6 +180,7 @@ fn spoken(event: &Event, ask: Option<&Ask>) -> Option<(String, Vec<String>)> {
             Said::Remark(text) => (format!("notes: {text}"), Vec::new()),
             Said::Finding(finding) => (format!("found: {}", finding_phrase(finding)), Vec::new()),
         }),
+        Event::Heard { .. } => Some(("has taken in what a person said to it".to_owned(), Vec::new())),
         Event::ConfigLoaded { .. }
         | Event::IssueAdded { .. }
         | Event::IssueEdited { .. }
@@ -170,9 +196,17 @@ fn spoken(event: &Event, ask: Option<&Ask>) -> Option<(String, Vec<String>)> {
         | Event::BudgetSet { .. }
         | Event::StopAsked { .. }
         | Event::Discarded { .. }
+        | Event::PlanEdited { .. }
+        | Event::TaskTaken { .. }
+        | Event::TaskGivenBack { .. }
+        | Event::TaskReleased { .. }
         | Event::PromotionBegun { .. }
+        | Event::PullRequestBegun { .. }
+        | Event::PullRequestOpened { .. }
         | Event::Promoted { .. }
         | Event::Reverted { .. }
+        | Event::Commented { .. }
+        | Event::Told { .. }
         | Event::SessionOpened { .. }
         | Event::Metered { .. }
         | Event::QuotaSeen { .. }

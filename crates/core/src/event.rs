@@ -12,17 +12,22 @@ use crate::failure::Failure;
 use crate::following::Target;
 use crate::foresight::Sight;
 use crate::guard::Guarded;
+use crate::holding::{Brought, Leaving};
 use crate::ids::{
-    AttemptId, CommitId, DecisionId, IssueId, LessonId, PolicyName, RepoName, SessionId, TaskId, TreeId,
+    AttemptId, CommitId, DecisionId, IssueId, LessonId, PolicyName, RemarkId, RepoName, SessionId, TaskId,
+    TreeId,
 };
 use crate::issue::IssueDraft;
 use crate::ledger::{AllowanceChange, Level};
 use crate::lesson::LessonEdit;
 use crate::liveness::{Activity, JumpWhy};
-use crate::outcome::{LessonDraft, Outcome, Proposed};
+use crate::outcome::{Finding, LessonDraft, Outcome, Proposed};
+use crate::plan::edit::{PlanEdit, PlanVersion};
 use crate::progress::Essence;
 use crate::promotion::{Begun, Put};
+use crate::pull::{PullRequest, Pushed};
 use crate::quota::Quota;
+use crate::remark::Subject;
 use crate::room::Tight;
 use crate::shift::{IssueAtStart, Scope};
 use crate::tampering::Tampering;
@@ -318,6 +323,36 @@ pub enum Event {
         /// What.
         what: Discard,
     },
+    /// A person changed the plan of an issue: all of it, or nothing.
+    PlanEdited {
+        /// Which.
+        issue: IssueId,
+        /// The version that they saw.
+        version: PlanVersion,
+        /// What changes, in this order.
+        edits: Vec<PlanEdit>,
+    },
+    /// A person attached to a task. What runs for it is stopped, and nothing is started for it.
+    TaskTaken {
+        /// Which.
+        task: TaskId,
+    },
+    /// A person has left a task, or was found gone.
+    TaskGivenBack {
+        /// Which.
+        task: TaskId,
+        /// Which visit of theirs.
+        attempt: AttemptId,
+        /// What they left in the slot.
+        brought: Brought,
+        /// How they left.
+        leaving: Leaving,
+    },
+    /// A person gave back a task that they had put aside.
+    TaskReleased {
+        /// Which.
+        task: TaskId,
+    },
     /// A person is about to put an issue's integration branch on a branch of their own. Whether it was done can be seen
     /// on that branch, if nobody lives to say so.
     PromotionBegun {
@@ -338,6 +373,21 @@ pub enum Event {
         #[serde(default)]
         put: Put,
     },
+    /// A person is about to push an issue's integration branch and to open or update a pull request. Whether it was
+    /// done can be seen on the remote, if nobody lives to say so.
+    PullRequestBegun {
+        /// Which issue.
+        issue: IssueId,
+        /// What is to be there.
+        pushed: Pushed,
+    },
+    /// An issue's integration branch is on a remote, and what people see of it there is known.
+    PullRequestOpened {
+        /// Which issue.
+        issue: IssueId,
+        /// What is there.
+        request: PullRequest,
+    },
     /// A person took back what a promotion had put on a branch.
     Reverted {
         /// Which issue.
@@ -346,6 +396,30 @@ pub enum Event {
         from: String,
         /// What that branch now points at.
         commit: CommitId,
+    },
+    /// A person said something about what was done, or about what is being done.
+    Commented {
+        /// About what.
+        on: Subject,
+        /// Where, and the words.
+        finding: Finding,
+        /// The commit that was looked at, where one was.
+        #[serde(default)]
+        commit: Option<CommitId>,
+    },
+    /// A person said something to a running agent.
+    Told {
+        /// In which attempt.
+        attempt: AttemptId,
+        /// What.
+        words: String,
+    },
+    /// An agent has taken in what a person said to it while it ran.
+    Heard {
+        /// In which attempt.
+        attempt: AttemptId,
+        /// What, among the remarks of its task.
+        remark: RemarkId,
     },
     /// An agent named its conversation.
     SessionOpened {
@@ -514,6 +588,8 @@ impl Event {
             | Self::Seen { attempt, .. }
             | Self::Contacted { attempt, .. }
             | Self::Tampered { attempt, .. }
+            | Self::Told { attempt, .. }
+            | Self::Heard { attempt, .. }
             | Self::AttemptFailed { attempt, .. } => Some(*attempt),
             Self::ConfigLoaded { .. }
             | Self::IssueAdded { .. }
@@ -529,9 +605,16 @@ impl Event {
             | Self::BudgetSet { .. }
             | Self::StopAsked { .. }
             | Self::Discarded { .. }
+            | Self::PlanEdited { .. }
+            | Self::TaskTaken { .. }
+            | Self::TaskGivenBack { .. }
+            | Self::TaskReleased { .. }
             | Self::PromotionBegun { .. }
             | Self::Promoted { .. }
+            | Self::PullRequestBegun { .. }
+            | Self::PullRequestOpened { .. }
             | Self::Reverted { .. }
+            | Self::Commented { .. }
             | Self::Foreseen { .. }
             | Self::RoomSeen { .. }
             | Self::TimePassed

@@ -10,21 +10,27 @@ use crate::contact::Answer;
 use crate::event::{AgentEnd, Event, FollowEnd, LandingEnd, LeftBehind, OthersEnd, StopHow, TogetherEnd};
 use crate::following::CannotFollow;
 use crate::foresight::{sights_phrase, warns};
+use crate::holding::{Brought, Leaving};
 use crate::ids::{AttemptId, Seq, TaskId};
 use crate::lesson::LessonEdit;
 use crate::liveness::{Activity, JumpWhy, short};
 use crate::outcome::{Finding, Outcome, ProposalVerdict, Verdict};
+use crate::plan::edit::PlanEdit;
 use crate::promotion::{Assurance, Put};
 use crate::record::Record;
+use crate::remark::said_phrase;
 use crate::room::seen_phrase;
 use crate::shift::Scope;
 use crate::state::Entity;
-use crate::task::{Because, Handoff, PlanBecause, Said, Stage, Stopping, Task, Work};
+use crate::task::{Said, Stopping, Task};
 use crate::train::Stands;
 use crate::units::{CostBasis, Span, Spend, Timestamp};
 use crate::view::{failure_phrase, task_phrase};
 
+mod evidence;
 mod headline;
+
+use evidence::evidence;
 
 pub use headline::{headline, warnings};
 
@@ -118,9 +124,7 @@ pub fn explain<'a>(records: impl IntoIterator<Item = &'a Record>, task: TaskId) 
             } else {
                 // Who is to blame for a red batch may follow from how others of it landed.
                 let tells = about || matches!(record.event, Event::LandingEnded { .. });
-                became
-                    .filter(|_| tells)
-                    .map_or_else(Vec::new, |t| evidence(&t.stage))
+                became.filter(|_| tells).map_or_else(Vec::new, |t| evidence(t))
             },
         });
     }
@@ -139,6 +143,7 @@ fn is_for(command: &Command, task: TaskId) -> bool {
         | Command::Reply { .. }
         | Command::Foresee { .. }
         | Command::Nudge { .. }
+        | Command::Tell { .. }
         | Command::Adopt { .. }
         | Command::WarnOfBudget { .. }
         | Command::EndShift { .. } => false,
@@ -158,6 +163,21 @@ fn so(task: &Task) -> String {
     match task.run().map_or(&Stopping::No, |r| &r.stopping) {
         Stopping::No => task_phrase(task),
         Stopping::Asked { why, .. } => format!("it is stopped: {}", why.phrase()),
+    }
+}
+
+fn given_back_phrase(task: TaskId, attempt: AttemptId, brought: &Brought, leaving: Leaving) -> String {
+    let what = match brought {
+        Brought::Nothing => "with nothing changed".to_owned(),
+        Brought::Change(change) => format!("with {} as its candidate", change.commit.short()),
+    };
+    let cost = "what it cost was not metered";
+    match leaving {
+        Leaving::GoesOn => format!("a person gave task {task} back ({attempt}) {what}; {cost}"),
+        Leaving::Kept => format!("a person keeps task {task} aside ({attempt}) {what}; {cost}"),
+        Leaving::Lost => {
+            format!("the person attached to task {task} ({attempt}) was gone; it goes on {what}; {cost}")
+        }
     }
 }
 
@@ -217,6 +237,27 @@ pub fn event_phrase(event: &Event) -> String {
         }
         Event::StopAsked { how: StopHow::Now } => "a person asked to stop now".to_owned(),
         Event::Discarded { .. } => "a person discarded it".to_owned(),
+        Event::PlanEdited { issue, edits, .. } => {
+            let edits: Vec<String> = edits.iter().map(PlanEdit::phrase).collect();
+            format!("a person changed the plan of issue {issue}: {}", edits.join("; "))
+        }
+        Event::TaskTaken { task } => {
+            format!("a person attached to task {task}; nothing is started for it meanwhile")
+        }
+        Event::TaskGivenBack {
+            task,
+            attempt,
+            brought,
+            leaving,
+        } => given_back_phrase(*task, *attempt, brought, *leaving),
+        Event::TaskReleased { task } => format!("a person gave task {task} back, which they had kept aside"),
+        Event::PullRequestBegun { issue, pushed } => format!(
+            "issue {issue} is about to be pushed to {} as {} at {}",
+            pushed.remote,
+            pushed.branch,
+            pushed.head.short()
+        ),
+        Event::PullRequestOpened { issue, request } => format!("issue {issue}: {}", request.phrase()),
         Event::PromotionBegun { issue, begun } => format!(
             "issue {issue} is about to be promoted onto {} at {}",
             begun.onto,
@@ -244,6 +285,13 @@ pub fn event_phrase(event: &Event) -> String {
         Event::Reverted { issue, from, commit } => {
             format!("issue {issue} taken back from {from} at {}", commit.short())
         }
+        Event::Commented { on, finding, .. } => {
+            format!("a person said of {on}: {}", said_phrase(finding))
+        }
+        Event::Told { attempt, words } => {
+            format!("a person said to {attempt}: {}", first_line(words))
+        }
+        Event::Heard { attempt, .. } => format!("{attempt} has taken in what a person said to it"),
         Event::SessionOpened { attempt, session } => format!("{attempt} opened session {session}"),
         Event::Metered { attempt, spend } => format!("{attempt} has spent {}", spend.cost),
         Event::Seen {
@@ -495,79 +543,6 @@ pub(crate) fn together_phrase(end: &TogetherEnd) -> String {
     let refused = end.refused.iter();
     parts.extend(refused.map(|r| format!("{}: conflict in {} place(s)", r.task, r.hunks.len())));
     parts.join("; ")
-}
-
-/// The evidence that goes back to the writer.
-fn evidence(stage: &Stage) -> Vec<String> {
-    let job = match stage {
-        Stage::Writing { job, .. } => job,
-        Stage::Ready { work, .. } | Stage::Backoff { work, .. } | Stage::Parked { work, .. } => match work {
-            Work::Write(job) => job,
-            Work::Plan(because) => return plan_evidence(because),
-            Work::Check(_)
-            | Work::Test(_)
-            | Work::Review(_)
-            | Work::Compare(_)
-            | Work::Land(_)
-            | Work::Survey
-            | Work::Try
-            | Work::Accept(_) => return Vec::new(),
-        },
-        Stage::Planning { because, .. } => return plan_evidence(because),
-        Stage::Landed { handoff, .. } => return handoff_evidence(handoff),
-        Stage::Blocked
-        | Stage::Checking { .. }
-        | Stage::Testing { .. }
-        | Stage::Reviewing { .. }
-        | Stage::Entered { .. }
-        | Stage::Comparing { .. }
-        | Stage::Surveying { .. }
-        | Stage::Trying { .. }
-        | Stage::Accepting { .. }
-        | Stage::Accepted { .. }
-        | Stage::Landing { .. }
-        | Stage::Dropped { .. } => return Vec::new(),
-    };
-    match &job.because {
-        Because::New
-        | Because::Interrupted { .. }
-        | Because::TestsFirst
-        | Because::TestsPassAlready
-        | Because::Answered { .. } => Vec::new(),
-        Because::OutOfBounds { paths, .. } => paths.iter().cloned().collect(),
-        Because::Guarded { found, .. } => found.iter().map(ToString::to_string).collect(),
-        Because::ChecksFailed { failing, .. } | Because::MakePass { failing, .. } => failing
-            .iter()
-            .map(|r| match &r.verdict {
-                CheckVerdict::Fail { extract } => {
-                    format!("{}: {} [{}]", r.check, telling_line(extract), r.log.path)
-                }
-                CheckVerdict::CouldNotRun { why } => format!("{}: {why}", r.check),
-                CheckVerdict::Pass | CheckVerdict::Flaky => r.check.to_string(),
-            })
-            .collect(),
-        Because::Findings { findings, .. } => findings.iter().map(finding_phrase).collect(),
-        Because::Conflict { hunks, .. } => hunks.iter().map(|h| h.file.clone()).collect(),
-    }
-}
-
-fn plan_evidence(because: &PlanBecause) -> Vec<String> {
-    match because {
-        PlanBecause::New | PlanBecause::Proposals => Vec::new(),
-        PlanBecause::Invalid { errors, .. } => errors.clone(),
-        PlanBecause::Stuck { tasks } => tasks.iter().map(ToString::to_string).collect(),
-        PlanBecause::Missing { missing } => missing.clone(),
-    }
-}
-
-/// What a landed task leaves the next ones.
-fn handoff_evidence(handoff: &Handoff) -> Vec<String> {
-    let seen = handoff.evidence.iter().map(|e| format!("seen: {e}"));
-    let open = handoff.open_questions.iter().map(|q| format!("open: {q}"));
-    let notes = handoff.notes.iter().map(|n| format!("note: {n}"));
-    let summary = Some(first_line(&handoff.summary)).filter(|s| !s.is_empty());
-    let summary = summary.map(|s| format!("handed on: {s}"));
-    summary.into_iter().chain(seen).chain(open).chain(notes).collect()
 }
 
 /// A finding on one line.

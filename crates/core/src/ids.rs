@@ -57,6 +57,9 @@ number_id!(/// One autopilot session.
     ShiftId, u32, "S", "shift id");
 number_id!(/// A question for a person.
     DecisionId, u32, "d", "decision id");
+number_id!(
+    /// Something that a person said about a task, counted within that task.
+    RemarkId, u32, "r", "remark id");
 number_id!(/// A task that somebody on the team proposed.
     ProposalId, u32, "p", "proposal id");
 number_id!(/// Something that a review or a repair taught.
@@ -195,6 +198,8 @@ text_id!(/// Names a repository of the workspace, e.g. `api`.
     RepoName, "repository name", "use 1 to 40 of a-z, 0-9, - and _, starting with a letter or digit", is_name);
 text_id!(/// Names a policy, e.g. `feature-dev`.
     PolicyName, "policy name", "use 1 to 40 of a-z, 0-9, - and _, starting with a letter or digit", is_name);
+text_id!(/// Names someone or something that is told what happens, e.g. `phone`.
+    TargetName, "target name", "use 1 to 40 of a-z, 0-9, - and _, starting with a letter or digit", is_name);
 text_id!(/// A git commit, by its full lower-case object id.
     CommitId, "commit id", "a full object id of 40 or 64 hex digits is expected", is_object_id);
 text_id!(/// A git tree, by its full lower-case object id.

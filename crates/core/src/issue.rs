@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 use crate::following::Following;
 use crate::ids::{CheckName, CommitId, IssueId, ProposalId, RepoName, TaskId};
 use crate::outcome::Proposed;
+use crate::plan::edit::PlanVersion;
 use crate::promotion::{Begun, Fork, TakeBack};
+use crate::pull::Pull;
 use crate::task::Actor;
 use crate::train::Train;
 use crate::units::Timestamp;
@@ -165,6 +167,9 @@ pub struct Issue {
     /// The promotion that was begun last and is not known to have been done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub promotion: Option<Begun>,
+    /// How far its pull request is.
+    #[serde(default)]
+    pub pull: Pull,
     /// How its branch keeps up with the user's branch that it began on.
     #[serde(default)]
     pub following: Following,
@@ -193,6 +198,9 @@ pub struct PlanLog {
     /// Failures of all its tasks, of every cause, since a shift last took it up.
     #[serde(default)]
     pub failures: u16,
+    /// How often the plan has changed.
+    #[serde(default)]
+    pub version: PlanVersion,
 }
 
 /// A task that somebody on the team proposed.

@@ -1,7 +1,11 @@
 //! Owns whether an author's plan is sound, and what it comes to. It changes no state.
 
+pub mod edit;
+pub mod view;
+
 use std::collections::{BTreeMap, BTreeSet};
 
+use self::edit::Origin;
 use crate::State;
 use crate::globs;
 use crate::ids::{IssueId, ProposalId, TaskId};
@@ -87,6 +91,9 @@ pub fn check(
 
 /// Whether nobody has begun a task, so that it can still take something in.
 pub fn is_unbegun(task: &Task) -> bool {
+    if !task.hold.is_free() {
+        return false;
+    }
     match &task.stage {
         Stage::Blocked => true,
         Stage::Ready {
@@ -217,6 +224,9 @@ impl<'a> Check<'a> {
                     None => self.wrong(format!("{id} is accepted as `{key}`, but no task has that key")),
                 },
                 ProposalVerdict::Merge { into } => match self.state.tasks.get(into) {
+                    Some(task) if task.spec.by == Origin::Person => self.wrong(format!(
+                        "{id} cannot be merged into {into}: the words of {into} are a person's"
+                    )),
                     Some(task) if into.issue == self.issue.id && is_unbegun(task) && !into.is_lead() => {
                         given.push((id, Answered::Merged(*into, reason)));
                     }
@@ -255,6 +265,15 @@ impl<'a> Check<'a> {
                 self.wrong(format!(
                     "{id} cannot be given up: only a parked task of this issue can that waits for no answer"
                 ));
+                continue;
+            }
+            if self
+                .state
+                .tasks
+                .get(&id)
+                .is_some_and(|t| t.spec.by == Origin::Person)
+            {
+                self.wrong(format!("{id} cannot be given up: a person put it there or changed it, and only a person gives it up"));
                 continue;
             }
             let mut by = BTreeSet::new();

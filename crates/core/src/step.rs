@@ -15,6 +15,7 @@ mod foreseeing;
 mod funding;
 mod gates;
 mod guarding;
+mod holding;
 mod intake;
 mod joining;
 mod landing;
@@ -22,6 +23,8 @@ mod liveness;
 mod planning;
 mod promoting;
 mod recovery;
+mod remarks;
+mod replanning;
 mod retry;
 mod reviewing;
 mod rooms;
@@ -37,6 +40,7 @@ pub use brief::current_brief;
 pub use fill::{Reasons, Waiting, waiting};
 pub use following::{Watched, watched};
 pub use funding::lacking;
+pub use holding::{cannot_attach, visit_start};
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -91,7 +95,8 @@ pub fn next_deadline(state: &State) -> Option<Timestamp> {
         .chain(following::deadline(state))
         .chain(gates::deadline(state))
         .chain(watched)
-        .chain(rooms::deadline(state));
+        .chain(rooms::deadline(state))
+        .chain(holding::deadline(state));
     tasks.chain(decisions).chain(others).min()
 }
 
@@ -147,6 +152,21 @@ impl Turn<'_> {
             Event::BudgetSet { level, allowance } => self.budget_set(level, *allowance),
             Event::StopAsked { how } => self.stop_asked(*how),
             Event::Discarded { what } => self.discarded(*what),
+            Event::PlanEdited {
+                issue,
+                version,
+                edits,
+            } => self.plan_edited(*issue, *version, edits),
+            Event::TaskTaken { task } => self.task_taken(*task),
+            Event::TaskGivenBack {
+                task,
+                attempt,
+                brought,
+                leaving,
+            } => self.task_given_back(*task, *attempt, brought, *leaving),
+            Event::TaskReleased { task } => self.task_released(*task),
+            Event::PullRequestBegun { issue, pushed } => self.pull_begun(*issue, pushed),
+            Event::PullRequestOpened { issue, request } => self.pull_opened(*issue, request),
             Event::PromotionBegun { issue, begun } => self.promotion_begun(*issue, begun),
             Event::Promoted {
                 issue,
@@ -155,6 +175,12 @@ impl Turn<'_> {
                 put,
             } => self.promoted(*issue, onto, commit, put),
             Event::Reverted { issue, from, .. } => self.reverted(*issue, from),
+            Event::Commented { on, finding, commit } => self.commented(*on, finding, commit.as_ref()),
+            Event::Told { attempt, words } => self.told(*attempt, words),
+            Event::Heard { attempt, remark } => {
+                self.account_heard(*attempt);
+                self.heard(*attempt, *remark);
+            }
             Event::SessionOpened { attempt, session } => self.session_opened(*attempt, session),
             Event::Metered { attempt, spend } => {
                 self.account_metered(*attempt, *spend);
@@ -203,11 +229,16 @@ impl Turn<'_> {
 
     /// What follows for tasks and issues from where the others are.
     fn advance(&mut self) {
+        // First of all: what a person sent back is no candidate of anything.
+        self.tend_remarks();
+        // What is written again anyway asks nobody whether it may land.
+        self.hold_to_words();
         // Before the rest: what waits for a person makes no group of a batch wait.
         self.guard_landings();
         self.waves();
         self.contests();
         self.guard_landings();
+        self.hold_to_words();
         self.unblock();
         self.return_clashing();
         self.lead();

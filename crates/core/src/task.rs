@@ -3,20 +3,25 @@
 //! of a change that passed its checks, a landing only of a change that was approved.
 
 mod park;
+mod stop;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use crate::failure::{Cause, Failure};
+use crate::holding::Hold;
 use crate::ids::{AgentName, AttemptId, CheckName, CommitId, PersonaName, SessionId, SlotId, TaskId};
 use crate::ledger::{Allowance, Level, Measure, Messages, Tariff};
 use crate::liveness::Watch;
 use crate::outcome::{Finding, Size};
 use crate::persona::Role;
+use crate::plan::edit::Origin;
+use crate::remark::Remark;
 use crate::units::{MicroUsd, Span, Spend, Timestamp};
 
 pub use park::Park;
+pub use stop::{StopWhy, Stopping};
 
 pub use crate::progress::{Essence, Likeness, Progress};
 pub use crate::work::{
@@ -55,78 +60,12 @@ pub struct TaskSpec {
     /// What it competes with, if it does: the first task of the contest.
     #[serde(default)]
     pub contest: Option<TaskId>,
-}
-
-/// Whether a running attempt has been told to stop.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Stopping {
-    /// It works.
-    No,
-    /// It was told to stop at that time; its end has not been reported yet.
-    Asked {
-        /// Why.
-        why: StopWhy,
-        /// When.
-        at: Timestamp,
-    },
-}
-
-/// Why an attempt is stopped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum StopWhy {
-    /// It ran longer than its wall-clock limit.
-    WallClock,
-    /// Nothing was seen of it, or no progress, for longer than the policy has patience.
-    Stalled,
-    /// It reached its own cap, in money, tokens or turns.
-    AttemptBudget,
-    /// The budget of its task is spent.
-    TaskBudget,
-    /// The budget of its issue is spent.
-    IssueBudget,
-    /// Its agent's account has used what it may in a day.
-    AgentBudget,
-    /// The shift's budget is spent.
-    ShiftBudget,
-    /// The budget of the day is spent.
-    DayBudget,
-    /// A person stopped the shift.
-    Asked,
-    /// A person discarded the task.
-    Discarded,
-}
-
-impl StopWhy {
-    /// Whether it is stopped because of what it costs.
-    pub fn is_about_money(self) -> bool {
-        match self {
-            Self::AttemptBudget
-            | Self::TaskBudget
-            | Self::IssueBudget
-            | Self::AgentBudget
-            | Self::ShiftBudget
-            | Self::DayBudget => true,
-            Self::WallClock | Self::Stalled | Self::Asked | Self::Discarded => false,
-        }
-    }
-
-    /// A short phrase for people.
-    pub fn phrase(self) -> &'static str {
-        match self {
-            Self::WallClock => "its time limit was reached",
-            Self::Stalled => "nothing was seen of it, or no progress, for too long",
-            Self::AttemptBudget => "its cap was reached",
-            Self::TaskBudget => "the budget of its task was spent",
-            Self::IssueBudget => "the budget of its issue was spent",
-            Self::AgentBudget => "its agent has used what it may in a day",
-            Self::ShiftBudget => "the budget of the shift was spent",
-            Self::DayBudget => "the budget of the day was spent",
-            Self::Asked => "a person asked for it",
-            Self::Discarded => "its task was discarded",
-        }
-    }
+    /// Whose it is.
+    #[serde(default)]
+    pub by: Origin,
+    /// Its place in the order that a person has given; those without one come after those with one.
+    #[serde(default)]
+    pub rank: Option<u16>,
 }
 
 /// A running attempt.
@@ -372,6 +311,31 @@ pub struct Task {
     /// What was noted or found while it was worked on, by whom.
     #[serde(default)]
     pub notes: Vec<Note>,
+    /// Whether a person has changed its words since the work on it began.
+    #[serde(default)]
+    pub words: Words,
+    /// Whether a person holds it.
+    #[serde(default, skip_serializing_if = "Hold::is_free")]
+    pub hold: Hold,
+    /// What people said about it, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<Remark>,
+    /// The change that a person sent back to its writer. Where nothing is to be done about what they said, it stays as it
+    /// is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent_back: Option<Box<Change>>,
+}
+
+/// Whether the work on a task is held to the words that the task has now.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Words {
+    /// It is.
+    #[default]
+    Held,
+    /// A person has changed them while an attempt ran or a question was open: what comes of that is not landed, a
+    /// writer's turn with the new words follows.
+    Changed,
 }
 
 /// A conversation to be gone on with, by the same persona and agent.
@@ -421,6 +385,10 @@ impl Task {
             frozen: None,
             resume: None,
             notes: Vec::new(),
+            words: Words::Held,
+            hold: Hold::Free,
+            remarks: Vec::new(),
+            sent_back: None,
         }
     }
 
@@ -538,6 +506,40 @@ impl Task {
             | Stage::Accepted { .. }
             | Stage::Landed { .. }
             | Stage::Dropped { .. } => None,
+        }
+    }
+
+    /// The change that it has come to, unless a writer is at it.
+    pub fn change(&self) -> Option<Change> {
+        match &self.stage {
+            Stage::Entered { proven } => Some(proven.change.clone()),
+            Stage::Blocked
+            | Stage::Ready { .. }
+            | Stage::Writing { .. }
+            | Stage::Checking { .. }
+            | Stage::Testing { .. }
+            | Stage::Reviewing { .. }
+            | Stage::Comparing { .. }
+            | Stage::Surveying { .. }
+            | Stage::Planning { .. }
+            | Stage::Trying { .. }
+            | Stage::Accepting { .. }
+            | Stage::Accepted { .. }
+            | Stage::Landing { .. }
+            | Stage::Landed { .. }
+            | Stage::Dropped { .. }
+            | Stage::Backoff { .. }
+            | Stage::Parked { .. } => self.work().as_ref().and_then(Work::change).cloned(),
+        }
+    }
+
+    /// The change that a person sent back, if this job is to look at it again and it was not changed since.
+    pub fn left_as_it_is(&self, job: &WriteJob) -> Option<&Change> {
+        let again = matches!(job.because, Because::Remarked | Because::Interrupted { .. });
+        let change = self.sent_back.as_deref().filter(|_| again)?;
+        match &job.from {
+            StartFrom::Commit { commit, .. } => (*commit == change.commit).then_some(change),
+            StartFrom::Head => None,
         }
     }
 

@@ -17,6 +17,7 @@ use crate::ids::{AgentName, AttemptId, IssueId, PersonaName, PolicyName, RepoNam
 use crate::issue::{Issue, IssueStage, Priority, Proposal};
 use crate::ledger::Shortage;
 use crate::liveness::Watch;
+use crate::pull::Pull;
 use crate::room::{MAKE_ROOM, Tight};
 use crate::shift::ShiftStage;
 use crate::state::State;
@@ -222,6 +223,9 @@ pub struct IssueView {
     /// How its branch keeps up with the user's branch that it began on.
     #[serde(default)]
     pub following: Following,
+    /// How far its pull request is.
+    #[serde(default)]
+    pub pull: Pull,
     /// Its tasks.
     pub tasks: Vec<TaskView>,
 }
@@ -307,6 +311,7 @@ fn issue_view(state: &State, reasons: &Reasons<'_>, id: IssueId) -> Option<Issue
         needs: issue.draft.needs.iter().copied().collect(),
         proposals: issue.plan.proposals.clone(),
         following: issue.following.clone(),
+        pull: issue.pull.clone(),
         tasks: state
             .tasks_of(id)
             .map(|task| task_view(state, reasons, task))
@@ -369,7 +374,11 @@ pub fn task_phrase(task: &Task) -> String {
     if task.id.is_lead() && task.stage == Stage::Blocked {
         return "waits until its tasks are over".to_owned();
     }
-    stage_phrase(&task.stage)
+    let stage = stage_phrase(&task.stage);
+    if task.hold.is_held() && !task.is_over() {
+        return format!("{stage}; {}", task.hold.phrase());
+    }
+    stage
 }
 
 /// A stage in words.
@@ -496,6 +505,7 @@ fn because_phrase(because: &Because) -> String {
             format!(", to undo what {who}: {}", names.join(", "))
         }
         Because::Answered { decision } => format!(", with the answer to {decision}"),
+        Because::Remarked => ", to heed what a person said".to_owned(),
     }
 }
 
@@ -609,5 +619,6 @@ pub fn waiting_phrase(waiting: &Waiting) -> String {
             )
         }
         Waiting::Disk(tight) => format!("{}; {MAKE_ROOM}", tight.phrase()),
+        Waiting::Held(hold) => hold.phrase().to_owned(),
     }
 }

@@ -231,6 +231,8 @@ pub enum Because {
         /// The question.
         decision: DecisionId,
     },
+    /// A person said something about the change. The words are among the task's remarks.
+    Remarked,
 }
 
 /// A rule on what a writer may change.

@@ -3,6 +3,7 @@
 
 mod adopt;
 mod agent;
+mod attached;
 mod checks;
 mod contained;
 mod following;
@@ -18,6 +19,8 @@ mod windows;
 
 pub(crate) use adopt::{adopted, can_be_adopted};
 pub(crate) use agent::{agent, begun, branch_of, message_of, told_or_unknown};
+pub(crate) use attached::is_used;
+pub use attached::{Attached, Seat, Unopened, attach, found_gone};
 pub(crate) use checks::checks;
 pub(crate) use following::following;
 pub(crate) use landing::landing;

@@ -10,15 +10,19 @@ pub mod env;
 mod error;
 mod file;
 mod layer;
+pub(crate) mod notify;
 mod person;
 mod personas;
 mod policies;
+mod preview;
 mod prices;
+mod pull_request;
 mod repos;
 mod sandbox;
 pub mod schema;
 mod shown;
 mod source;
+mod traces;
 mod validate;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,14 +45,18 @@ pub use self::agents::{AgentDialect, AgentSetup, MissingVar};
 pub use self::env::EnvMap;
 pub use self::error::{Error, Meant, Place};
 pub use self::layer::Sources;
+pub use self::notify::{Shape, Target, To, Webhook};
 pub use self::person::{WorkUser, work_user};
 pub use self::personas::{FRONT_KEYS, PersonaEntry, read_one as read_persona};
 pub use self::policies::cause_name;
+pub use self::preview::PreviewSetup;
 pub use self::prices::{DEFAULT as DEFAULT_PRICE, Prices};
+pub use self::pull_request::{ForgeChoice, PullRequests};
 pub use self::repos::RepoSetup;
 pub use self::sandbox::{Cache, Confine, SandboxSetup};
 pub use self::shown::{Setting, Shown, settings};
 pub use self::source::{Files, Layer, Places, Source, TextFile};
+pub use self::traces::Traces;
 
 use self::file::{Settings, Switch};
 use self::layer::Layers;
@@ -147,8 +155,16 @@ pub struct Loaded {
     pub retention: Ages,
     /// The room on disks below which nothing is started.
     pub disk: Floor,
+    /// How a change is looked at while it runs; nothing where no command is set.
+    pub preview: Option<PreviewSetup>,
     /// How work is put on a branch of the user's where nothing else is said.
     pub promote: Manner,
+    /// How pull requests are opened.
+    pub pull_request: PullRequests,
+    /// Where traces are sent.
+    pub traces: Traces,
+    /// Who is told what happens.
+    pub notify: Vec<Target>,
     /// Where each key's value came from.
     pub sources: Sources,
 }
@@ -231,7 +247,11 @@ pub fn build(inputs: &Inputs) -> Result<Loaded, Error> {
         },
         retention: settings.retention.ages(),
         disk: settings.disk.floor(),
+        preview: preview::preview(&settings.preview, &layers)?,
         promote: settings.promote,
+        pull_request: settings.pull_request.meant(&layers)?,
+        traces: settings.traces.meant(&layers, &inputs.env)?,
+        notify: notify::targets(&settings.notify, &layers, inputs)?,
         sources: layers.sources(),
     };
     validate::whole(&loaded, &layers)?;

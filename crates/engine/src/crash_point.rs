@@ -72,6 +72,8 @@ pub enum Deed {
     ReplyParked,
     /// An agent is reminded that nothing is seen of it.
     Nudge,
+    /// An agent is told what a person says.
+    Tell,
     /// An agent is listened to again.
     Adopt,
     /// People are told that a budget is nearly used up.
@@ -90,6 +92,10 @@ pub enum Deed {
     Answer,
     /// `turno discard`.
     Discard,
+    /// `turno comment`.
+    Comment,
+    /// `turno tell`.
+    Say,
     /// `turno promote`.
     Promote,
     /// `turno revert`, whose record comes after its effect.
@@ -98,12 +104,16 @@ pub enum Deed {
     Restore,
     /// `turno gc --yes`, which has none in the journal.
     Collect,
+    /// `turno plan`.
+    PlanEdit,
+    /// `turno pr`.
+    PullRequest,
 }
 
 impl Deed {
-    /// All of them, but for stops by the budget of a task, an issue, an agent or a day: they are carried out as those by
+    /// All of them, but for stops by the budget of a task, an issue, an agent or a day, and for a person: they are carried out as those by
     /// the shift's.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 36] = [
         Self::StartAgent,
         Self::RunChecks,
         Self::Land,
@@ -114,6 +124,7 @@ impl Deed {
         Self::Stop(StopWhy::ShiftBudget),
         Self::Stop(StopWhy::Asked),
         Self::Stop(StopWhy::Discarded),
+        Self::Stop(StopWhy::Remarked),
         Self::OpenIssue,
         Self::OpenIssueOnHeads,
         Self::Follow,
@@ -121,6 +132,7 @@ impl Deed {
         Self::ReplyAnswer,
         Self::ReplyParked,
         Self::Nudge,
+        Self::Tell,
         Self::Adopt,
         Self::WarnOfBudget,
         Self::EndShift,
@@ -130,10 +142,14 @@ impl Deed {
         Self::BudgetSet,
         Self::Answer,
         Self::Discard,
+        Self::Comment,
+        Self::Say,
         Self::Promote,
         Self::Revert,
         Self::Restore,
         Self::Collect,
+        Self::PlanEdit,
+        Self::PullRequest,
     ];
 
     fn word(self) -> &'static str {
@@ -152,12 +168,17 @@ impl Deed {
             Self::Stop(StopWhy::ShiftBudget) => "stop-shift-budget",
             Self::Stop(StopWhy::Asked) => "stop-asked",
             Self::Stop(StopWhy::Discarded) => "stop-discarded",
+            Self::Stop(StopWhy::Taken) => "stop-taken",
             Self::OpenIssue => "open-issue",
             Self::OpenIssueOnHeads => "open-issue-on-heads",
             Self::Follow => "follow",
             Self::Foresee => "foresee",
             Self::ReplyAnswer => "reply-answer",
             Self::ReplyParked => "reply-parked",
+            Self::Stop(StopWhy::Remarked) => "stop-remarked",
+            Self::Comment => "comment",
+            Self::Say => "say",
+            Self::Tell => "tell",
             Self::Nudge => "nudge",
             Self::Adopt => "adopt",
             Self::WarnOfBudget => "warn-of-budget",
@@ -172,15 +193,22 @@ impl Deed {
             Self::Revert => "revert",
             Self::Restore => "restore",
             Self::Collect => "collect",
+            Self::PlanEdit => "plan-edit",
+            Self::PullRequest => "pull-request",
         }
     }
 
     /// Its moments that differ: what a person only has written down is done when it is committed.
     pub fn moments(self) -> &'static [Moment] {
         match self {
-            Self::IssueAdd | Self::IssueEdit | Self::IssueClose | Self::BudgetSet | Self::Answer => {
-                &Moment::ALL[..2]
-            }
+            Self::IssueAdd
+            | Self::IssueEdit
+            | Self::IssueClose
+            | Self::PlanEdit
+            | Self::BudgetSet
+            | Self::Answer
+            | Self::Comment
+            | Self::Say => &Moment::ALL[..2],
             Self::StartAgent
             | Self::RunChecks
             | Self::Land
@@ -193,6 +221,7 @@ impl Deed {
             | Self::ReplyAnswer
             | Self::ReplyParked
             | Self::Nudge
+            | Self::Tell
             | Self::Adopt
             | Self::WarnOfBudget
             | Self::EndShift
@@ -200,7 +229,8 @@ impl Deed {
             | Self::Promote
             | Self::Revert
             | Self::Restore
-            | Self::Collect => &Moment::ALL,
+            | Self::Collect
+            | Self::PullRequest => &Moment::ALL,
         }
     }
 
@@ -224,6 +254,7 @@ impl Deed {
                 reply: Reply::Parked, ..
             } => Self::ReplyParked,
             Command::Nudge { .. } => Self::Nudge,
+            Command::Tell { .. } => Self::Tell,
             Command::Adopt { .. } => Self::Adopt,
             Command::WarnOfBudget { .. } => Self::WarnOfBudget,
             Command::EndShift { .. } => Self::EndShift,
@@ -237,15 +268,23 @@ impl Deed {
             Event::IssueEdited { .. } => Some(Self::IssueEdit),
             Event::IssueClosed { .. } => Some(Self::IssueClose),
             Event::DecisionAnswered { .. } => Some(Self::Answer),
+            Event::Commented { .. } => Some(Self::Comment),
+            Event::Told { .. } => Some(Self::Say),
             Event::BudgetSet { .. } => Some(Self::BudgetSet),
             Event::Discarded { .. } => Some(Self::Discard),
+            Event::PlanEdited { .. } => Some(Self::PlanEdit),
             Event::PromotionBegun { .. } => Some(Self::Promote),
+            Event::PullRequestBegun { .. } => Some(Self::PullRequest),
             // Of a reversal it is the verb that says where it is: its record comes last.
             Event::Promoted { .. }
+            | Event::PullRequestOpened { .. }
             | Event::Reverted { .. }
             | Event::ConfigLoaded { .. }
             | Event::ShiftStarted { .. }
             | Event::StopAsked { .. }
+            | Event::TaskTaken { .. }
+            | Event::TaskGivenBack { .. }
+            | Event::TaskReleased { .. }
             | Event::LessonAdded { .. }
             | Event::LessonEdited { .. }
             | Event::IssueOpened { .. }
@@ -253,6 +292,7 @@ impl Deed {
             | Event::TargetMoved { .. }
             | Event::FollowEnded { .. }
             | Event::Foreseen { .. }
+            | Event::Heard { .. }
             | Event::SessionOpened { .. }
             | Event::DecisionAsked { .. }
             | Event::TaskProposed { .. }
@@ -365,7 +405,8 @@ impl Armed {
         if let Event::Foreseen { commit, .. } = event {
             return watched == Some(Watched::Change(commit.clone()));
         }
-        if let Event::AgentEnded { attempt, .. }
+        if let Event::Heard { attempt, .. }
+        | Event::AgentEnded { attempt, .. }
         | Event::ChecksEnded { attempt, .. }
         | Event::LandingEnded { attempt, .. }
         | Event::FollowEnded { attempt, .. }
@@ -446,6 +487,7 @@ pub(crate) fn acting(command: &Command) {
         Command::StopAttempt { attempt, .. }
         | Command::Reply { attempt, .. }
         | Command::Nudge { attempt }
+        | Command::Tell { attempt, .. }
         | Command::Adopt { attempt, .. } => Watched::Attempt(*attempt),
         Command::OpenIssue { issue, .. } => Watched::Issue(*issue),
         Command::Foresee { commit, .. } => Watched::Change(commit.clone()),

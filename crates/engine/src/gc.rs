@@ -12,8 +12,10 @@ use std::path::{Path, PathBuf};
 use turno_core::ids::{AttemptId, RepoName};
 use turno_core::retention::{Elsewhere, Found, FoundWhat, HomeName, Seen, Thing};
 
+use crate::attach;
 use crate::crash_point::{self, Deed, Moment};
 use crate::git::{self, Extent};
+use crate::preview;
 use crate::process::supervised;
 use crate::process::supervisor::files;
 use crate::repos::Repos;
@@ -65,16 +67,21 @@ pub struct Survey {
 }
 
 /// What lies in a state directory by names that are given once.
-const ROOT: [&str; 11] = [
+const ROOT: [&str; 16] = [
+    "attached",
     "attempts",
+    "board",
     "checks",
     "homes",
     "lock",
+    "notify",
+    "previews",
     "removed.ndjson",
     "repository",
     "slots",
     "store",
     "tools",
+    "traces-sent",
     "turno.log",
     "turno.sock",
 ];
@@ -115,6 +122,8 @@ pub async fn look(repos: &Repos, dirs: &StateDir) -> Result<Survey, Error> {
             // A damaged one is made anew at its next use.
             if let (SlotPlace::Slot(slot), Condition::Ready | Condition::Interrupted) =
                 (state.place, state.condition)
+                && !attach::is_used(dirs, slot)
+                && !preview::is_used(dirs, slot)
             {
                 let repo = name.clone();
                 survey.put(&state.path, FoundWhat::Slot { repo, slot });
@@ -287,7 +296,7 @@ pub async fn remove(repos: &Repos, dirs: &StateDir, what: &Thing, bytes: u64) ->
 }
 
 /// Removes a file, a link or a directory with all that is in it; no link is followed. What is not there is no error.
-fn remove_tree(path: &Path) -> Result<(), Error> {
+pub(crate) fn remove_tree(path: &Path) -> Result<(), Error> {
     let tried = || match fs::symlink_metadata(path) {
         Ok(meta) if meta.is_dir() => fs::remove_dir_all(path),
         Ok(_) => fs::remove_file(path),

@@ -15,16 +15,21 @@ pub mod git;
 pub mod known;
 pub mod land;
 pub mod live;
+pub mod notify;
 pub mod open;
+pub mod pace;
 pub mod perform;
 pub mod person;
+pub mod preview;
 #[doc(hidden)]
 pub mod probe;
 pub mod process;
 pub mod prompt;
+pub mod pull;
 pub mod recording;
 pub mod recover;
 pub mod redact;
+pub mod regular;
 pub mod replay;
 pub mod repos;
 pub mod room;
@@ -39,8 +44,15 @@ pub mod slots;
 pub mod socket;
 pub mod store;
 pub mod tools;
+pub mod traces;
 pub mod transcript;
 pub mod wallet;
 pub mod workspace;
 
 pub use attempt::understudy;
+
+/// A person at an agent's own terminal.
+pub mod attach {
+    pub(crate) use crate::attempt::is_used;
+    pub use crate::attempt::{Attached, Seat, Unopened, attach, found_gone};
+}

@@ -33,6 +33,7 @@ impl Doing {
             Signal::ToolEnded(text) => Self::Used(text),
             Signal::Notice(text) => Self::Notes(text),
             Signal::Quota(said) => Self::Notes(said.line()),
+            Signal::Heard { words, .. } => Self::Notes(format!("has heard a person: {words}")),
             Signal::Asked { question, .. } => Self::Notes(format!("asks: {}", question.question)),
             Signal::Session(_)
             | Signal::Spent(_)

@@ -16,6 +16,7 @@ use turno_core::{State, next_deadline};
 
 use crate::clock::{Clock, Machine, Source};
 use crate::crash_point::{self, Deed, Moment};
+use crate::pace::{Gauge, Pace};
 use crate::runner::{Looking, Opening, Runner, Submission, Told};
 use crate::store::{self, Reader, Store};
 
@@ -34,6 +35,7 @@ pub fn now() -> Timestamp {
 /// What a person asks for, and where the answer goes.
 struct Request {
     event: Event,
+    asked: Instant,
     answer: oneshot::Sender<Result<Seq, Refused>>,
 }
 
@@ -55,6 +57,7 @@ pub struct Handle {
     head: watch::Receiver<Seq>,
     snapshot: watch::Receiver<Arc<State>>,
     reader: Reader,
+    gauge: Gauge,
 }
 
 impl std::fmt::Debug for Request {
@@ -71,7 +74,11 @@ impl Handle {
     pub async fn request(&self, event: Event) -> Result<Seq, RequestError> {
         let (answer, answered) = oneshot::channel();
         self.requests
-            .send(Request { event, answer })
+            .send(Request {
+                event,
+                asked: Instant::now(),
+                answer,
+            })
             .map_err(|_| RequestError::Gone)?;
         Ok(answered.await.map_err(|_| RequestError::Gone)??)
     }
@@ -89,6 +96,11 @@ impl Handle {
     /// Committed records.
     pub fn reader(&self) -> &Reader {
         &self.reader
+    }
+
+    /// How quick the loop has been.
+    pub fn pace(&self) -> Pace {
+        self.gauge.pace()
     }
 }
 
@@ -159,6 +171,7 @@ pub struct Engine<R> {
     requests: mpsc::UnboundedReceiver<Request>,
     head: watch::Sender<Seq>,
     snapshot: watch::Sender<Arc<State>>,
+    gauge: Gauge,
 }
 
 /// Something to take in, and who waits for it.
@@ -179,6 +192,7 @@ impl<R: Runner> Engine<R> {
         let (head, head_seen) = watch::channel(desk.store.head());
         let (snapshot, snapshot_seen) = watch::channel(Arc::new(desk.state.clone()));
         let reader = desk.reader();
+        let gauge = Gauge::default();
         let engine = Self {
             desk,
             runner,
@@ -188,6 +202,7 @@ impl<R: Runner> Engine<R> {
             requests,
             head,
             snapshot,
+            gauge: gauge.clone(),
         };
         (
             engine,
@@ -196,6 +211,7 @@ impl<R: Runner> Engine<R> {
                 head: head_seen,
                 snapshot: snapshot_seen,
                 reader,
+                gauge,
             },
         )
     }
@@ -236,8 +252,11 @@ impl<R: Runner> Engine<R> {
         let mut group = self.look();
         group.extend(first.into_iter().map(taken));
         loop {
+            let began = Instant::now();
             let commands = self.commit(group)?;
-            if let Some(end) = self.act(commands) {
+            let ended = self.act(commands);
+            self.gauge.turned(began);
+            if let Some(end) = ended {
                 return Ok(end);
             }
             group = self.next().await;
@@ -291,6 +310,11 @@ impl<R: Runner> Engine<R> {
                 Command::Follow(start) => drop(self.runner.submit(Submission::Following(start))),
                 Command::StopAttempt { attempt, why } => self.runner.cancel(attempt, why),
                 Command::Nudge { attempt } => self.runner.nudge(attempt),
+                Command::Tell {
+                    attempt,
+                    remark,
+                    words,
+                } => self.runner.tell(attempt, remark, words),
                 Command::Reply { attempt, key, reply } => self.runner.reply(attempt, &key, &reply),
                 Command::OpenIssue { issue, repo, on } => self.runner.open(Opening { issue, repo, on }),
                 Command::Foresee {
@@ -327,7 +351,7 @@ impl<R: Runner> Engine<R> {
             });
             tokio::select! {
                 told = self.runner.events(self.heard) => self.hear(told, &mut group),
-                Some(request) = self.requests.recv() => group.push(request.into()),
+                Some(request) = self.requests.recv() => group.push(self.heed(request)),
                 () = tokio::time::sleep(wait) => {}
             }
             if deadline.is_some_and(|d| d <= self.clock.now()) {
@@ -339,7 +363,7 @@ impl<R: Runner> Engine<R> {
             while group.len() < GROUP
                 && let Ok(request) = self.requests.try_recv()
             {
-                group.push(request.into());
+                group.push(self.heed(request));
             }
             // What ends may be all that an issue waited for: what it is to follow is known before that.
             let is_due = self.looked.elapsed() >= longest;
@@ -371,9 +395,18 @@ impl<R: Runner> Engine<R> {
         seen.into_iter().map(taken).collect()
     }
 
+    fn heed(&self, request: Request) -> Taken {
+        self.gauge.taken(request.asked);
+        Taken {
+            event: request.event,
+            answer: Some(request.answer),
+        }
+    }
+
     fn hear(&mut self, told: Vec<Told>, group: &mut Vec<Taken>) {
-        for Told { number, event } in told {
+        for Told { number, event, at } in told {
             self.heard = number;
+            self.gauge.taken(at);
             group.push(Taken { event, answer: None });
         }
     }
@@ -391,6 +424,9 @@ fn ends_something(event: &Event) -> bool {
         | Event::DecisionAnswered { .. }
         | Event::BudgetSet { .. }
         | Event::Discarded { .. }
+        | Event::PlanEdited { .. }
+        | Event::TaskGivenBack { .. }
+        | Event::Commented { .. }
         | Event::TimePassed => true,
         Event::ConfigLoaded { .. }
         | Event::IssueAdded { .. }
@@ -402,10 +438,16 @@ fn ends_something(event: &Event) -> bool {
         | Event::LessonAdded { .. }
         | Event::LessonEdited { .. }
         | Event::StopAsked { .. }
+        | Event::TaskTaken { .. }
+        | Event::TaskReleased { .. }
         | Event::PromotionBegun { .. }
+        | Event::PullRequestBegun { .. }
+        | Event::PullRequestOpened { .. }
         | Event::Promoted { .. }
         | Event::Reverted { .. }
         | Event::Foreseen { .. }
+        | Event::Told { .. }
+        | Event::Heard { .. }
         | Event::SessionOpened { .. }
         | Event::DecisionAsked { .. }
         | Event::TaskProposed { .. }
@@ -418,14 +460,5 @@ fn ends_something(event: &Event) -> bool {
         | Event::Contacted { .. }
         | Event::Tampered { .. }
         | Event::Restarted { .. } => false,
-    }
-}
-
-impl From<Request> for Taken {
-    fn from(request: Request) -> Self {
-        Self {
-            event: request.event,
-            answer: Some(request.answer),
-        }
     }
 }

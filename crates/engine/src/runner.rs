@@ -12,7 +12,7 @@ use turno_core::command::{AgentStart, AskedBefore, CheckStart, FollowStart, Land
 use turno_core::decision::Reply;
 use turno_core::event::Event;
 use turno_core::foresight::Rival;
-use turno_core::ids::{AttemptId, CommitId, IssueId, RepoName, TaskId};
+use turno_core::ids::{AttemptId, CommitId, IssueId, RemarkId, RepoName, TaskId};
 use turno_core::task::StopWhy;
 
 /// A piece of work for a runner. Its attempt id is the key.
@@ -95,6 +95,8 @@ pub struct Told {
     pub number: u64,
     /// The fact.
     pub event: Event,
+    /// When it came, by the clock that never jumps.
+    pub at: std::time::Instant,
 }
 
 /// Runs attempts. Every accepted submission is answered by exactly one ending event, also when it is cancelled,
@@ -122,6 +124,9 @@ pub trait Runner: Send + Sync {
 
     /// Reminds an agent that nothing is seen of it. Harmless when it is gone or cannot be told.
     fn nudge(&self, attempt: AttemptId);
+
+    /// Says a person's words to an agent. Harmless when it is gone or cannot be told; then nothing says that it heard.
+    fn tell(&self, attempt: AttemptId, remark: RemarkId, words: String);
 
     /// Gives an agent that waits in a call what became of its question. Harmless when it is gone.
     fn reply(&self, attempt: AttemptId, key: &str, reply: &Reply);

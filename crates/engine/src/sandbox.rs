@@ -25,7 +25,7 @@ use crate::config::EnvMap;
 use crate::process::{self, Call, End, Input};
 
 use homes::Home;
-pub(crate) use homes::HomeOf;
+pub(crate) use homes::{HomeOf, home_of};
 pub(crate) use lodging::{Bounds, Guest, Lodged, Tenant};
 pub(crate) use profiles::found_places;
 

@@ -29,11 +29,12 @@ use turno_core::{State, step};
 pub use forecast::{Bar, Ending, Forecast, Held, Lack, Lane, Purse, Range, Short, Why};
 pub use history::{Evidence, Fit, Learner};
 pub use model::{
-    Amount, Chance, CheckHabit, Error as ModelError, Habit, LandingTime, Model, Person, Split as PlanSplit,
+    Amount, Answer, Chance, CheckHabit, Course, Error as ModelError, Failing, Fault, Habit, Kinship,
+    LandingTime, Model, Person, Prone, Split as PlanSplit, Tally, Work,
 };
 
 use forecast::Night;
-use world::World;
+use world::{Kept, World};
 
 /// Why a night has no end. Each is a mistake in the simulator or in the core, never a property of the night.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -106,13 +107,6 @@ pub fn used_by_day(state: &State) -> Vec<Arc<Account>> {
     };
     let pages = state.accounts.values();
     pages.filter(|p| by_day(&p.level)).cloned().collect()
-}
-
-/// Whether the bars of a night are kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Drawing {
-    No,
-    Yes,
 }
 
 /// What is to be simulated, the same in each night.
@@ -306,16 +300,19 @@ fn simulate_on(threads: usize, job: &Job, model: &Model, nights: NonZeroUsize) -
         .collect();
     let mut forecast = Forecast::of(job, &all);
     let middle = forecast.middle_of(&all);
-    forecast.middle = world(job, model, middle, Drawing::Yes)?.bars;
+    let drawn = world(job, model, middle, Kept::Bars(Vec::new()))?;
+    if let Kept::Bars(bars) = drawn.kept {
+        forecast.middle = bars;
+    }
     Ok(forecast)
 }
 
 fn night(job: &Job, model: &Model, night: u64) -> Result<Night, Error> {
-    Ok(Night::of(job, &world(job, model, night, Drawing::No)?))
+    Ok(Night::of(job, &world(job, model, night, Kept::Nothing)?))
 }
 
-fn world(job: &Job, model: &Model, night: u64, drawing: Drawing) -> Result<world::Over, Error> {
-    World::new(job, model, night, drawing)
+fn world(job: &Job, model: &Model, night: u64, kept: Kept) -> Result<world::Over, Error> {
+    World::new(job, model, night, kept)
         .run()
         .map_err(|stuck| Error::Stuck {
             night,

@@ -21,6 +21,7 @@ use turno_core::record::Record;
 
 use self::peer::Peer;
 use crate::live::{Live, LiveLine};
+use crate::pace::Pace;
 use crate::run::{Handle, RequestError};
 use crate::site::marks;
 use crate::tools::{Call, Given, Token, Toolbox};
@@ -43,6 +44,8 @@ pub enum Ask {
         /// That one.
         after: Seq,
     },
+    /// How quick the loop has been.
+    Pace,
     /// A running agent uses one of its tools. While it waits, nothing else may be asked on the connection.
     Tool {
         /// What says whose tools they are.
@@ -70,6 +73,8 @@ pub enum Answer {
     Live(LiveLine),
     /// What the use of a tool came to.
     Tool(Given),
+    /// How quick the loop has been.
+    Pace(Pace),
     /// The request could not be carried out.
     Failed(String),
 }
@@ -230,7 +235,7 @@ async fn serve(
         }
         match serde_json::from_str::<Ask>(&line) {
             Err(error) => say(&mut writer, &Answer::Failed(error.to_string())).await?,
-            Ok(Ask::State | Ask::Take(_) | Ask::Records { .. } | Ask::Follow { .. })
+            Ok(Ask::State | Ask::Take(_) | Ask::Records { .. } | Ask::Follow { .. } | Ask::Pace)
                 if entrance == Entrance::Agents =>
             {
                 let why = "this socket serves the tools of agents and nothing else";
@@ -253,6 +258,7 @@ async fn serve(
                 give(&mut writer, handle, after, head).await?;
                 say(&mut writer, &Answer::Done).await?;
             }
+            Ok(Ask::Pace) => say(&mut writer, &Answer::Pace(handle.pace())).await?,
             Ok(Ask::Follow { after }) => follow(&mut writer, handle, live, after).await?,
             Ok(Ask::Tool { token, call }) => {
                 let given = tokio::select! {

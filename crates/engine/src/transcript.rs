@@ -76,7 +76,7 @@ impl Tail {
     /// How many more bytes there are; none at the end of what there is by now.
     fn read_some(&mut self, buffer: &mut [u8]) -> Option<usize> {
         if self.file.is_none() {
-            self.file = File::open(&self.path).ok();
+            self.file = crate::regular::open_file(&self.path).ok();
         }
         match self.file.as_mut()?.read(buffer) {
             Ok(0) => None,

@@ -63,6 +63,14 @@ pub enum Error {
     /// A variable is not set.
     #[error(transparent)]
     Missing(#[from] MissingVar),
+    /// A variable is not set that Turno itself needs.
+    #[error("{key}: the environment variable {name} is not set; export it, or write another value")]
+    Unset {
+        /// The key that names it.
+        key: String,
+        /// The variable.
+        name: String,
+    },
     /// A file does not give it.
     #[error("{key}: {}: {why}; mend the file, or name another", path.display())]
     File {
@@ -142,6 +150,44 @@ impl Wallet {
     /// What keeps its secrets out of all that is written down.
     pub fn redaction(&self) -> Redaction {
         Redaction::of(self.secrets.iter().cloned())
+    }
+}
+
+/// Looks up secrets that are for Turno itself and for no agent.
+pub(crate) struct LookUp<'a>(Filling<'a>);
+
+impl<'a> LookUp<'a> {
+    /// With the user's environment; commands are run in `at`.
+    pub(crate) fn new(user: &'a EnvMap, at: &'a Path) -> Self {
+        Self(Filling {
+            user,
+            at,
+            wallet: Wallet::default(),
+            printed: BTreeMap::new(),
+            open: Vec::new(),
+        })
+    }
+
+    /// The value under a key.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub(crate) async fn value(&mut self, key: &str, from: &EnvValue) -> Result<Secret, Error> {
+        let (value, _) = self.0.value(key, key, from).await?;
+        match from {
+            EnvValue::FromUser(name) if value.is_empty() => Err(Error::Unset {
+                key: key.to_owned(),
+                name: name.clone(),
+            }),
+            EnvValue::FromUser(_) | EnvValue::Text(_) | EnvValue::FromFile(_) | EnvValue::FromCommand(_) => {
+                Ok(Secret::new(value))
+            }
+        }
+    }
+
+    /// The files that others may read.
+    pub(crate) fn open(self) -> Vec<OpenToOthers> {
+        self.0.open
     }
 }
 

@@ -5,7 +5,7 @@ use std::io::{Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use turno_core::ids::{AttemptId, RepoName};
+use turno_core::ids::{AttemptId, RepoName, TaskId};
 
 /// Why the state directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -152,6 +152,16 @@ impl StateDir {
         self.root.join("tools")
     }
 
+    /// Where it is seen whether somebody is attached to a task: they hold a lock on its file.
+    pub fn attached(&self, task: TaskId) -> PathBuf {
+        self.attached_to().join(task.to_string())
+    }
+
+    /// The directory of those files.
+    pub fn attached_to(&self) -> PathBuf {
+        self.root.join("attached")
+    }
+
     /// The socket of the way to the network of one attempt. As short as it can be.
     pub fn net_socket(&self, attempt: AttemptId) -> PathBuf {
         self.root.join(format!("{attempt}.net"))
@@ -167,9 +177,19 @@ impl StateDir {
         self.root.join("preflight")
     }
 
+    /// What the targets of notifications were told last.
+    pub fn notify(&self) -> PathBuf {
+        self.root.join("notify")
+    }
+
     /// What was removed to free space, and when: one line for each thing.
     pub fn removals(&self) -> PathBuf {
         self.root.join("removed.ndjson")
+    }
+
+    /// What belongs to previews that run.
+    pub fn previews(&self) -> PathBuf {
+        self.root.join("previews")
     }
 
     /// What belongs to the board: its token, its socket, its links.

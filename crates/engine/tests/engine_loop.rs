@@ -59,10 +59,11 @@ impl Fake {
         }
     }
 
-    fn tell(&self, event: Event) {
+    fn report(&self, event: Event) {
         let mut facts = self.facts.lock().unwrap();
         let number = facts.len() as u64 + 1;
-        facts.push(Told { number, event });
+        let at = std::time::Instant::now();
+        facts.push(Told { number, event, at });
         self.told.notify_waiters();
     }
 
@@ -170,12 +171,12 @@ impl Runner for Hands {
                 Event::LandingEnded { attempt, end }
             }
         };
-        self.tell(event);
+        self.report(event);
         Submitted::Accepted
     }
 
     fn open(&self, opening: Opening) {
-        self.tell(Event::IssueOpened {
+        self.report(Event::IssueOpened {
             issue: opening.issue,
             base: "9".repeat(40).parse().unwrap(),
             target: Target::Branch("main".to_owned()),
@@ -191,7 +192,7 @@ impl Runner for Hands {
             rival,
             found: Found::Merges,
         };
-        self.tell(Event::Foreseen {
+        self.report(Event::Foreseen {
             of: looking.of,
             commit: looking.commit,
             sights: looking.with.into_iter().map(merges).collect(),
@@ -217,13 +218,15 @@ impl Runner for Hands {
     }
 
     fn cancel(&self, attempt: AttemptId, _why: StopWhy) {
-        self.tell(Event::AttemptFailed {
+        self.report(Event::AttemptFailed {
             attempt,
             failure: Failure::new(Cause::Stopped, ""),
         });
     }
 
     fn nudge(&self, _attempt: AttemptId) {}
+
+    fn tell(&self, _attempt: AttemptId, _remark: turno_core::ids::RemarkId, _words: String) {}
 
     fn reply(&self, _attempt: AttemptId, _key: &str, _reply: &Reply) {}
 

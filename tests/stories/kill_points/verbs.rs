@@ -7,8 +7,9 @@ use turno_engine::crash_point::{CrashPoint, Deed, LISTENS, Moment};
 
 use super::{Story, left};
 use crate::harness::imprint::Imprint;
-use crate::harness::processes::nothing_runs;
+use crate::harness::processes::{nothing_runs, until};
 use crate::harness::project::Project;
+use crate::stories::remarks;
 
 /// Killed at a point of a deed.
 fn dies(project: &Project, verb: &[&str], deed: Deed, moment: Moment) {
@@ -62,12 +63,19 @@ fn is_committed(moment: Moment) -> bool {
 #[case::edit(Deed::IssueEdit, &["issue", "edit", "1", "--title", "Renamed"])]
 #[case::budget(Deed::BudgetSet, &["budget", "set", "issue", "1", "--usd", "3"])]
 #[case::close(Deed::IssueClose, &["issue", "close", "1"])]
+#[case::plan(Deed::PlanEdit, &["plan", "add", "1", "--title", "Another part"])]
 fn what_is_asked_for_is_there_or_not_at_all(#[case] deed: Deed, #[case] verb: &[&str]) {
-    each(deed, filed, |project, moment| {
+    let begun: fn() -> Project = if deed == Deed::PlanEdit { landed } else { filed };
+    each(deed, begun, |project, moment| {
         let before = Imprint::of(&[&project.repo()], &[]);
         let is_done = || match deed {
             Deed::IssueAdd => project.turno(&["issue", "list"]).exits(0).out.contains("Another"),
             Deed::BudgetSet => project.turno(&["budget", "show"]).exits(0).out.contains("$3.00"),
+            Deed::PlanEdit => project
+                .turno(&["plan", "1"])
+                .exits(0)
+                .out
+                .contains("Another part"),
             Deed::IssueEdit => issue(project, "1")["title"] == "Renamed",
             _ => issue(project, "1")["stage"].get("closed").is_some(),
         };
@@ -95,6 +103,43 @@ fn an_answer_is_heard_once(#[case] deed: Deed) {
         assert_eq!(again.code == 0, !is_committed(moment), "{}", again.err);
         project.turno(&["run", "1"]).exits(0);
         assert_eq!(project.at("turno/1/base", "a.txt"), "tabs");
+    });
+}
+
+/// An agent outlived its coordinator, and a person speaks while nobody coordinates.
+#[rstest]
+#[case::comment(Deed::Comment, &["comment", "1.1", "in French"])]
+#[case::say(Deed::Say, &["tell", "1.1", "in French"])]
+fn what_is_said_is_recorded_once(#[case] deed: Deed, #[case] verb: &[&str]) {
+    let orphaned = || {
+        let project = remarks::project();
+        let mut child = project.start(&["run", "1"]);
+        until("the engineer is at work", || {
+            project.shared().join("starts").exists()
+        });
+        child.kill().unwrap();
+        project.wait(child);
+        project
+    };
+    each(deed, orphaned, |project, moment| {
+        dies(project, verb, deed, moment);
+        let said = || {
+            let journal = project.journal();
+            let told = |r: &&Value| ["commented", "told"].iter().any(|k| r["event"].get(k).is_some());
+            journal.iter().filter(told).count()
+        };
+        assert_eq!(said(), usize::from(is_committed(moment)), "{moment:?}");
+        if said() == 0 {
+            project.turno(verb).exits(0);
+        }
+        remarks::go(project, "go-write");
+        project.turno(&["resume"]).exits(0);
+        assert_eq!(said(), 1);
+        let heeded = project
+            .journal()
+            .iter()
+            .any(|r| r.to_string().contains("\"heeded\""));
+        assert!(heeded, "its next turn was given the words");
     });
 }
 
@@ -189,7 +234,7 @@ fn a_promotion_beside_a_coordinator_is_made_once() {
     let project = landed();
     project.issue("Wait for it");
     let child = project.start(&["run", "2"]);
-    crate::harness::processes::until("the other one is at work", || {
+    until("the other one is at work", || {
         super::starts(&project, "engineer").len() > 1
     });
     dies(&project, &["promote", "1"], Deed::Promote, Moment::AfterEffect);

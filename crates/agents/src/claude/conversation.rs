@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use turno_core::decision::{Question, Reply};
 use turno_core::event::AgentEnd;
 use turno_core::failure::{Cause, Failure, RetryAfter};
-use turno_core::ids::SessionId;
+use turno_core::ids::{RemarkId, SessionId};
 use turno_core::outcome::OutcomeKind;
 use turno_core::units::Span;
 
@@ -16,7 +16,7 @@ use super::permission::Rules;
 use super::question::{Call, Next};
 use super::usage::Usage;
 use super::words::{refused_request, tool_line, words_of};
-use super::{control_line, hooks, permission, question, refusal_line, success_line, user_line};
+use super::{control_line, hooks, permission, question, refusal_line, success_line, telling, user_line};
 use crate::dialect::{Conversation, Exit, Job, Line, Parting, Signal};
 use crate::phase::{AskedToStop, Phase};
 use crate::schema::{self, OutcomeError};
@@ -53,6 +53,17 @@ pub(super) struct Talk {
     limit: Option<RetryAfter>,
     /// Kinds of messages that were never heard of; each is told once.
     unknown: BTreeSet<String>,
+    /// What a person said to it while it works.
+    told: BTreeMap<RemarkId, Hearing>,
+}
+
+/// Whether it has taken in what it was told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Hearing {
+    /// Not yet: it does at its next step, or in a turn of its own.
+    Waits,
+    /// It has.
+    Heard,
 }
 
 impl Talk {
@@ -73,6 +84,7 @@ impl Talk {
             error: String::new(),
             limit: None,
             unknown: BTreeSet::new(),
+            told: BTreeMap::new(),
         }
     }
 
@@ -199,6 +211,12 @@ impl Talk {
 
     fn user(&mut self, message: &Value) -> Vec<Signal> {
         let mut signals = Vec::new();
+        // It says again what it was told when it takes that in, under the id that it was told under.
+        if let Some(remark) = text_at(message, "/uuid").and_then(telling::remark) {
+            self.told.insert(remark, Hearing::Heard);
+            let words = words_of(&message["message"]["content"]);
+            signals.push(Signal::Heard { remark, words });
+        }
         for block in list(message, "/message/content") {
             if text_at(block, "/type") != Some("tool_result") {
                 continue;
@@ -314,7 +332,15 @@ impl Talk {
             return vec![Signal::Notice("a further result after the end".to_owned())];
         }
         let subtype = text_at(message, "/subtype").unwrap_or_default();
-        if subtype == "success" && message["is_error"] == json!(false) {
+        let well = subtype == "success" && message["is_error"] == json!(false);
+        // What it has not taken in yet is its next turn, so this was not its last word.
+        let waits = self.parked.is_none() && self.asked_to_stop == AskedToStop::No;
+        if well && waits && self.told.values().any(|h| *h == Hearing::Waits) {
+            self.gone_by = None;
+            let notice = "goes on, because a person has said something to it meanwhile";
+            return vec![Signal::Notice(notice.to_owned())];
+        }
+        if well {
             let outcome = match message.get("structured_output") {
                 Some(value) => schema::parse(self.kind, value),
                 None => Err(OutcomeError::Absent),
@@ -461,6 +487,25 @@ impl Conversation for Talk {
         match self.phase {
             Phase::Working | Phase::Repairing if !told_to_end => vec![user_line(words)],
             Phase::Working | Phase::Repairing | Phase::Ended(_) => Vec::new(),
+        }
+    }
+
+    fn tell(&mut self, remark: RemarkId, words: &str) -> Vec<String> {
+        let told_to_end = self.asked_to_stop == AskedToStop::Yes || self.parked.is_some();
+        let works = match self.phase {
+            Phase::Working | Phase::Repairing => !told_to_end,
+            Phase::Ended(_) => false,
+        };
+        if !works || self.told.contains_key(&remark) {
+            return Vec::new();
+        }
+        self.told.insert(remark, Hearing::Waits);
+        vec![telling::line(remark, words)]
+    }
+
+    fn was_told(&mut self, line: &str) {
+        if let Some(remark) = telling::remark_of(line) {
+            self.told.insert(remark, Hearing::Waits);
         }
     }
 

@@ -307,7 +307,11 @@ proptest! {
                         prop_assert!(!answer.is_empty(), "it would wait for ever");
                         written.extend(answer);
                     }
-                    Signal::Session(_) | Signal::Text(_) | Signal::Spent(_) | Signal::HeldOff(_) => {}
+                    Signal::Session(_)
+                    | Signal::Text(_)
+                    | Signal::Spent(_)
+                    | Signal::HeldOff(_)
+                    | Signal::Heard { .. } => {}
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! Owns attempts: what they were told, what they said, in words and raw. It reads files of the state directory that
 //! are named by an attempt's id and by what a listing of its directory gives, and by nothing that is asked.
 
-use std::fs::File;
+use std::collections::VecDeque;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,9 @@ use serde::Deserialize;
 use turno_core::command::AgentStart;
 use turno_core::ids::AttemptId;
 use turno_engine::gc;
+use turno_engine::live::Doing;
 use turno_engine::process::supervisor::files;
+use turno_engine::regular;
 use turno_engine::replay::Replay;
 use turno_engine::workspace::StateDir;
 
@@ -30,6 +32,8 @@ const LONGEST: u64 = 1 << 20;
 /// So many things that were said are given where nothing else is asked, and at most.
 const SAID: usize = 200;
 const MOST_SAID: usize = 2000;
+/// All of them together are not longer, in bytes; what comes after is asked for next.
+const WORDS: usize = 2 << 20;
 /// No prompt is longer than what is given of it.
 const PROMPT: u64 = 4 << 20;
 
@@ -62,19 +66,24 @@ pub(crate) async fn attempt(
     page.await.map(Json)
 }
 
-/// The files of an attempt that hold what was said, by name.
-fn parts(dir: &Path) -> Vec<(String, PathBuf)> {
-    let mut found = vec![("out".to_owned(), dir.join(files::OUT))];
+/// The files of an attempt that hold what was said: name, path below its directory, bytes.
+fn parts(dir: &Path) -> Vec<(String, PathBuf, u64)> {
+    let mut found = vec![("out".to_owned(), PathBuf::from(files::OUT))];
     if let Ok(checks) = std::fs::read_dir(dir.join("checks")) {
         for entry in checks.flatten() {
             if let Ok(name) = entry.file_name().into_string() {
-                found.push((name, entry.path().join(files::OUT)));
+                let path = Path::new("checks").join(&name).join(files::OUT);
+                found.push((name, path));
             }
         }
     }
-    found.retain(|(_, path)| path.symlink_metadata().is_ok_and(|m| m.is_file()));
-    found.sort();
-    found
+    let held = found.into_iter().filter_map(|(name, path)| {
+        let file = regular::open_below(dir, &path).ok()?;
+        Some((name, path, file.metadata().ok()?.len()))
+    });
+    let mut held: Vec<_> = held.collect();
+    held.sort();
+    held
 }
 
 fn kept(dirs: &StateDir, id: AttemptId) -> KeptView {
@@ -85,10 +94,7 @@ fn kept(dirs: &StateDir, id: AttemptId) -> KeptView {
     if parts.is_empty() {
         return KeptView::Nothing;
     }
-    let parts = parts.into_iter().map(|(name, path)| PartView {
-        name,
-        bytes: path.metadata().map_or(0, |m| m.len()),
-    });
+    let parts = parts.into_iter().map(|(name, _, bytes)| PartView { name, bytes });
     KeptView::Parts(parts.collect())
 }
 
@@ -107,13 +113,26 @@ pub(crate) struct After {
     after: usize,
     /// How many to give at most.
     limit: Option<usize>,
+    /// So many of the last ones there are, whatever the client has.
+    last: Option<usize>,
+}
+
+impl After {
+    /// The end of what was said, as a page begins with.
+    pub(crate) fn end() -> Self {
+        Self {
+            last: Some(SAID),
+            ..Self::default()
+        }
+    }
 }
 
 /// What an agent said and did, in words, a page at a time.
 #[utoipa::path(get, path = "/api/attempts/{id}/conversation", tag = "views",
     params(("id" = String, Path, description = "like a3 or 3"),
         ("after" = Option<usize>, Query, description = "the number of the last thing that the client has"),
-        ("limit" = Option<usize>, Query, description = "how many to give at most")),
+        ("limit" = Option<usize>, Query, description = "how many to give at most"),
+        ("last" = Option<usize>, Query, description = "so many of the last ones there are, in place of `after`")),
     responses((status = 200, body = ConversationPage), (status = 404, body = ProblemBody)))]
 pub(crate) async fn conversation(
     State(app): State<Shared>,
@@ -125,8 +144,8 @@ pub(crate) async fn conversation(
     let page = app.heavy(move |app| {
         let dir = is_there(app.workspace.dirs(), id)?;
         let nothing = || Problem::NotFound(format!("{id} has no conversation: Turno itself did it"));
-        let start = std::fs::read(dir.join("start.json")).map_err(|_| nothing())?;
-        let start: AgentStart = serde_json::from_slice(&start).map_err(|_| nothing())?;
+        let start = regular::open_below(&dir, Path::new("start.json")).map_err(|_| nothing())?;
+        let start: AgentStart = serde_json::from_reader(start.take(PROMPT)).map_err(|_| nothing())?;
         let config = app.workspace.config()?;
         let mut words = Replay::of(&config, &start, &dir).ok_or_else(|| {
             Problem::NotFound(format!(
@@ -134,26 +153,87 @@ pub(crate) async fn conversation(
                 start.agent
             ))
         })?;
-        let (mut n, mut items) = (0, Vec::new());
-        words.read(|doing| {
-            n += 1;
-            if n > page.after && items.len() < limit {
-                items.push(SaidView {
-                    n,
-                    kind: word(&doing),
-                    text: doing.text().to_owned(),
-                });
-            }
-        });
-        let next = page.after + items.len();
-        Ok(ConversationPage {
-            attempt: id,
-            items,
-            next,
-            more: n > next,
-        })
+        let mut piece = match page.last {
+            Some(last) => Said::last(last.clamp(1, MOST_SAID)),
+            None => Said::after(page.after, limit),
+        };
+        words.read(|doing| piece.take(&doing));
+        Ok(piece.page(id))
     });
     page.await.map(Json)
+}
+
+/// A piece of what was said, as all of it goes by: no more of it is held than is given.
+struct Said {
+    which: Which,
+    seen: usize,
+    bytes: usize,
+    items: VecDeque<SaidView>,
+}
+
+/// Which piece.
+enum Which {
+    /// So many after that one.
+    After(usize, usize),
+    /// The last so many.
+    Last(usize),
+}
+
+impl Said {
+    fn after(after: usize, limit: usize) -> Self {
+        Self::of(Which::After(after, limit))
+    }
+
+    fn last(most: usize) -> Self {
+        Self::of(Which::Last(most))
+    }
+
+    fn of(which: Which) -> Self {
+        Self {
+            which,
+            seen: 0,
+            bytes: 0,
+            items: VecDeque::new(),
+        }
+    }
+
+    fn take(&mut self, doing: &Doing) {
+        self.seen += 1;
+        let has_room = match self.which {
+            // What is given has no gaps, so it ends for good where there is no room.
+            Which::After(after, limit) => {
+                self.seen == after + self.items.len() + 1 && self.items.len() < limit && self.bytes < WORDS
+            }
+            Which::Last(_) => true,
+        };
+        if !has_room {
+            return;
+        }
+        self.bytes += doing.text().len();
+        self.items.push_back(SaidView {
+            n: self.seen,
+            kind: word(doing),
+            text: doing.text().to_owned(),
+        });
+        if let Which::Last(most) = self.which {
+            while self.items.len() > most || self.items.len() > 1 && self.bytes > WORDS {
+                self.bytes -= self.items.pop_front().map_or(0, |gone| gone.text.len());
+            }
+        }
+    }
+
+    fn page(self, attempt: AttemptId) -> ConversationPage {
+        let next = match self.which {
+            Which::After(after, _) => after + self.items.len(),
+            Which::Last(_) => self.seen,
+        };
+        ConversationPage {
+            attempt,
+            items: self.items.into(),
+            next,
+            more: self.seen > next,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -178,12 +258,12 @@ fn bytes(bytes: Vec<u8>, offset: u64, all: u64) -> Response {
     answer
 }
 
-fn read(path: &Path, offset: u64, limit: u64) -> Result<Response, Problem> {
+fn read(dir: &Path, below: &Path, offset: u64, limit: u64) -> Result<Response, Problem> {
     let cannot = |e: std::io::Error| match e.kind() {
         std::io::ErrorKind::NotFound => Problem::NotFound("there is no such part of this attempt".to_owned()),
         _ => Problem::Unavailable(format!("it cannot be read: {e}")),
     };
-    let mut file = File::open(path).map_err(cannot)?;
+    let mut file = regular::open_below(dir, below).map_err(cannot)?;
     let all = file.metadata().map_err(cannot)?.len();
     file.seek(SeekFrom::Start(offset)).map_err(cannot)?;
     let mut read = Vec::new();
@@ -208,9 +288,14 @@ pub(crate) async fn transcript(
         let dir = is_there(app.workspace.dirs(), id)?;
         let name = piece.part.as_deref().unwrap_or("out");
         let parts = parts(&dir);
-        let part = parts.iter().find(|(n, _)| n == name);
-        let (_, path) = part.ok_or_else(|| Problem::NotFound(format!("{id} has no part of that name")))?;
-        read(path, piece.offset, piece.limit.unwrap_or(PIECE).min(LONGEST))
+        let part = parts.iter().find(|(n, ..)| n == name);
+        let (_, path, _) = part.ok_or_else(|| Problem::NotFound(format!("{id} has no part of that name")))?;
+        read(
+            &dir,
+            path,
+            piece.offset,
+            piece.limit.unwrap_or(PIECE).min(LONGEST),
+        )
     })
     .await
 }
@@ -222,7 +307,32 @@ pub(crate) async fn prompt(State(app): State<Shared>, Id(id): Id<AttemptId>) -> 
     known(&app, id)?;
     app.heavy(move |app| {
         let dir = is_there(app.workspace.dirs(), id)?;
-        read(&dir.join("prompt.md"), 0, PROMPT)
+        read(&dir, Path::new("prompt.md"), 0, PROMPT)
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn given(mut said: Said, all: usize, long: usize) -> (Vec<usize>, bool) {
+        for _ in 0..all {
+            said.take(&Doing::Says("x".repeat(long)));
+        }
+        let page = said.page(AttemptId(1));
+        (page.items.iter().map(|i| i.n).collect(), page.more)
+    }
+
+    #[test]
+    fn a_piece_holds_no_more_than_is_given() {
+        assert_eq!(given(Said::after(2, 3), 9, 1), (vec![3, 4, 5], true));
+        assert_eq!(given(Said::after(7, 3), 9, 1), (vec![8, 9], false));
+        assert_eq!(given(Said::last(2), 9, 1), (vec![8, 9], false));
+        assert_eq!(given(Said::last(5), 2, 1), (vec![1, 2], false));
+        // Long ones: less is given at once, and always something.
+        assert_eq!(given(Said::after(0, 9), 9, WORDS / 2), (vec![1, 2], true));
+        assert_eq!(given(Said::last(9), 9, WORDS / 2), (vec![8, 9], false));
+        assert_eq!(given(Said::last(9), 3, WORDS * 2), (vec![3], false));
+    }
 }

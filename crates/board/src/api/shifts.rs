@@ -3,10 +3,12 @@
 use axum::Json;
 use axum::extract::State;
 use turno_core::ids::ShiftId;
+use turno_engine::run::now;
 
 use super::Id;
 use crate::error::{Problem, ProblemBody};
 use crate::routes::Shared;
+use crate::view::account::accounts;
 use crate::view::shift::{ShiftCard, ShiftPage};
 
 /// Every shift, the latest first.
@@ -37,7 +39,13 @@ pub(crate) async fn shift(
             .get(&id)
             .ok_or_else(|| Problem::no_such("shift", id))?;
         let card = ShiftCard::of(&state, shift);
-        app.report(id, |report| ShiftPage::of(card, report))
+        let is_latest = state.shifts.keys().next_back() == Some(&id);
+        let accounts = if is_latest {
+            accounts(&state, now())
+        } else {
+            Vec::new()
+        };
+        app.report(id, |report| ShiftPage::of(card, accounts, report))
     });
     page.await.map(Json)
 }

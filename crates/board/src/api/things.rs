@@ -3,13 +3,14 @@
 use axum::Json;
 use axum::extract::State;
 use turno_core::ledger::levels;
+use turno_engine::preview;
 use turno_engine::run::now;
 
 use crate::error::{Problem, ProblemBody};
 use crate::routes::Shared;
 use crate::view::BudgetView;
 use crate::view::decision::DecisionView;
-use crate::view::things::{SalvageView, SettingView};
+use crate::view::things::{PreviewView, SalvageView, SettingView};
 
 /// Every question, open or not, the latest first.
 #[utoipa::path(get, path = "/api/decisions", tag = "views", responses((status = 200, body = Vec<DecisionView>)))]
@@ -31,6 +32,16 @@ pub(crate) async fn budget(State(app): State<Shared>) -> Json<Vec<BudgetView>> {
     responses((status = 200, body = Vec<SalvageView>), (status = 503, body = ProblemBody)))]
 pub(crate) async fn salvage(State(app): State<Shared>) -> Result<Json<Vec<SalvageView>>, Problem> {
     let found = app.heavy(|app| app.workspace.salvage()).await?;
+    Ok(Json(found.into_iter().map(Into::into).collect()))
+}
+
+/// The previews that run, with where they answer. None is started here: `turno preview` does that.
+#[utoipa::path(get, path = "/api/previews", tag = "views",
+    responses((status = 200, body = Vec<PreviewView>), (status = 503, body = ProblemBody)))]
+pub(crate) async fn previews(State(app): State<Shared>) -> Result<Json<Vec<PreviewView>>, Problem> {
+    let found = app
+        .heavy(|app| Ok(preview::running(app.workspace.dirs())))
+        .await?;
     Ok(Json(found.into_iter().map(Into::into).collect()))
 }
 

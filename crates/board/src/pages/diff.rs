@@ -259,6 +259,7 @@ mod tests {
             severity: Severity::Major,
             what: "wrong".to_owned(),
             how_to_see: String::new(),
+            said: None,
         }
     }
 

@@ -232,6 +232,8 @@ mod tests {
             critical: matches!(id, "1.1" | "1.3"),
             attempts: 0,
             cost: MicroUsd(0),
+            by: turno_core::plan::edit::Origin::Team,
+            open: turno_core::plan::view::Open::Everything,
         }
     }
 

@@ -1,8 +1,8 @@
 //! Owns the board as a page, what of it is asked for, and how a browser is let in.
 
 use axum::extract::State;
-use axum::http::HeaderMap;
 use axum::http::header::SET_COOKIE;
+use axum::http::{HeaderMap, Method};
 use axum::response::{IntoResponse, Response};
 use cookie::{Cookie, SameSite};
 use serde::Deserialize;
@@ -12,6 +12,7 @@ use crate::api::Asked;
 use crate::api::board::now_of;
 use crate::auth::SESSION_AGE;
 use crate::error::Problem;
+use crate::fence::CookieName;
 use crate::routes::Shared;
 use crate::view::board::{BoardView, CardView};
 
@@ -79,15 +80,24 @@ pub(crate) struct Code {
 /// somewhere else sends the new cookie with it.
 pub(crate) async fn enter(
     State(app): State<Shared>,
+    method: Method,
     headers: HeaderMap,
     Asked(Code { code }): Asked<Code>,
 ) -> Response {
+    // Who only looks whether there is something, as a program that shows links beforehand does, does not use it up.
+    if method != Method::GET {
+        return Problem::WrongMethod.into_response();
+    }
+    let Some(CookieName(name)) = app.names.cookie(&headers) else {
+        let why = "a link is good at the address that it names and no other; open it as it was printed";
+        return trouble(Problem::Forbidden(why), &headers);
+    };
     let Some(session) = app.gate.enter(&code) else {
         let why = "this link was used or is too old; `turno board --link` prints a new one";
         return trouble(Problem::Forbidden(why), &headers);
     };
     let age = i64::try_from(SESSION_AGE.as_secs()).unwrap_or(i64::MAX);
-    let cookie = Cookie::build((app.names.cookie().to_owned(), session))
+    let cookie = Cookie::build((name.to_owned(), session))
         .http_only(true)
         .same_site(SameSite::Strict)
         .path("/")

@@ -2,40 +2,23 @@
 //! see is shown, and no text is longer than a browser can lay out.
 
 use serde_json::Value;
+use turno_core::unseen::{Heap, is_unseen};
 
 /// No text of a page is longer, in characters.
 const TEXT: usize = 200_000;
 /// No line of it is longer, in characters.
 const LINE: usize = 4_000;
 
-/// A character that a reader does not see, or that moves what others see: control characters, marks of direction, and
-/// marks without width that are no part of any script or picture.
-fn is_unseen(c: char) -> bool {
-    (c.is_control() && !matches!(c, '\n' | '\t'))
-        || matches!(
-            c,
-            '\u{ad}'
-                | '\u{34f}'
-                | '\u{61c}'
-                | '\u{115f}'..='\u{1160}'
-                | '\u{180b}'..='\u{180e}'
-                | '\u{200b}'
-                | '\u{200e}'..='\u{200f}'
-                | '\u{2028}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}'
-                | '\u{3164}'
-                | '\u{feff}'
-                | '\u{ffa0}'
-                | '\u{fff9}'..='\u{fffb}'
-                | '\u{e0000}'..='\u{e0fff}'
-        )
+/// Whether a character is shown as its number. Line ends and tabs are what they are.
+fn is_shown_by_number(c: char) -> bool {
+    is_unseen(c) && !matches!(c, '\n' | '\t')
 }
 
 /// The text with what is not seen shown as its number, and cut where it is too long.
 pub(super) fn plain(text: &str) -> String {
     let mut shown = String::with_capacity(text.len().min(TEXT));
-    let (mut of_line, mut of_text) = (0usize, 0usize);
-    for c in text.chars() {
+    let (mut of_line, mut of_text, mut heap) = (0usize, 0usize, Heap::default());
+    for c in text.chars().filter(|c| !heap.is_too_high(*c)) {
         if of_text == TEXT {
             shown.push_str(" … (the rest is not shown here)");
             break;
@@ -48,7 +31,7 @@ pub(super) fn plain(text: &str) -> String {
         }
         of_line += 1;
         match of_line {
-            0..=LINE if is_unseen(c) => shown.push_str(&format!("⟨{:X}⟩", u32::from(c))),
+            0..=LINE if is_shown_by_number(c) => shown.push_str(&format!("⟨{:X}⟩", u32::from(c))),
             0..=LINE => shown.push(c),
             n if n == LINE + 1 => shown.push_str(" … (cut)"),
             _ => {}
@@ -60,7 +43,9 @@ pub(super) fn plain(text: &str) -> String {
 /// The same for every text in a value.
 pub(super) fn clean(value: &mut Value) {
     match value {
-        Value::String(text) if text.len() > LINE || text.chars().any(is_unseen) => *text = plain(text),
+        Value::String(text) if text.len() > LINE || !text.is_ascii() || text.contains(is_shown_by_number) => {
+            *text = plain(text);
+        }
         Value::Array(values) => values.iter_mut().for_each(clean),
         Value::Object(fields) => fields.values_mut().for_each(clean),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}

@@ -5,13 +5,15 @@ use axum::body::to_bytes;
 use axum::extract::State;
 use serde_json::json;
 use turno_core::ids::{AttemptId, IssueId, TaskId};
+use turno_core::remark::{Subject, looked_at};
 
 use super::diff::Shaped;
 use super::graph::graph;
 use super::{Shown, Told};
-use crate::api::{Asked, Id, attempts, issues, promotions};
+use crate::api::{Asked, Id, attempts, issues, promotions, pulls, things};
 use crate::error::Problem;
 use crate::routes::Shared;
+use crate::view::things::PreviewView;
 
 /// No prompt is read longer than this for a page.
 const PROMPT: usize = 4 << 20;
@@ -19,8 +21,10 @@ const PROMPT: usize = 4 << 20;
 /// An issue: its plan as a graph, its tasks, what came of them.
 pub(crate) async fn issue(State(app): State<Shared>, id: Id<IssueId>) -> Shown {
     let Json(page) = issues::issue(State(app.clone()), id).await?;
+    let previews = previews(&app, &page.issue.id.to_string()).await?;
     Ok(Told::new(&app)
         .and("graph", &graph(&page.tasks, &page.critical_path))
+        .and("previews", &previews)
         .and("page", &page)
         .page("issue.html")?)
 }
@@ -28,7 +32,18 @@ pub(crate) async fn issue(State(app): State<Shared>, id: Id<IssueId>) -> Shown {
 /// A task: what was said about it, and why each thing happened to it.
 pub(crate) async fn task(State(app): State<Shared>, id: Id<TaskId>) -> Shown {
     let Json(page) = issues::task(State(app.clone()), id).await?;
-    Ok(Told::new(&app).and("page", &page).page("task.html")?)
+    let previews = previews(&app, &page.task.id.to_string()).await?;
+    Ok(Told::new(&app)
+        .and("previews", &previews)
+        .and("page", &page)
+        .page("task.html")?)
+}
+
+/// The previews of a task or an issue.
+async fn previews(app: &Shared, subject: &str) -> Result<Vec<PreviewView>, Problem> {
+    let Json(mut all) = things::previews(State(app.clone())).await?;
+    all.retain(|p| p.is_of(subject));
+    Ok(all)
 }
 
 /// What an issue has landed.
@@ -37,7 +52,8 @@ pub(crate) async fn issue_diff(State(app): State<Shared>, Id(id): Id<IssueId>) -
     let Json(diff) = issues::issue_diff(State(app.clone()), Id(id)).await?;
     let findings = page.findings;
     let shaped = app.heavy(move |_| Ok(Shaped::of(&diff, &findings))).await?;
-    let of = json!({"what": "issue", "id": id, "title": page.issue.title, "issue": id});
+    let commit = looked_at(&app.seen().state, Subject::Issue(id));
+    let of = json!({"what": "issue", "id": id, "title": page.issue.title, "issue": id, "commit": commit});
     Ok(Told::new(&app)
         .and("of", &of)
         .and("diff", &shaped)
@@ -50,11 +66,26 @@ pub(crate) async fn task_diff(State(app): State<Shared>, Id(id): Id<TaskId>) -> 
     let Json(diff) = issues::task_diff(State(app.clone()), Id(id)).await?;
     let findings = page.findings;
     let shaped = app.heavy(move |_| Ok(Shaped::of(&diff, &findings))).await?;
-    let of = json!({"what": "task", "id": id, "title": page.task.title, "issue": id.issue});
+    let commit = looked_at(&app.seen().state, Subject::Task(id));
+    let of = json!({"what": "task", "id": id, "title": page.task.title, "issue": id.issue, "commit": commit});
     Ok(Told::new(&app)
         .and("of", &of)
         .and("diff", &shaped)
         .page("diff.html")?)
+}
+
+/// What a pull request would be, and the button that asks for it.
+pub(crate) async fn pull_request(State(app): State<Shared>, Id(id): Id<IssueId>) -> Shown {
+    let Json(page) = issues::issue(State(app.clone()), Id(id)).await?;
+    let told = Told::new(&app).and("issue", &page.issue);
+    let told = match pulls::plan(State(app), Id(id)).await {
+        Ok(Json(plan)) => told.and("plan", &plan),
+        Err(problem @ (Problem::Refused(_) | Problem::BadRequest(_) | Problem::Unavailable(_))) => {
+            told.and("refused", &problem.to_string())
+        }
+        Err(problem) => return Err(problem.into()),
+    };
+    Ok(told.page("pull.html")?)
 }
 
 /// What a promotion would do, and the button that does it.
@@ -82,7 +113,7 @@ pub(crate) async fn promote(
 pub(crate) async fn attempt(State(app): State<Shared>, Id(id): Id<AttemptId>) -> Shown {
     let Json(page) = attempts::attempt(State(app.clone()), Id(id)).await?;
     let mut told = Told::new(&app).and("page", &page);
-    let asked = Asked(attempts::After::default());
+    let asked = Asked(attempts::After::end());
     match attempts::conversation(State(app.clone()), Id(id), asked).await {
         Ok(Json(conversation)) => told = told.and("conversation", &conversation),
         Err(problem) => told = told.and("silent", &problem.to_string()),

@@ -232,3 +232,36 @@ async fn a_link_opens_one_session_that_no_script_can_read() {
     let none = board.ask("GET", "/enter?code=0", &[("host", HOST)], "").await;
     assert_eq!(none.status, StatusCode::FORBIDDEN);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cookie_that_another_port_was_sent_is_of_no_use() {
+    let board = Asked::new(Fake::new()).await;
+    let cookie = board.browser().await;
+    for (method, path) in guarded() {
+        // By the names that other servers of this machine have too, and whatever they make up.
+        for host in ["127.0.0.1:4711", "localhost:4711", "[::1]:4711"] {
+            let origin = format!("http://{host}");
+            let headers = [
+                ("host", host),
+                ("cookie", cookie.as_str()),
+                ("origin", origin.as_str()),
+            ];
+            let answer = board.ask(method, &path, &headers, "{}").await;
+            assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{method} {path} {host}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_is_not_used_up_by_who_only_looks_or_comes_by_another_name() {
+    let board = Asked::new(Fake::new()).await;
+    let path = format!("/enter?code={}", mint(&board.fake.dirs).unwrap().code);
+    let looked = board.ask("HEAD", &path, &[("host", HOST)], "").await;
+    assert_eq!(looked.status, StatusCode::METHOD_NOT_ALLOWED);
+    assert!(!looked.headers.contains_key("set-cookie"));
+    let elsewhere = board.ask("GET", &path, &[("host", "127.0.0.1:4711")], "").await;
+    assert_eq!(elsewhere.status, StatusCode::FORBIDDEN);
+    assert!(!elsewhere.headers.contains_key("set-cookie"));
+    let entered = board.ask("GET", &path, &[("host", HOST)], "").await;
+    assert_eq!(entered.status, StatusCode::OK, "{}", entered.body);
+}

@@ -49,15 +49,26 @@ pub struct LiveView {
     /// Whose.
     #[schema(value_type = u64)]
     pub attempt: AttemptId,
-    /// What, in one line.
+    /// What, in one line; a very long one is cut.
     pub line: String,
+}
+
+/// So many characters of what is done are told, to a page and to programs.
+const TOLD: usize = 400;
+
+/// A line that is not longer than anybody reads.
+pub(crate) fn told(line: &str) -> String {
+    match line.char_indices().nth(TOLD) {
+        None => line.to_owned(),
+        Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default()),
+    }
 }
 
 impl LiveView {
     pub(crate) fn json(line: &LiveLine) -> String {
         let view = Self {
             attempt: line.attempt,
-            line: line.doing.line(),
+            line: told(&line.doing.line()),
         };
         serde_json::to_string(&view).unwrap_or_default()
     }

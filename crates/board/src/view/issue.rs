@@ -9,6 +9,9 @@ use turno_core::issue::{Issue, Priority, Proposal};
 use turno_core::ledger::{Level, levels};
 use turno_core::outcome::Size;
 use turno_core::persona::Role;
+use turno_core::plan::edit::Origin;
+use turno_core::plan::view::Open;
+use turno_core::pull::Page;
 use turno_core::task::{Said, Stage, Task};
 use turno_core::units::{MicroUsd, Timestamp};
 use turno_core::view::{self, StageName, TaskView, waiting_phrase};
@@ -56,6 +59,10 @@ pub struct IssuePage {
     pub decisions: Vec<DecisionView>,
     /// Every attempt for it.
     pub attempts: Vec<AttemptView>,
+    /// How far its pull request is, in words, if there is one.
+    pub pull_request: Option<String>,
+    /// The address of it, once it is known.
+    pub pull_request_url: Option<String>,
     /// What somebody should know of how its branch keeps up with the user's.
     pub alarm: Option<String>,
 }
@@ -134,6 +141,12 @@ pub struct TaskNode {
     /// What it has cost.
     #[schema(value_type = u64)]
     pub cost: MicroUsd,
+    /// Whose it is: `team` or `person`.
+    #[schema(value_type = String)]
+    pub by: Origin,
+    /// What a person may change of it: `everything`, `words`, `running` or `nothing`.
+    #[schema(value_type = String)]
+    pub open: Open,
 }
 
 /// A task that somebody on the team proposed.
@@ -171,6 +184,8 @@ impl TaskNode {
             critical: path.contains(&task.id),
             attempts: view.attempts,
             cost: view.cost,
+            by: task.spec.by,
+            open: Open::of(task),
         }
     }
 
@@ -220,7 +235,10 @@ pub(crate) fn findings(task: &Task) -> Vec<FindingView> {
         Said::Remark(_) => None,
     });
     let all = task.earlier_findings.iter().chain(noted);
-    all.map(|finding| FindingView::of(task.id, finding)).collect()
+    let said = task.remarks.iter().map(|r| FindingView::by_person(task.id, r));
+    all.map(|finding| FindingView::of(task.id, finding))
+        .chain(said)
+        .collect()
 }
 
 /// An issue. `attempts` are those of the whole journal.
@@ -275,6 +293,11 @@ pub(crate) fn issue(
         proposals: view.proposals.iter().map(Into::into).collect(),
         decisions: decisions.map(|d| DecisionView::of(d)).collect(),
         attempts: attempts.into_iter().filter(|a| a.task.issue == id).collect(),
+        pull_request: issue.pull.phrase(),
+        pull_request_url: issue.pull.known().and_then(|k| match &k.page {
+            Page::Opened { url, .. } => Some(url.clone()),
+            Page::Branch => None,
+        }),
         alarm: issue.following.alarm_phrase(),
     })
 }

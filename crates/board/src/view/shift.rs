@@ -9,6 +9,7 @@ use turno_core::units::{MicroUsd, Timestamp};
 use turno_core::view::{RunBy, RunPlace, StageName};
 use utoipa::ToSchema;
 
+use super::account::AccountCard;
 use super::word;
 
 /// A shift on one card.
@@ -106,6 +107,8 @@ pub struct ShiftPage {
     pub wait_sums: Vec<WaitSumView>,
     /// How many tasks could have gone on if there had been means, whenever that changed.
     pub queue: Vec<QueueView>,
+    /// The accounts of agents as they are known now. All shifts share them, so an earlier shift than the latest has none.
+    pub accounts: Vec<AccountCard>,
 }
 
 /// What had been spent at a time.
@@ -196,7 +199,7 @@ pub struct QueueView {
 }
 
 impl ShiftPage {
-    pub(crate) fn of(shift: ShiftCard, report: &Report) -> Self {
+    pub(crate) fn of(shift: ShiftCard, accounts: Vec<AccountCard>, report: &Report) -> Self {
         let waits = &report.waits;
         Self {
             shift,
@@ -239,6 +242,7 @@ impl ShiftPage {
                     tasks: q.tasks,
                 })
                 .collect(),
+            accounts,
         }
     }
 }

@@ -3,12 +3,14 @@
 use serde::Serialize;
 use turno_core::ids::{CommitId, RepoName, TaskId};
 use turno_core::outcome::{Finding, Severity};
+use turno_core::remark::Remark;
 use turno_core::task::Handoff;
 use turno_core::units::Timestamp;
 use turno_engine::config::{Setting, Shown};
+use turno_engine::preview::{Answers, Shown as RunningPreview};
 use utoipa::ToSchema;
 
-use crate::workspace::{Diff, Planned, Salvaged};
+use crate::workspace::{Diff, Planned, PullPlanned, Salvaged};
 
 /// A key of the configuration.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
@@ -118,6 +120,41 @@ pub struct LeftView {
     pub title: String,
 }
 
+/// What a pull request would be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct PullPlanView {
+    /// The remote.
+    pub remote: String,
+    /// The branch there.
+    pub branch: String,
+    /// What would be done, a line each.
+    pub lines: Vec<String>,
+    /// How many commits the base has that the checks never saw together with the issue's. Where there are some, it is
+    /// opened only if that is asked for.
+    pub behind: u32,
+    /// Its text, as Markdown.
+    pub body: String,
+}
+
+impl From<PullPlanned> for PullPlanView {
+    fn from(planned: PullPlanned) -> Self {
+        let PullPlanned {
+            remote,
+            branch,
+            lines,
+            behind,
+            body,
+        } = planned;
+        Self {
+            remote,
+            branch,
+            lines,
+            behind,
+            body,
+        }
+    }
+}
+
 impl From<Planned> for PromotionView {
     fn from(planned: Planned) -> Self {
         let commits = planned.commits.into_iter();
@@ -173,9 +210,19 @@ pub struct FindingView {
     pub what: String,
     /// How to see it.
     pub how_to_see: String,
+    /// What became of it, where a person said it; absent for what an agent found.
+    pub said: Option<String>,
 }
 
 impl FindingView {
+    /// What a person said.
+    pub(crate) fn by_person(task: TaskId, remark: &Remark) -> Self {
+        Self {
+            said: Some(remark.phrase()),
+            ..Self::of(task, &remark.finding)
+        }
+    }
+
     pub(crate) fn of(task: TaskId, finding: &Finding) -> Self {
         Self {
             task,
@@ -184,6 +231,7 @@ impl FindingView {
             severity: finding.severity,
             what: finding.what.clone(),
             how_to_see: finding.how_to_see.clone(),
+            said: None,
         }
     }
 }
@@ -234,4 +282,41 @@ pub struct LandingView {
     /// When.
     #[schema(value_type = i64)]
     pub at: Timestamp,
+}
+
+/// A preview that runs.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct PreviewView {
+    /// Of which task or issue: `1.2` or `1`.
+    subject: String,
+    /// The commit that is shown.
+    commit: String,
+    /// Where it answers, on this machine.
+    url: String,
+    /// Whether it has answered: `starting` or `ready`.
+    state: &'static str,
+    /// Since when, in milliseconds since 1970.
+    since: i64,
+}
+
+impl PreviewView {
+    /// Whether it is of a task or an issue, by its name.
+    pub(crate) fn is_of(&self, subject: &str) -> bool {
+        self.subject == subject
+    }
+}
+
+impl From<RunningPreview> for PreviewView {
+    fn from(shown: RunningPreview) -> Self {
+        Self {
+            subject: shown.subject,
+            commit: shown.commit.to_string(),
+            url: shown.url,
+            state: match shown.state {
+                Answers::Starting => "starting",
+                Answers::Ready => "ready",
+            },
+            since: shown.since,
+        }
+    }
 }

@@ -8,17 +8,19 @@ use turno_core::explain::{explain, headline};
 use turno_core::ids::{DecisionId, IssueId, RepoName, Seq, TaskId};
 use turno_core::issue::{IssueDraft, IssueStage};
 use turno_core::ledger::ledger;
+use turno_core::outcome::{PlannedTask, Size};
+use turno_core::persona::Role;
 use turno_core::view::{self, IssueView, waiting_phrase};
 use turno_engine::run::now;
 
-use super::words::{AddIssue, Answer, ListIssues, Log, Report, ShowIssue, ShowTask, Stop};
+use super::words::{AddIssue, AddTask, Answer, ListIssues, Log, Report, ShowIssue, ShowTask, Stop};
 use crate::args::{ReportFormat, Subject};
 use crate::door::Door;
 use crate::failure::Failure;
 use crate::print;
 use crate::scene::Scene;
 use crate::verb::budget::warned_lines;
-use crate::verb::{answer, diff, report, resume};
+use crate::verb::{answer, diff, plan, report, resume};
 
 /// So many lines of a log are told at once.
 const MOST: u16 = 500;
@@ -99,6 +101,22 @@ pub(super) async fn add_issue(scene: &Scene, asked: AddIssue) -> Result<Told, Fa
         return Err(Failure::bug("the issue was filed and is not there"));
     };
     Ok(Told::Data(json!({ "issue": view::issue(&state, *id) })))
+}
+
+pub(super) async fn add_task(scene: &Scene, asked: AddTask) -> Result<Told, Failure> {
+    let task = PlannedTask {
+        key: "new".to_owned(),
+        writer: Role::Engineer,
+        size: Size::Medium,
+        title: asked.title,
+        brief: asked.text,
+        acceptance: asked.acceptance,
+        needs: asked.needs,
+        touches: asked.paths,
+    };
+    let done = plan::add(scene, IssueId(asked.issue), task).await?;
+    let new = done.plan.tasks.iter().find(|t| done.new.contains(&t.id));
+    Ok(Told::Data(json!({ "task": new })))
 }
 
 pub(super) async fn answer(scene: &Scene, asked: &Answer) -> Result<Told, Failure> {

@@ -82,6 +82,27 @@ pub(super) struct AddIssue {
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+pub(super) struct AddTask {
+    /// The number of the issue whose plan it becomes part of.
+    pub(super) issue: u32,
+    /// One line: what is to be done.
+    pub(super) title: String,
+    /// More words, in Markdown.
+    #[serde(default)]
+    pub(super) text: String,
+    /// What must be true afterwards, one sentence each.
+    #[serde(default)]
+    pub(super) acceptance: Vec<String>,
+    /// Ids of tasks that must be landed first, like "1.1".
+    #[serde(default)]
+    pub(super) needs: Vec<String>,
+    /// Globs of the paths that it may write; empty for anywhere.
+    #[serde(default)]
+    pub(super) paths: Vec<String>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Run {
     /// Numbers of the issues to work on.
     pub(super) issues: Vec<u32>,

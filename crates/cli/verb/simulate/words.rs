@@ -227,7 +227,7 @@ trait Sentence {
 
 impl Sentence for Role {
     fn sentence(self, model: &Model) -> String {
-        let habit = model.of_role(self);
+        let habit = model.of_role(self).work;
         let typical = |amount: Amount| amount.mu.exp().round() as u64;
         format!(
             "an {self}'s attempt is assumed to take {} and to cost {} half of the time, within a factor of {:.1} two \

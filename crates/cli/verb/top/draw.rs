@@ -22,15 +22,20 @@ const FEW: u16 = 6;
 pub(super) fn draw(frame: &Frame, ui: &mut Ui, paint: Paint, area: Rect, buf: &mut Buffer) {
     ui.settle(frame);
     let alarms = u16::try_from(frame.alarms.len()).unwrap_or(u16::MAX).min(3);
-    let [head, meter, alarm, body, foot] = Layout::vertical([
+    let accounts = u16::try_from(frame.accounts.len()).unwrap_or(u16::MAX).min(3);
+    let [head, meter, account, alarm, body, foot] = Layout::vertical([
         Constraint::Length(1),
         Constraint::Length(u16::from(frame.shift.is_some())),
+        Constraint::Length(accounts),
         Constraint::Length(alarms),
         Constraint::Min(3),
         Constraint::Length(1),
     ])
     .areas(area);
     header(frame.shift.as_ref(), head, meter, paint, buf);
+    for (row, words) in rows(account).zip(&frame.accounts) {
+        put(words, paint.tone(Tone::Faint), row, buf);
+    }
     for (row, words) in rows(alarm).zip(&frame.alarms) {
         put(&format!("! {words}"), paint.tone(Tone::Bad), row, buf);
     }

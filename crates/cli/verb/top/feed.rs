@@ -40,7 +40,7 @@ pub(super) async fn all(dirs: &StateDir) -> Result<(Vec<Record>, Source), Failur
             Answer::Record(record) => records.push(*record),
             Answer::Done => return Ok((records, Source::Live)),
             Answer::Failed(why) | Answer::Refused(why) => return Err(Failure::cannot_start(why)),
-            Answer::State(_) | Answer::Taken(_) | Answer::Live(_) | Answer::Tool(_) => {}
+            Answer::State(_) | Answer::Taken(_) | Answer::Live(_) | Answer::Tool(_) | Answer::Pace(_) => {}
         }
     }
     // It ended meanwhile.
@@ -116,7 +116,9 @@ async fn follow(mut client: Client, after: &mut Seq, tell: &Sender<News>) -> Res
             }
             Answer::Live(line) => News::Doing(line),
             Answer::Failed(why) | Answer::Refused(why) => return Err(Over::Trouble(why)),
-            Answer::State(_) | Answer::Taken(_) | Answer::Done | Answer::Tool(_) => continue,
+            Answer::State(_) | Answer::Taken(_) | Answer::Done | Answer::Tool(_) | Answer::Pace(_) => {
+                continue;
+            }
         };
         tell.send(news).await.map_err(|_| Over::Nobody)?;
     }

@@ -8,6 +8,7 @@ use turno_core::config::Confinement;
 use turno_core::decision::{Asker, Decision};
 use turno_core::explain::headline;
 use turno_core::foresight::clashes_phrase;
+use turno_core::gate::{Gate, Standing};
 use turno_core::ids::{AttemptId, DecisionId, IssueId, TaskId};
 use turno_core::issue::IssueStage;
 use turno_core::ledger::ledger;
@@ -26,7 +27,7 @@ use crate::print;
 use crate::verb::budget::warned_lines;
 use crate::verb::end_words;
 use crate::verb::issue::stage_word;
-use crate::verb::status::winding_words;
+use crate::verb::status::{account_line, winding_words};
 
 /// So many events are kept to be looked back at.
 const KEPT: usize = 500;
@@ -96,6 +97,8 @@ impl Heard {
 pub(super) struct Frame {
     pub(super) shift: Option<ShiftBar>,
     pub(super) alarms: Vec<String>,
+    /// What is known of agents' accounts, a line for each.
+    pub(super) accounts: Vec<String>,
     pub(super) at_work: Vec<RunRow>,
     pub(super) free_slots: usize,
     pub(super) work: Vec<WorkRow>,
@@ -192,6 +195,7 @@ pub(super) fn frame(heard: &Heard, now: Timestamp) -> Frame {
     let runs = heard.state.shift().map(|s| s.id);
     let warned = warned_lines(&ledger(&heard.state, now), runs);
     alarms.extend(warned.iter().map(|line| clean(line, 200)));
+    alarms.extend(status.gates.iter().filter_map(closed_line));
     let of_shift = |id: &IssueId| {
         let last = heard.state.shifts.values().next_back();
         last.is_some_and(|s| s.issues.contains(id))
@@ -201,6 +205,12 @@ pub(super) fn frame(heard: &Heard, now: Timestamp) -> Frame {
     Frame {
         shift: status.shift.as_ref().map(|shift| bar(&heard.state, shift, now)),
         alarms,
+        accounts: status
+            .accounts
+            .iter()
+            .filter_map(|account| account_line(account, now))
+            .map(|line| clean(&line, 300))
+            .collect(),
         at_work: status
             .running
             .iter()
@@ -211,6 +221,17 @@ pub(super) fn frame(heard: &Heard, now: Timestamp) -> Frame {
         questions: status.decisions.iter().map(|d| question_row(d, now)).collect(),
         events: heard.events.iter().cloned().collect(),
     }
+}
+
+/// Why an account may not be started, if it may not, and until when.
+fn closed_line(gate: &Gate) -> Option<String> {
+    let until = match &gate.standing {
+        Standing::Closed { until, .. } => format!(", until {}", print::moment(*until)),
+        Standing::Open | Standing::Slowed(_) | Standing::Trying { .. } | Standing::Shut { .. } => {
+            String::new()
+        }
+    };
+    Some(clean(&format!("{}{until}", gate.closed_phrase()?), 300))
 }
 
 fn bar(state: &State, shift: &ShiftView, now: Timestamp) -> ShiftBar {

@@ -20,6 +20,7 @@ pub fn warnings(record: &Record) -> impl Iterator<Item = String> {
         | Command::StopAttempt { .. }
         | Command::OpenIssue { .. }
         | Command::Reply { .. }
+        | Command::Tell { .. }
         | Command::Adopt { .. }
         | Command::EndShift { .. } => None,
     })

@@ -73,7 +73,8 @@ pub(super) fn evidence(work: &Work) -> Vec<Evidence> {
             | Because::Interrupted { .. }
             | Because::TestsFirst
             | Because::TestsPassAlready
-            | Because::Answered { .. } => Vec::new(),
+            | Because::Answered { .. }
+            | Because::Remarked => Vec::new(),
         },
         Work::Plan(PlanBecause::Invalid { errors, .. }) => {
             words(errors.iter().take(PIECES).map(|e| line(e)).collect())

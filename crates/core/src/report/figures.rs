@@ -155,10 +155,15 @@ impl Since {
         let ours = &shift.issues;
         let told = match &record.event {
             Event::Promoted { issue, .. }
+            | Event::PullRequestOpened { issue, .. }
             | Event::Reverted { issue, .. }
             | Event::IssueClosed { issue, .. }
+            | Event::PlanEdited { issue, .. }
             | Event::IssueEdited { issue, .. } => ours.contains(issue),
             Event::DecisionAnswered { decision, .. } => decisions.iter().any(|d| d.id == *decision),
+            Event::TaskTaken { task } | Event::TaskGivenBack { task, .. } | Event::TaskReleased { task } => {
+                ours.contains(&task.issue)
+            }
             Event::Discarded { what } => match what {
                 crate::event::Discard::Issue(issue) => ours.contains(issue),
                 crate::event::Discard::Task(task) => ours.contains(&task.issue),
@@ -171,6 +176,7 @@ impl Since {
                 Level::Day(_) | Level::Agent { .. } => true,
             },
             Event::LessonEdited { .. } => true,
+            Event::Commented { on, .. } => ours.contains(&on.issue()),
             Event::ConfigLoaded { .. }
             | Event::IssueAdded { .. }
             | Event::ShiftStarted { .. }
@@ -178,6 +184,8 @@ impl Since {
             | Event::IssueNotOpened { .. }
             | Event::LessonAdded { .. }
             | Event::StopAsked { .. }
+            | Event::Told { .. }
+            | Event::Heard { .. }
             | Event::SessionOpened { .. }
             | Event::DecisionAsked { .. }
             | Event::TaskProposed { .. }
@@ -196,6 +204,7 @@ impl Since {
             | Event::FollowEnded { .. }
             | Event::Foreseen { .. }
             | Event::PromotionBegun { .. }
+            | Event::PullRequestBegun { .. }
             | Event::AttemptFailed { .. }
             | Event::TimePassed
             | Event::Restarted { .. } => false,

@@ -104,7 +104,7 @@ impl WaitKind {
             Waiting::PersonaBusy(_) | Waiting::NobodyFor(_) => Self::Persona,
             Waiting::Reserved | Waiting::NoFreeSlot => Self::Slot,
             Waiting::Until { .. } => Self::Backoff,
-            Waiting::Person(_) => Self::Person,
+            Waiting::Person(_) | Waiting::Held(_) => Self::Person,
             Waiting::LandingBusy(_) | Waiting::Following(_) => Self::Landing,
             Waiting::AgentsBusy(_) => Self::Agent,
             Waiting::Budget { .. } => Self::Budget,
@@ -311,6 +311,7 @@ fn words(why: &Waiting) -> String {
         | Waiting::AgentsBusy(_)
         | Waiting::Account { .. }
         | Waiting::Budget { .. }
-        | Waiting::Disk(_) => line(&waiting_phrase(why)),
+        | Waiting::Disk(_)
+        | Waiting::Held(_) => line(&waiting_phrase(why)),
     }
 }

@@ -70,6 +70,7 @@ impl History {
             | Command::Reply { .. }
             | Command::Foresee { .. }
             | Command::Nudge { .. }
+            | Command::Tell { .. }
             | Command::Adopt { .. }
             | Command::WarnOfBudget { .. }
             | Command::EndShift { .. } => return,

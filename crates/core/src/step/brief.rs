@@ -4,8 +4,8 @@
 use super::guarding::{told, words_needed};
 use crate::State;
 use crate::brief::{
-    AnswerBrief, Ask, Brief, CandidateBrief, HandoffBrief, IssueBrief, ProposalBrief, Standing, TaskBrief,
-    TaskLine,
+    AnswerBrief, Ask, Brief, CandidateBrief, HandoffBrief, IssueBrief, ProposalBrief, RemarkBrief, Standing,
+    TaskBrief, TaskLine,
 };
 use crate::check::Check;
 use crate::config::Config;
@@ -15,9 +15,10 @@ use crate::guard::GuardedChange;
 use crate::ids::AttemptId;
 use crate::issue::Issue;
 use crate::lesson::LessonStage;
-use crate::outcome::LessonDraft;
+use crate::outcome::{Finding, LessonDraft};
 use crate::persona::Role;
 use crate::plan;
+use crate::remark::RemarkStage;
 use crate::task::{Because, Bounds, ChangeKind, Stage, Task, Work};
 
 /// So many lessons are given at once.
@@ -63,6 +64,7 @@ pub(super) fn brief(
         others: others(state, task),
         answers: answers(state, task),
         lessons: lessons(state, issue, task),
+        remarks: remarks(task, work),
     })
 }
 
@@ -106,7 +108,7 @@ fn ask(state: &State, config: &Config, issue: &Issue, task: &Task, work: &Work) 
             commit: proven.change.commit.clone(),
             base: proven.change.base.clone(),
             proof: proven.proof.clone(),
-            earlier: task.earlier_findings.clone(),
+            earlier: held_against(task),
             protected: words_needed(config, &proven.change),
             guards: told(config, &proven.change),
         },
@@ -187,6 +189,7 @@ fn line(task: &Task) -> TaskLine {
         title: task.spec.title.clone(),
         touches: task.spec.touches.clone(),
         standing,
+        by: task.spec.by,
     }
 }
 
@@ -230,6 +233,37 @@ fn answers(state: &State, task: &Task) -> Vec<AnswerBrief> {
             DecisionStage::Waiting { .. } | DecisionStage::Open | DecisionStage::Withdrawn => None,
         })
         .collect()
+}
+
+/// What a reviewer holds a change against: findings of earlier rounds, and what a person had the writer mend.
+fn held_against(task: &Task) -> Vec<Finding> {
+    let said = task.remarks.iter().filter(|r| r.to == task.spec.writer);
+    let heeded = said.filter_map(|r| match &r.stage {
+        RemarkStage::Heeded { .. } => Some(r.finding.clone()),
+        RemarkStage::Open
+        | RemarkStage::Saying { .. }
+        | RemarkStage::Given { .. }
+        | RemarkStage::Task { .. } => None,
+    });
+    task.earlier_findings.iter().cloned().chain(heeded).collect()
+}
+
+/// What people said that whoever does this work is to be told now, or was told when it began.
+fn remarks(task: &Task, work: &Work) -> Vec<RemarkBrief> {
+    let running = task.agent_run().map(|r| r.run.attempt);
+    let to = role_of(work, task);
+    let mine = task.remarks.iter().filter(|r| Some(r.to) == to);
+    mine.filter(|r| match &r.stage {
+        RemarkStage::Open => true,
+        RemarkStage::Given { to, .. } => Some(to.attempt) == running,
+        RemarkStage::Saying { .. } | RemarkStage::Heeded { .. } | RemarkStage::Task { .. } => false,
+    })
+    .map(|r| RemarkBrief {
+        id: r.id,
+        finding: r.finding.clone(),
+        commit: r.commit.clone(),
+    })
+    .collect()
 }
 
 /// Kept lessons about the paths that the task may write or has changed, newest first, within a limit.
@@ -297,7 +331,8 @@ pub(super) fn role_of(work: &Work, task: &Task) -> Option<Role> {
                 change: GuardedChange::Written,
                 ..
             }
-            | Because::Answered { .. } => task.spec.writer,
+            | Because::Answered { .. }
+            | Because::Remarked => task.spec.writer,
         }),
         Work::Test(_) | Work::Try => Some(Role::Tester),
         Work::Review(_) | Work::Compare(_) => Some(Role::Reviewer),

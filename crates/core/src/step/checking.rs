@@ -25,7 +25,8 @@ impl Turn<'_> {
             .state
             .shift()
             .is_some_and(|s| s.stage == ShiftStage::Running && s.issues.contains(&id.issue))
-            && no_room(self.state).is_none();
+            && no_room(self.state).is_none()
+            && self.state.tasks.get(&id).is_some_and(|t| t.hold.is_free());
         let config = self.state.config.clone();
         let checks = self.checks_for(id);
         let repo = self.repo_of(id);

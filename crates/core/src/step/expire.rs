@@ -42,6 +42,7 @@ impl Turn<'_> {
             self.stop_following(id, StopWhy::WallClock);
         }
         self.expire_decisions();
+        self.expire_visits();
         self.expire_patience();
     }
 }

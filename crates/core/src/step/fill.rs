@@ -23,6 +23,7 @@ use crate::failure::Cause;
 use crate::gate::Opens;
 use crate::globs;
 use crate::guard::{History, Survey};
+use crate::holding::Hold;
 use crate::ids::{AgentName, IssueId, PersonaName, SlotId, TaskId};
 use crate::issue::IssueStage;
 use crate::ledger::{Messages, Shortage};
@@ -92,6 +93,8 @@ pub enum Waiting {
     },
     /// A disk has too little room for anything to be started.
     Disk(Tight),
+    /// A person holds it.
+    Held(Hold),
 }
 
 /// Why a task does not run. `None` when it runs or is over.
@@ -120,6 +123,9 @@ impl<'a> Reasons<'a> {
 }
 
 fn why(state: &State, round: Option<&Round<'_>>, task: &Task) -> Option<Waiting> {
+    if task.hold.is_held() && task.run().is_none() && !task.is_over() {
+        return Some(Waiting::Held(task.hold.clone()));
+    }
     match &task.stage {
         Stage::Writing { .. }
         | Stage::Checking { .. }
@@ -521,7 +527,9 @@ impl Turn<'_> {
             cut: offer.grant.cut,
             messages: Messages::default(),
         };
+        let actor = agent_run.actor();
         let stage = running(work, agent_run)?;
+        self.give_remarks(id, &brief.remarks, &actor);
         self.set_stage(id, stage);
         self.account_started(&offer.agent, run.attempt);
         self.commands.push(Command::StartAgent(Box::new(AgentStart {

@@ -332,6 +332,8 @@ impl Turn<'_> {
                     why:
                         StopWhy::Asked
                         | StopWhy::Discarded
+                        | StopWhy::Taken
+                        | StopWhy::Remarked
                         | StopWhy::AttemptBudget
                         | StopWhy::TaskBudget
                         | StopWhy::IssueBudget

@@ -45,6 +45,7 @@ impl Turn<'_> {
             train: Train::Open,
             promotion: None,
             following: Following::Nothing,
+            pull: crate::pull::Pull::Nothing,
         };
         self.state.issues.insert(id, Arc::new(issue));
     }
@@ -248,6 +249,7 @@ impl Turn<'_> {
         let Some(issue) = self.issue(id) else { return };
         let number = issue.next_task;
         issue.next_task = number.saturating_add(1);
+        issue.plan.version = issue.plan.version.next();
         let task = Task::new(TaskId { issue: id, number }, spec, stage);
         self.state.tasks.insert(task.id, Arc::new(task));
     }
@@ -287,7 +289,10 @@ impl Turn<'_> {
         const WHY: &str = "discarded by a person";
         match what {
             Discard::Issue(id) => self.issue_closed(id, WHY),
-            Discard::Task(id) => self.drop_task(id, WHY),
+            Discard::Task(id) => {
+                self.plan_changes(id.issue);
+                self.drop_task(id, WHY);
+            }
         }
     }
 

@@ -71,7 +71,9 @@ fn is_active(state: &State, id: IssueId) -> bool {
     match state.issues.get(&id).map(|i| &i.stage) {
         Some(IssueStage::Opening { .. }) => true,
         Some(IssueStage::Working { .. }) => state.tasks_of(id).any(|t| {
+            // What a person has taken for themselves holds nobody else up.
             !t.is_over()
+                && (t.hold.is_free() || t.run().is_some())
                 && !matches!(
                     t.stage,
                     Stage::Parked { .. } | Stage::Blocked | Stage::Entered { .. }

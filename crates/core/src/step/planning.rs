@@ -18,6 +18,7 @@ use crate::task::{AgentRun, Park, PlanBecause, Stage, StopWhy, Task, Trial, Work
 impl Turn<'_> {
     /// Gives an issue's own task its next work: a plan for what came up, or acceptance when all pieces are over.
     pub(super) fn lead(&mut self) {
+        self.accept_again();
         let idle: Vec<Arc<Issue>> = self
             .state
             .issues
@@ -176,6 +177,7 @@ impl Turn<'_> {
                 issue.plan.seen_parked.extend(tasks.iter().copied());
             }
         }
+        self.plan_changes(id.issue);
         self.set_stage(id, Stage::Blocked);
     }
 
@@ -218,7 +220,10 @@ impl Turn<'_> {
 }
 
 /// Whether a task waits for a person in a way that another plan may get around. A question is the person's alone.
-fn is_stuck(task: &Task) -> bool {
+pub(super) fn is_stuck(task: &Task) -> bool {
+    if task.hold.is_held() {
+        return false;
+    }
     match &task.stage {
         Stage::Parked { park, .. } => match park {
             Park::OutOfTries { .. } | Park::NoProgress { .. } | Park::NoCandidate { .. } => true,

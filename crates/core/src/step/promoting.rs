@@ -1,16 +1,29 @@
-//! Owns promotions: an issue that a person put on a branch of theirs is done, and one that they took back from there
+//! Owns promotions, and what is known of pull requests: an issue that a person put on a branch of theirs is done, and one that they took back from there
 //! is in review again.
 
 use super::Turn;
 use crate::ids::{CommitId, IssueId};
 use crate::issue::IssueStage;
 use crate::promotion::{Begun, Fork, Put, TakeBack};
+use crate::pull::{Pull, PullRequest, Pushed};
 use crate::task::StopWhy;
 
 impl Turn<'_> {
     pub(super) fn promotion_begun(&mut self, id: IssueId, begun: &Begun) {
         if let Some(issue) = self.issue(id) {
             issue.promotion = Some(begun.clone());
+        }
+    }
+
+    pub(super) fn pull_begun(&mut self, id: IssueId, pushed: &Pushed) {
+        if let Some(issue) = self.issue(id) {
+            issue.pull = issue.pull.begin(pushed);
+        }
+    }
+
+    pub(super) fn pull_opened(&mut self, id: IssueId, request: &PullRequest) {
+        if let Some(issue) = self.issue(id) {
+            issue.pull = Pull::There(request.clone());
         }
     }
 

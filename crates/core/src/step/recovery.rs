@@ -118,6 +118,7 @@ impl Turn<'_> {
         });
         let asked = asked.collect();
         self.commands.push(Command::Adopt { attempt, asked });
+        self.tell_again(id, attempt);
         let stopping = self.state.tasks.get(&id).and_then(|t| t.run());
         if let Some(Stopping::Asked { why, .. }) = stopping.map(|r| &r.stopping) {
             let why = *why;

@@ -119,7 +119,12 @@ impl Turn<'_> {
                 };
                 return self.set_stage(id, stage);
             }
-            StopWhy::AgentBudget | StopWhy::ShiftBudget | StopWhy::DayBudget | StopWhy::Asked => {
+            StopWhy::AgentBudget
+            | StopWhy::ShiftBudget
+            | StopWhy::DayBudget
+            | StopWhy::Asked
+            | StopWhy::Taken
+            | StopWhy::Remarked => {
                 return self.set_stage(id, Stage::Ready { work, since });
             }
             StopWhy::Discarded => {

@@ -3,9 +3,9 @@
 //! is there so that it can end well. A shift that could do nothing else waits for room, as long as the configuration
 //! says.
 
-use super::Turn;
 use super::following::is_due;
 use super::settle::waits_by_itself;
+use super::{Turn, holding};
 use crate::room::{Room, Tight};
 use crate::shift::ShiftStage;
 use crate::state::State;
@@ -24,7 +24,8 @@ pub(super) fn deadline(state: &State) -> Option<Timestamp> {
     };
     let shift = state.shift().filter(|s| s.stage == ShiftStage::Running)?;
     let runs = state.running().next().is_some() || state.following().is_some();
-    if runs || waits_by_itself(state, shift) {
+    // A person who is attached is waited for as well: the shift does not give up before.
+    if runs || waits_by_itself(state, shift) || holding::waited_for(state, shift).is_some() {
         return None;
     }
     let is_held = |id: &crate::ids::IssueId| {

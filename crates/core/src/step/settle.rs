@@ -3,7 +3,7 @@
 use super::fill::{Reasons, Waiting};
 use super::following::is_due;
 use super::gates::opens_before;
-use super::{Turn, joining, rooms};
+use super::{Turn, holding, joining, rooms};
 use crate::State;
 use crate::command::Command;
 use crate::decision::{Decision, DecisionStage};
@@ -129,7 +129,8 @@ impl Turn<'_> {
 
     fn end_of_running(&self, shift: &Shift) -> Option<ShiftEnd> {
         let for_room = rooms::deadline(self.state).is_some_and(|until| self.now < until);
-        if for_room || waits_by_itself(self.state, shift) {
+        let for_person = holding::waited_for(self.state, shift).is_some();
+        if for_room || for_person || waits_by_itself(self.state, shift) {
             return None;
         }
         let reasons = Reasons::of(self.state);

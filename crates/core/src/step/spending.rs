@@ -9,7 +9,9 @@ use crate::command::Command;
 use crate::event::AgentEnd;
 use crate::failure::Cause;
 use crate::ids::{AttemptId, SessionId, TaskId};
-use crate::ledger::{Account, Allowance, AllowanceChange, Compared, Level, MARKS, Measure, Used, Warning};
+use crate::ledger::{
+    Account, Allowance, AllowanceChange, Compared, Level, MARKS, Measure, Tariff, Used, Warning,
+};
 use crate::shift::{ShiftStage, Winding};
 use crate::task::{AgentRun, Park, Stage, StopWhy, Stopping, Task, WriterSession};
 use crate::units::{CostBasis, Span, Spend};
@@ -159,6 +161,20 @@ impl Turn<'_> {
             return;
         }
         let why = stop_of(level);
+        // What has no price by use has no next message that would go over.
+        let spent = self
+            .state
+            .limit(level)
+            .reached(self.state.surely_used(level, self.now));
+        let flat = |run: &AgentRun| run.tariff == Tariff::Flat;
+        if spent.is_none() && self.state.at_work(level).any(|(_, run)| flat(run)) {
+            let metered = self.state.at_work(level).filter(|(_, run)| !flat(run));
+            let ids: Vec<TaskId> = metered.map(|(task, _)| task.id).collect();
+            for id in ids {
+                self.stop(id, why);
+            }
+            return;
+        }
         // What began before midnight uses up its own day, not this one.
         let all = match level {
             Level::Shift(_) => true,

@@ -1,5 +1,6 @@
 //! Owns the groups of a batch: when the next one begins, and whether the rest may follow the trial group.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Turn;
@@ -8,7 +9,7 @@ use crate::decision::{Asker, Choice, Decision, DecisionStage, Question};
 use crate::ids::{DecisionId, IssueId, TaskId};
 use crate::issue::{Issue, IssueStage, Split};
 use crate::policy::{Nobody, TrialRule};
-use crate::task::Stage;
+use crate::task::{Stage, Task};
 
 /// The answer that lets the rest of a batch follow.
 const GO_ON: &str = "go on";
@@ -22,6 +23,33 @@ enum Next {
     Judge,
 }
 
+/// Whether a task that is not over comes to its end without a person: it is not parked, and waits for nothing that is, or
+/// that was given up.
+fn goes_on(state: &State, task: &Task) -> bool {
+    let mut known = BTreeMap::new();
+    comes_to_its_end(state, task, &mut known)
+}
+
+/// The same, with what is known of others already: many may need the same ones.
+fn comes_to_its_end(state: &State, task: &Task, known: &mut BTreeMap<TaskId, bool>) -> bool {
+    if matches!(task.stage, Stage::Parked { .. }) {
+        return false;
+    }
+    if task.stage != Stage::Blocked {
+        return true;
+    }
+    task.spec.needs.iter().all(|need| {
+        if let Some(comes) = known.get(need) {
+            return *comes;
+        }
+        let needed = state.tasks.get(need);
+        let comes = state.has_landed(*need)
+            || needed.is_some_and(|t| !t.is_over() && comes_to_its_end(state, t, known));
+        known.insert(*need, comes);
+        comes
+    })
+}
+
 fn next(state: &State, issue: &Issue) -> Next {
     let Split::Items(items) = &issue.draft.split else {
         return Next::Wait;
@@ -32,7 +60,7 @@ fn next(state: &State, issue: &Issue) -> Next {
         .any(|t| t.spec.wave > wave && !t.is_over());
     let busy = state
         .pieces_of(issue.id)
-        .any(|t| t.spec.wave <= wave && !t.is_over() && !matches!(t.stage, Stage::Parked { .. }));
+        .any(|t| t.spec.wave <= wave && !t.is_over() && goes_on(state, t));
     match (more && !busy, wave == 0 && items.trial > 0) {
         (false, _) => Next::Wait,
         (true, false) => Next::Open,

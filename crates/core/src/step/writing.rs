@@ -28,6 +28,7 @@ impl Turn<'_> {
         left: &LeftBehind,
     ) {
         self.found_short(attempt, end);
+        self.remarks_after(attempt, end, left);
         let Some(task) = self.task_of(attempt) else { return };
         if self.with_question(&task, end, left) {
             if let Some(run) = task.agent_run() {
@@ -150,6 +151,23 @@ impl Turn<'_> {
                 };
                 self.written(id, run, change);
             }
+            (
+                AgentEnd::Finished(Outcome::Change {
+                    summary,
+                    evidence,
+                    open_questions,
+                    ..
+                }),
+                LeftBehind::Nothing,
+            ) if let Some(change) = self.sent_back(id, job) => {
+                let change = Change {
+                    summary: summary.clone(),
+                    evidence: evidence.clone(),
+                    open_questions: open_questions.clone(),
+                    ..change
+                };
+                self.written(id, run, change);
+            }
             (AgentEnd::Finished(Outcome::Change { summary, .. }), LeftBehind::Nothing) => {
                 let detail = format!("it changed no file and said: {}", clip(summary, 400));
                 self.again(id, job, run, left, &Failure::new(Cause::NoChange, detail));
@@ -178,6 +196,11 @@ impl Turn<'_> {
         }
     }
 
+    /// What a person sent back and its writer found to be right as it is.
+    fn sent_back(&self, id: TaskId, job: &WriteJob) -> Option<Change> {
+        self.state.tasks.get(&id)?.left_as_it_is(job).cloned()
+    }
+
     /// What the writer left becomes a change, and its checks begin in the same slot.
     fn written(&mut self, id: TaskId, run: &AgentRun, change: Change) {
         if let Some((paths, rule)) = self.out_of_bounds(id, run, &change) {
@@ -190,19 +213,36 @@ impl Turn<'_> {
         if !refused.is_empty() {
             return self.guarded(id, &change, refused, GuardedBy::Policy);
         }
+        // A person has said more meanwhile: nobody else looks at what is to be changed again.
+        if change.kind != ChangeKind::TestsFirst && self.has_remarks_for_writer(id) {
+            let work = Work::Write(go_on(&change, Because::Remarked));
+            let since = self.now;
+            return self.set_stage(id, Stage::Ready { work, since });
+        }
+        self.delivered(id);
+        if !self.checks_for(id).is_empty() {
+            return self.check_in(id, change, run.slot);
+        }
+        self.unchecked(id, change);
+    }
+
+    /// It has delivered: what failed before says nothing about who should do the next turn.
+    pub(super) fn delivered(&mut self, id: TaskId) {
         let Some(config) = self.state.config.clone() else {
             return;
         };
         if let Some(task) = self.task(id) {
-            // It has delivered: what failed before says nothing about who should do the next turn.
             task.tries
                 .retain(|cause, _| config.policy.row(*cause).then == Then::Retry);
         }
-        if !self.checks_for(id).is_empty() {
-            return self.check_in(id, change, run.slot);
-        }
-        match config.policy.unchecked {
-            UncheckedRule::Refuse => {
+    }
+
+    /// What becomes of a change where nothing can be proven.
+    pub(super) fn unchecked(&mut self, id: TaskId, change: Change) {
+        let rule = self.state.config.as_ref().map(|c| c.policy.unchecked);
+        match rule {
+            None => {}
+            Some(UncheckedRule::Refuse) => {
                 self.set_stage(
                     id,
                     Stage::Parked {
@@ -211,7 +251,7 @@ impl Turn<'_> {
                     },
                 );
             }
-            UncheckedRule::LandOnReview => self.proven(
+            Some(UncheckedRule::LandOnReview) => self.proven(
                 id,
                 Proven {
                     change,
@@ -252,7 +292,8 @@ impl Turn<'_> {
                 change: GuardedChange::Written,
                 ..
             }
-            | Because::Answered { .. } => ChangeKind::Written,
+            | Because::Answered { .. }
+            | Because::Remarked => ChangeKind::Written,
         }
     }
 
@@ -324,7 +365,8 @@ pub(super) fn go_on_from(job: &WriteJob, run: &AgentRun, left: &LeftBehind, fail
         | Because::TestsPassAlready
         | Because::MakePass { .. }
         | Because::OutOfBounds { .. }
-        | Because::Guarded { .. } => job.because.clone(),
+        | Because::Guarded { .. }
+        | Because::Remarked => job.because.clone(),
     };
     WriteJob { from, because }
 }

@@ -6,6 +6,7 @@ use turno_core::event::{Discard, Event, LandingEnd};
 use turno_core::ids::{IssueId, TaskId};
 use turno_core::issue::IssueStage;
 use turno_core::promotion::{Assurance, Begun, Fork, Manner, Put, Sameness, assurance};
+use turno_core::pull::{Page, Pull, PullRequest, Pushed};
 
 use crate::world::{World, commit};
 
@@ -154,4 +155,67 @@ fn a_promotion_that_was_begun_is_known_until_it_is_done() {
     world.take(promoted(put()));
     assert_eq!(world.state.issues[&ISSUE].promotion, None);
     assert!(admit(&world.state, &event).is_err(), "it is over");
+}
+
+fn pushed(head: &str) -> Pushed {
+    Pushed {
+        remote: "origin".to_owned(),
+        branch: "turno/1-it".to_owned(),
+        base: "main".to_owned(),
+        head: commit(head),
+    }
+}
+
+#[test]
+fn a_pull_request_is_known_from_its_begin_and_leaves_the_issue_in_review() {
+    let mut world = landed();
+    let review = stage(&world);
+    let begun = |head| Event::PullRequestBegun {
+        issue: ISSUE,
+        pushed: pushed(head),
+    };
+    let opened = |head| PullRequest {
+        pushed: pushed(head),
+        page: Page::Opened {
+            url: "https://forge.example/1".to_owned(),
+            number: Some(1),
+        },
+    };
+    let pull = |world: &World| world.state.issues[&ISSUE].pull.clone();
+    let unbegun = World::new();
+    assert!(admit(&unbegun.state, &begun("b")).is_err(), "nothing has landed");
+    assert_eq!(admit(&world.state, &begun("b")), Ok(()));
+    assert!(world.take(begun("b")).is_empty());
+    assert_eq!(pull(&world).known(), None);
+    assert_eq!(pull(&world).put("origin", "turno/1-it"), [&commit("b")]);
+    assert!(
+        pull(&world).put("fork", "turno/1-it").is_empty(),
+        "another remote"
+    );
+    world.take(Event::PullRequestOpened {
+        issue: ISSUE,
+        request: opened("b"),
+    });
+    assert_eq!(pull(&world), Pull::There(opened("b")));
+    // A second one that is not known to have come to anything may have moved the branch already.
+    world.take(begun("d"));
+    assert_eq!(pull(&world).known(), Some(&opened("b")));
+    assert_eq!(
+        pull(&world).put("origin", "turno/1-it"),
+        [&commit("d"), &commit("b")]
+    );
+    // Nor is the first forgotten when a third is begun, nor told twice when it is asked for again.
+    world.take(begun("e"));
+    world.take(begun("d"));
+    assert_eq!(
+        pull(&world).put("origin", "turno/1-it"),
+        [&commit("d"), &commit("e"), &commit("b")]
+    );
+    let mut told = serde_json::to_value(pull(&world)).unwrap();
+    told["begun"].as_object_mut().unwrap().remove("earlier");
+    let old: Pull = serde_json::from_value(told).unwrap();
+    assert_eq!(old.known(), Some(&opened("b")), "an old one is read");
+    assert_eq!(stage(&world), review);
+    world.take(promoted(put()));
+    assert!(admit(&world.state, &begun("d")).is_err(), "it is over");
 }

@@ -42,6 +42,13 @@ impl Hands {
             | Command::Reply { .. }
             | Command::Foresee { .. }
             | Command::WarnOfBudget { .. } => return Ok(()),
+            Command::Tell { attempt, .. } => {
+                return if self.live.contains_key(attempt) {
+                    Ok(())
+                } else {
+                    Err(format!("{attempt} is spoken to and does not run"))
+                };
+            }
             Command::Nudge { attempt } => {
                 return if self.live.contains_key(attempt) {
                     Ok(())
@@ -196,7 +203,11 @@ fn followings(state: &State, record: &Record) -> Result<(), String> {
         let in_shift = state
             .shift()
             .is_some_and(|s| s.stage == ShiftStage::Running && s.issues.contains(&issue.id));
-        let moved = matches!(record.event, Event::TargetMoved { .. });
+        // Neither of these brings an issue into review.
+        let moved = matches!(
+            record.event,
+            Event::TargetMoved { .. } | Event::PullRequestBegun { .. } | Event::PullRequestOpened { .. }
+        );
         let review = matches!(issue.stage, IssueStage::Review { .. });
         if review && in_shift && !off && !moved && *keeping == Keeping::Behind {
             return Err(format!("issue {} is in review and has not followed", issue.id));
@@ -319,6 +330,11 @@ pub(crate) fn at_the_end(state: &State, end: ShiftEnd) -> Result<(), String> {
     let cut_short = matches!(end, ShiftEnd::Budget | ShiftEnd::Interrupted | ShiftEnd::TimeUp)
         || state.desk.room != Room::Enough;
     for task in state.tasks.values() {
+        // Candidates wait for each other too.
+        let held = match &task.stage {
+            Stage::Entered { .. } => state.tasks_of(task.id.issue).any(|t| t.hold.is_held()),
+            _ => task.hold.is_held(),
+        };
         let explained = match &task.stage {
             Stage::Landed { .. } | Stage::Dropped { .. } | Stage::Accepted { .. } | Stage::Parked { .. } => {
                 true
@@ -334,9 +350,16 @@ pub(crate) fn at_the_end(state: &State, end: ShiftEnd) -> Result<(), String> {
             }),
             // A shift that took up as many issues as it was allowed leaves the others as they were.
             Stage::Ready { .. } | Stage::Backoff { .. } | Stage::Entered { .. } => {
-                cut_short || !shift.issues.contains(&task.id.issue)
+                // Whoever is attached to it, or has put it aside, is not waited for for ever.
+                cut_short || held || !shift.issues.contains(&task.id.issue)
             }
             Stage::Blocked if cut_short || !shift.issues.contains(&task.id.issue) => true,
+            // Its group waits for the one before it, in which a person holds something.
+            Stage::Blocked
+                if task.spec.wave > 0 && state.tasks_of(task.id.issue).any(|t| t.hold.is_held()) =>
+            {
+                true
+            }
             Stage::Blocked if task.id.is_lead() => state.pieces_of(task.id.issue).any(|t| !t.is_over()),
             Stage::Blocked if task.spec.wave > state.issues[&task.id.issue].plan.wave => state
                 .decisions
@@ -348,13 +371,19 @@ pub(crate) fn at_the_end(state: &State, end: ShiftEnd) -> Result<(), String> {
                         state.tasks[n].stage,
                         Stage::Blocked | Stage::Parked { .. } | Stage::Dropped { .. }
                     )
+                    || state.tasks[n].hold.is_held()
+                    // Its contest waits for a candidate that a person holds, or for a person to choose.
+                    || matches!(state.tasks[n].stage, Stage::Entered { .. })
+                        && state.tasks_of(n.issue).any(|t| {
+                            t.hold.is_held() || matches!(t.stage, Stage::Parked { work: Work::Compare(_), .. })
+                        })
             }),
             _ => false,
         };
         if !explained {
             return Err(format!(
                 "the shift ended as {end:?} with {} in {:?}",
-                task.id, task.stage
+                task.id, task.stage,
             ));
         }
     }

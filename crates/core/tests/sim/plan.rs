@@ -43,10 +43,13 @@ pub(crate) enum Fault {
     Quiet,
     ClockJumps,
     DiskFills,
+    PlanEdits,
+    Attached,
+    Speaks,
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 37] = [
+    pub(crate) const ALL: [Self; 40] = [
         Self::AgentFails,
         Self::AgentHangs,
         Self::NoOutcome,
@@ -84,6 +87,9 @@ impl Fault {
         Self::Quiet,
         Self::ClockJumps,
         Self::DiskFills,
+        Self::PlanEdits,
+        Self::Attached,
+        Self::Speaks,
     ];
 }
 

@@ -247,7 +247,9 @@ impl Witness {
                 let issue = &state.issues[issue];
                 let done = |id: &IssueId| {
                     let stage = &state.issues[id].stage;
-                    matches!(stage, IssueStage::Review { .. } | IssueStage::Done { .. })
+                    // A person may have wanted more of it since.
+                    let more = state.tasks_of(*id).any(|t| !t.remarks.is_empty());
+                    matches!(stage, IssueStage::Review { .. } | IssueStage::Done { .. }) || more
                 };
                 // After a restart it is asked for again; what it stands on may be gone by then, not undone.
                 if issue.draft.needs.iter().all(done) {
@@ -260,6 +262,7 @@ impl Witness {
             Command::StopAttempt { .. }
             | Command::Reply { .. }
             | Command::Nudge { .. }
+            | Command::Tell { .. }
             | Command::Adopt { .. }
             | Command::WarnOfBudget { .. }
             | Command::EndShift { .. } => Ok(()),

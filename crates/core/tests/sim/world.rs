@@ -94,6 +94,8 @@ pub(crate) struct World {
     /// Checks that are really red on an issue's branch.
     broken: BTreeMap<IssueId, BTreeSet<CheckName>>,
     judged: BTreeSet<DecisionId>,
+    /// Tasks whose words a person changed, with the first attempt that could know the new ones.
+    reworded: BTreeMap<TaskId, AttemptId>,
     /// Agents that cannot be started, each until then.
     down: BTreeMap<AgentName, Timestamp>,
     accounts: Accounts,
@@ -121,6 +123,7 @@ impl World {
             ledger: Ledger::default(),
             quiet: Quiet::default(),
             poor: BTreeSet::new(),
+            reworded: BTreeMap::new(),
             coordinator: Coordinator::Alive,
             agents: BTreeSet::new(),
             asleep: BTreeMap::new(),
@@ -188,6 +191,7 @@ impl World {
                 train: turno_core::train::Train::Open,
                 promotion: None,
                 following: turno_core::following::Following::of(&self.target(), &base),
+                pull: turno_core::pull::Pull::Nothing,
             }),
         );
         self.heads.insert(id, base);
@@ -261,7 +265,20 @@ impl World {
         }
         self.quiet.forgets_nobody(&self.state, self.now)?;
         self.plans_are_bounded()?;
+        self.lands_by_its_words()?;
         self.consider_questions();
+        Ok(())
+    }
+
+    /// What is landed was written by one who was told the words that the task has.
+    fn lands_by_its_words(&self) -> Result<(), String> {
+        for (id, since) in &self.reworded {
+            if let Stage::Landing { approved, .. } = &self.state.tasks[id].stage
+                && approved.proven.change.writer.attempt < *since
+            {
+                return Err(format!("{id} is landed, and its writer did not know its words"));
+            }
+        }
         Ok(())
     }
 

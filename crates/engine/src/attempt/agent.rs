@@ -12,6 +12,7 @@ use turno_core::config::Confinement;
 use turno_core::event::{AgentEnd, Event, LeftBehind};
 use turno_core::failure::{Cause, Failure};
 use turno_core::gate::SETTLED;
+use turno_core::holding::FIRST_SLOT;
 use turno_core::ids::{AgentName, PersonaName};
 use turno_core::outcome::Outcome;
 use turno_core::persona::{Access, Persona};
@@ -43,8 +44,11 @@ use crate::transcript::log_ref;
 /// The longest first line of a summary that serves as a commit's subject.
 const SUBJECT: usize = 90;
 
-/// The branch of what an attempt leaves: its number is the attempt's.
+/// The branch of what an attempt leaves: its number is the attempt's. What a person leaves is kept as what it is.
 pub(crate) fn branch_of(start: &AgentStart) -> TurnoRef {
+    if start.slot.0 >= FIRST_SLOT {
+        return TurnoRef::attached(start.task, start.attempt, chrono::Utc::now());
+    }
     TurnoRef::task(start.task, u32::try_from(start.attempt.0).unwrap_or(u32::MAX))
 }
 
@@ -336,7 +340,7 @@ fn persona<'a>(site: &'a Site, name: &PersonaName) -> Result<&'a Persona, Failur
         .ok_or_else(|| workspace(format!("there is no persona {name} any more")))
 }
 
-fn setup<'a>(site: &'a Site, name: &AgentName) -> Result<&'a AgentSetup, Failure> {
+pub(super) fn setup<'a>(site: &'a Site, name: &AgentName) -> Result<&'a AgentSetup, Failure> {
     site.config
         .agents
         .get(name)
@@ -358,7 +362,7 @@ fn tool_server(site: &Site, pass: &Pass) -> ToolServer {
 }
 
 /// What the dialect is given.
-fn job(
+pub(super) fn job(
     site: &Site,
     ground: &Ground,
     start: &AgentStart,
@@ -474,7 +478,7 @@ fn launch(
 }
 
 /// Commits that the agent makes itself carry Turno's identity, whatever the machine's git knows.
-fn identity(start: &AgentStart) -> BTreeMap<String, String> {
+pub(super) fn identity(start: &AgentStart) -> BTreeMap<String, String> {
     let name = format!("Turno {}", start.persona);
     [
         ("GIT_AUTHOR_NAME", name.as_str()),
@@ -509,7 +513,7 @@ pub(crate) fn begun(start: &AgentStart) -> Begun<'_> {
 }
 
 /// Makes a writer's work a commit; holds a reader's slot against what it was given.
-async fn left_behind(
+pub(super) async fn left_behind(
     site: &Site,
     ground: &Ground,
     start: &AgentStart,

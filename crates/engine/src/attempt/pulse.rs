@@ -122,7 +122,11 @@ impl Pulse {
                 return;
             }
             Signal::Session(_) | Signal::Spent(_) | Signal::Asked { .. } | Signal::Leaving { .. } => {}
-            Signal::Notice(_) | Signal::Quota(_) | Signal::Send(_) | Signal::CloseInput => return,
+            Signal::Notice(_)
+            | Signal::Quota(_)
+            | Signal::Heard { .. }
+            | Signal::Send(_)
+            | Signal::CloseInput => return,
         }
         self.heard = now;
     }

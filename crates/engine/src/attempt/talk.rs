@@ -29,7 +29,7 @@ use crate::process;
 use crate::process::supervised::{AfterSpoken, Bell, StopForce, Supervised};
 use crate::process::supervisor::{After, End, ExitKind, files};
 use crate::run::now;
-use crate::runner::mouth::{Ear, Mouth, Replied, Replies, Turn};
+use crate::runner::mouth::{Ear, Mouth, Replied, Replies, Turn, Words};
 use crate::sandbox::Bounds;
 use crate::site::{Run, Site};
 use crate::transcript::{Tail, end_of};
@@ -204,6 +204,7 @@ pub(super) async fn talk(
         talk.catch_up(&mut tail, &mut replied).await;
     }
     let mut nudges = mouth.nudges();
+    let mut words = mouth.words();
     // What was said is taken in piece by piece, and between two pieces whatever else is to be done: an agent may
     // say more than can be read in any one go.
     let mut behind = false;
@@ -236,6 +237,7 @@ pub(super) async fn talk(
             Some(replied) = replied.recv() => talk.answer(&replied).await,
             Ok(()) = open_questions.changed() => talk.pulse.turn_changed(),
             Ok(()) = nudges.changed() => talk.nudge().await,
+            Some(said) = words.recv() => talk.tell(&said).await,
             Ok(()) = turn.changed() => {
                 let told = *turn.borrow_and_update();
                 talk.sent_away(told).await;
@@ -263,6 +265,9 @@ impl Talk<'_> {
     /// the conversation is where it was.
     async fn catch_up(&mut self, tail: &mut Tail, replied: &mut mpsc::UnboundedReceiver<Replied>) {
         let mut lines = Vec::new();
+        for said in &self.before.said {
+            self.conversation.was_told(said);
+        }
         while tail.read_piece(|line| lines.push(Owned::of(line))) {
             for line in lines.drain(..) {
                 for signal in self.conversation.line(line.as_line()) {
@@ -345,6 +350,12 @@ impl Talk<'_> {
                 };
                 self.windows.hold_off(wait, when);
             }
+            Signal::Heard { remark, words } => {
+                // Told also when it was heard before: nobody knows whether that was recorded.
+                self.mouth.heard(remark);
+                let said = Doing::Notes(format!("has heard a person: {words}"));
+                self.site.live.say(self.start.attempt, said);
+            }
             said => {
                 if self.hearing == Hearing::News
                     && let Some(doing) = Doing::of(said)
@@ -396,6 +407,19 @@ impl Talk<'_> {
         tracing::info!(attempt = %self.start.attempt, "an agent is reminded that nothing is seen of it");
         let said = Doing::Notes("is reminded that nothing is seen of it".to_owned());
         self.site.live.say(self.start.attempt, said);
+    }
+
+    /// Tells it what a person says. What it cannot be told any more is given to whoever comes next.
+    async fn tell(&mut self, said: &Words) {
+        if self.ending != Ending::Not || self.next_rung.is_some() {
+            return;
+        }
+        for line in self.conversation.tell(said.remark, &by_a_person(&said.words)) {
+            self.run.say(&line).await;
+            tracing::info!(attempt = %self.start.attempt, remark = %said.remark, "a person's words are said to an agent");
+            let said = Doing::Notes(format!("a person says to it: {}", said.words));
+            self.site.live.say(self.start.attempt, said);
+        }
     }
 
     /// Nobody answers it now. Where words alone told it so, its turn is ended for it.
@@ -479,6 +503,7 @@ impl Talk<'_> {
                         news.into_iter().for_each(|quota| mouth.quota_seen(quota));
                     }
                     Signal::HeldOff(wait) => windows.hold_off(wait, When::At(now())),
+                    Signal::Heard { remark, .. } => mouth.heard(remark),
                     Signal::Session(_)
                     | Signal::Spent(_)
                     | Signal::Text(_)
@@ -517,6 +542,14 @@ impl Talk<'_> {
         };
         Heard { end, spend }
     }
+}
+
+/// A person's words as an agent is told them.
+fn by_a_person(words: &str) -> String {
+    format!(
+        "The person you work for watches you and says:\n\n{words}\n\nHeed this from now on: where it is at odds with what \
+        you were told before, this counts. Then go on with your work, and end with the outcome you are asked for."
+    )
 }
 
 /// A line that is kept.

@@ -54,7 +54,8 @@ impl Tally {
             | Signal::HeldOff(_)
             | Signal::Asked { .. }
             | Signal::Leaving { .. }
-            | Signal::Send(_) => {}
+            | Signal::Send(_)
+            | Signal::Heard { .. } => {}
         }
     }
 

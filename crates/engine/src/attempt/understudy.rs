@@ -77,6 +77,7 @@ impl Understudy for Reader {
                 | Signal::ToolEnded(_)
                 | Signal::Notice(_)
                 | Signal::Quota(_)
+                | Signal::Heard { .. }
                 | Signal::HeldOff(_) => {}
             }
         }

@@ -62,6 +62,17 @@ pub const HOME: EnvVar = EnvVar {
     doc: "where ~ is",
 };
 
+/// What a plan is opened in.
+pub const VISUAL: EnvVar = EnvVar {
+    name: "VISUAL",
+    doc: "your editor, for `turno plan open`",
+};
+/// The same, where there is no other.
+pub const EDITOR: EnvVar = EnvVar {
+    name: "EDITOR",
+    doc: "your editor, where VISUAL is not set",
+};
+
 /// Set by Turno when it has become another user: that user's number.
 pub const BECAME: EnvVar = EnvVar {
     name: "TURNO_BECAME",
@@ -86,7 +97,7 @@ pub const CRASH_AT: EnvVar = EnvVar {
 };
 
 /// Every variable that people set, in the order they read them.
-pub const ALL: [EnvVar; 9] = [
+pub const ALL: [EnvVar; 11] = [
     SLOTS,
     BUDGET,
     POLICY,
@@ -96,6 +107,8 @@ pub const ALL: [EnvVar; 9] = [
     XDG_CONFIG_HOME,
     XDG_STATE_HOME,
     HOME,
+    VISUAL,
+    EDITOR,
 ];
 
 impl EnvVar {

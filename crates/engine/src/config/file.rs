@@ -8,7 +8,7 @@ use serde::de::{self, Deserialize, Deserializer, Visitor};
 use turno_agents::DialectKind;
 use turno_core::check::Reach;
 use turno_core::container::Container;
-use turno_core::ids::{AgentName, CheckName, PersonaName, PolicyName, RepoName};
+use turno_core::ids::{AgentName, CheckName, PersonaName, PolicyName, RepoName, TargetName};
 use turno_core::ledger::{Day, Tariff};
 use turno_core::persona::Effort;
 use turno_core::promotion::Manner;
@@ -19,6 +19,10 @@ use turno_sandbox::limits::CpuWeight;
 use crate::config::agent_env::EnvFile;
 use crate::config::budget::{AllowanceFile, BudgetFile};
 use crate::config::disk::DiskFile;
+use crate::config::notify::NotifyFile;
+use crate::config::preview::PreviewFile;
+use crate::config::pull_request::PullRequestFile;
+use crate::config::traces::TracesFile;
 
 /// US dollars, as a number or a text.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -95,8 +99,14 @@ pub(super) struct Settings {
     pub(super) limits: LimitsFile,
     pub(super) retention: RetentionFile,
     pub(super) disk: DiskFile,
+    pub(super) preview: PreviewFile,
+    pub(super) pull_request: PullRequestFile,
+    #[serde(default)]
+    pub(super) traces: TracesFile,
     #[serde(default)]
     pub(super) repos: BTreeMap<RepoName, RepoFile>,
+    #[serde(default)]
+    pub(super) notify: BTreeMap<TargetName, NotifyFile>,
     #[serde(default)]
     pub(super) personas: BTreeMap<PersonaName, PersonaPatch>,
     #[serde(default)]

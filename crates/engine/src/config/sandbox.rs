@@ -121,7 +121,7 @@ pub(super) fn sandbox(settings: &Settings, layers: &Layers, inputs: &Inputs) -> 
 }
 
 /// Refuses a key that is the person's alone where a repository's file says it.
-fn own(layers: &Layers, key: [&str; 2], why: &str, instead: &str) -> Result<(), Error> {
+pub(super) fn own(layers: &Layers, key: [&str; 2], why: &str, instead: &str) -> Result<(), Error> {
     match layers.source(&key) {
         Source::RepoFile { .. } => Err(layers.wrong(
             &key,

@@ -232,6 +232,40 @@ pub const SETTINGS: Schema = Schema(&[
         "how long a shift that can do nothing else waits for room, before it ends",
     ),
     key(
+        "preview.dev",
+        "the shell command of `turno preview`: it serves the project on $PORT",
+    ),
+    key(
+        "preview.ready",
+        "the address that answers when it is there, like http://127.0.0.1:$PORT/; otherwise its port is waited for",
+    ),
+    key("preview.start_within", "how long it has to answer"),
+    key("preview.stop_after", "when it is ended at the latest"),
+    key(
+        "pull_request.remote",
+        "the remote that `turno pr` pushes to; else the upstream's of the branch that the issue began on",
+    ),
+    key(
+        "pull_request.base",
+        "the branch there that is asked to take it; else that upstream",
+    ),
+    key(
+        "pull_request.forge",
+        "who opens it: gh, glab, none, or auto for the one that is logged in there",
+    ),
+    key(
+        "pull_request.command",
+        "a command that opens it instead, as a list; only in your own turno.toml",
+    ),
+    key(
+        "pull_request.timeout",
+        "how long a remote or such a program may take",
+    ),
+    key(
+        "traces.endpoint",
+        "a collector that traces are sent to by OTLP over HTTP; only in your own turno.toml",
+    ),
+    key(
         "network.agents",
         "what agents reach: hosts (their provider's and those in network.allow) or open",
     ),
@@ -242,6 +276,46 @@ pub const SETTINGS: Schema = Schema(&[
     key(
         "network.proxy",
         "your own HTTP proxy, through which those hosts are reached, or none; only in your own turno.toml",
+    ),
+    key(
+        "notify.*.to",
+        "by which way the target is told: desktop, webhook or command",
+    ),
+    key(
+        "notify.*.url",
+        "the address of a webhook: a text, `$NAME` for a variable of yours, { file = \"path\" } or { command = \"words\" }",
+    ),
+    key(
+        "notify.*.shape",
+        "what is sent to it: plain, slack, discord or ntfy",
+    ),
+    key(
+        "notify.*.secret",
+        "what messages to it are signed with, written like the address",
+    ),
+    key(
+        "notify.*.token",
+        "a bearer's token that opens it, written like the address; only in your own turno.toml",
+    ),
+    key(
+        "notify.*.command",
+        "the program that is told, with its arguments; only in your own turno.toml",
+    ),
+    key(
+        "notify.*.timeout",
+        "limit for the program with everything it started",
+    ),
+    key(
+        "notify.*.on",
+        "of what it is told: ended, tampering, decision, parked, ready, budget, account, follow, room, restarted, landed",
+    ),
+    key(
+        "notify.*.quiet",
+        "hours in which it is told nothing, like 22:00-07:00; what comes meanwhile is told together after them",
+    ),
+    key(
+        "notify.*.at_most_every",
+        "from one message to the next; what comes meanwhile is told together",
     ),
     key(
         "repos.*.path",

@@ -25,7 +25,7 @@ pub struct Setting {
 pub enum Shown {
     /// It is this.
     Value(toml::Value),
-    /// It is given to agents, and may be a secret.
+    /// It is given to agents or to those who are told, and may be a secret.
     Hidden,
 }
 
@@ -58,10 +58,14 @@ pub fn settings(places: &Places, env: &EnvMap, flags: &Overrides) -> Result<Vec<
     Ok(settings.collect())
 }
 
-/// What is written into an agent's environment may be a key of its account.
+/// What is written into an agent's environment may be a key of its account, and an address may be all it takes to write
+/// to somebody.
 fn is_secret(path: &[String]) -> bool {
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
-    matches!(path.as_slice(), ["agents", _, "env", ..])
+    matches!(
+        path.as_slice(),
+        ["agents", _, "env", ..] | ["notify", _, "url" | "secret" | "token" | "command"]
+    )
 }
 
 #[cfg(test)]

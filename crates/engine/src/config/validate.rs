@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use turno_core::check::{Check, Reach};
 use turno_core::config::Config;
 use turno_core::container::Within;
+use turno_core::holding::FIRST_SLOT;
 use turno_core::ids::{AgentName, PolicyName};
 use turno_core::persona::{Access, AtOnce, Model, Persona, Role};
 use turno_core::policy::{AcceptRule, PlanRule, Policy, ReviewRule, TestRule};
@@ -101,6 +102,10 @@ pub(super) fn whole(loaded: &Loaded, layers: &Layers) -> Result<(), Error> {
     let core = &loaded.core;
     if core.slots == 0 {
         return Err(layers.wrong(&["slots"], "at least 1 slot is needed; set slots = 2"));
+    }
+    if core.slots >= FIRST_SLOT {
+        let why = format!("the slots from {FIRST_SLOT} on are people's and previews'; set slots to less");
+        return Err(layers.wrong(&["slots"], why));
     }
     if core.urgent_slots >= core.slots {
         let why = format!(

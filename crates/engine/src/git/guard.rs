@@ -10,12 +10,14 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use turno_core::holding::FIRST_SLOT;
 use turno_core::ids::CommitId;
 use turno_core::tampering::{Change, RefAt, Tampering, Then};
 
 use super::guarded::{self, Content};
 use super::ledger::{Following, Moment};
 use super::look::{Looked, head_at, index_of, look, refs_of, unreadable, users_worktrees};
+use super::names::SalvageStamp;
 use super::{Error, Place, Repo};
 
 /// Where a guard's own things are.
@@ -271,7 +273,7 @@ impl Guard {
                     Then::PutBack
                 }
                 Whose::Users => Then::LeftAlone,
-                Whose::GivenUp => continue,
+                Whose::Persons => continue,
             };
             found.push(Tampering::Ref {
                 name: name.clone(),
@@ -306,15 +308,18 @@ enum Whose {
     Turnos,
     /// The user's.
     Users,
-    /// A person gave an issue up with `turno discard`, in a process of its own; its commits are kept.
-    GivenUp,
+    /// A person gave an issue up with `turno discard`, left a task with `turno attach`, or ended a preview, in a process of
+    /// its own; its commits are kept.
+    Persons,
 }
 
 fn whose(name: &str, was: &RefAt, is: &RefAt, now: &BTreeMap<String, RefAt>) -> Whose {
     const SALVAGE: &str = "refs/turno/salvage/";
     let discarded = |name: &str| name.starts_with("refs/turno/salvage/discarded-");
-    if *was == RefAt::Absent && discarded(name) {
-        return Whose::GivenUp;
+    let left = |name: &str| name.starts_with("refs/turno/salvage/attached-");
+    let persons_slot = |name: &str| name.strip_prefix(SALVAGE).is_some_and(is_of_a_persons_slot);
+    if *was == RefAt::Absent && (discarded(name) || left(name) || persons_slot(name)) {
+        return Whose::Persons;
     }
     // One more that keeps something harms nobody, and what it keeps may be of worth.
     if *was == RefAt::Absent && name.starts_with(SALVAGE) {
@@ -322,13 +327,20 @@ fn whose(name: &str, was: &RefAt, is: &RefAt, now: &BTreeMap<String, RefAt>) -> 
     }
     if name.starts_with("refs/heads/turno/") && *is == RefAt::Absent {
         let kept = now.iter().any(|(other, at)| discarded(other) && at == was);
-        return if kept { Whose::GivenUp } else { Whose::Turnos };
+        return if kept { Whose::Persons } else { Whose::Turnos };
     }
     if name.starts_with("refs/heads/turno/") || name.starts_with("refs/turno/") {
         Whose::Turnos
     } else {
         Whose::Users
     }
+}
+
+/// Whether something was kept from a slot of people and previews, by its name: no attempt runs there.
+fn is_of_a_persons_slot(leaf: &str) -> bool {
+    let slot =
+        SalvageStamp::of(leaf).and_then(|s| s.label.strip_prefix('s')?.split('-').next()?.parse().ok());
+    slot.is_some_and(|slot: u16| slot >= FIRST_SLOT)
 }
 
 fn checkout_name(repo: &Repo, head: &Path) -> String {
@@ -374,6 +386,22 @@ pub(super) fn is_harmless(entry: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_kept_from_slots_of_people_is_no_tampering() {
+        for good in ["s500-20231114T221320123Z-0", "s900-20231114T221320123Z-12"] {
+            assert!(is_of_a_persons_slot(good), "{good}");
+        }
+        for bad in [
+            "s1-20231114T221320123Z-0",
+            "s499-20231114T221320123Z-0",
+            "s900",
+            "s900-mine-0",
+            "landing-20231114T221320123Z-0",
+        ] {
+            assert!(!is_of_a_persons_slot(bad), "{bad}");
+        }
+    }
 
     #[test]
     fn only_what_leads_nowhere_is_harmless() {

@@ -35,6 +35,16 @@ impl TurnoRef {
         Self("refs/turno/owner".to_owned())
     }
 
+    /// What a person leaves who is attached to a task. A process of their own writes it, beside a coordinator whose guards
+    /// take every other new ref of Turno's for an agent's doing.
+    pub(crate) fn attached(task: TaskId, attempt: AttemptId, at: DateTime<Utc>) -> Self {
+        Self::salvage(
+            &format!("attached-{}-{}-{attempt}", task.issue, task.number),
+            at,
+            0,
+        )
+    }
+
     /// Work that was found somewhere and kept. `label` is a short word of Turno's own, e.g. a place.
     pub(crate) fn salvage(label: &str, at: DateTime<Utc>, n: u32) -> Self {
         Self(format!("{SALVAGE}{label}-{}-{n}", at.format(STAMP)))

@@ -30,7 +30,7 @@ pub(crate) fn seen(dir: &Path) -> Option<Seen> {
 
 /// The proxy at work, in a thread of its own.
 #[derive(Debug)]
-pub(super) struct Doorman {
+pub(crate) struct Doorman {
     stop: oneshot::Sender<()>,
     thread: JoinHandle<Seen>,
 }
@@ -40,7 +40,7 @@ impl Doorman {
     ///
     /// # Errors
     /// When it cannot listen.
-    pub(super) fn open(orders: NetOrders) -> std::io::Result<Self> {
+    pub(crate) fn open(orders: NetOrders) -> std::io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
@@ -66,7 +66,7 @@ impl Doorman {
     ///
     /// # Errors
     /// When that cannot be written.
-    pub(super) fn close(self, dir: &Path) -> std::io::Result<()> {
+    pub(crate) fn close(self, dir: &Path) -> std::io::Result<()> {
         drop(self.stop);
         let seen = self
             .thread

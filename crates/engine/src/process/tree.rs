@@ -83,7 +83,7 @@ impl Identity {
     }
 }
 
-pub(super) fn send(pid: i32, signal: Signal) {
+pub(crate) fn send(pid: i32, signal: Signal) {
     match kill(Pid::from_raw(pid), signal) {
         Ok(()) | Err(Errno::ESRCH) => {}
         Err(errno) => tracing::warn!(pid, %errno, "could not signal a process"),

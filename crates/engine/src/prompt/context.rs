@@ -3,12 +3,16 @@
 //! and rid of characters that people cannot see. Their names are in `variables.rs`.
 
 use serde_json::{Value, json};
-use turno_core::brief::{Ask, Brief, CandidateBrief, ProposalBrief, Standing, TaskLine, proof_results};
+use turno_core::brief::{
+    Ask, Brief, CandidateBrief, ProposalBrief, RemarkBrief, Standing, TaskLine, proof_results,
+};
 use turno_core::check::{CheckResult, CheckVerdict};
 use turno_core::guard::{Guarded, GuardedBy};
 use turno_core::outcome::{Finding, LessonDraft, Severity, Verdict};
 use turno_core::persona::{Access, Persona};
+use turno_core::plan::edit::Origin;
 use turno_core::policy::NewTestsRule;
+use turno_core::remark::said_place;
 use turno_core::task::{Because, Bounds, ConflictHunk, Handoff, Neighbour, PlanBecause, Trial};
 use turno_core::view::park_phrase;
 
@@ -60,6 +64,7 @@ pub(super) fn build(persona: &Persona, brief: &Brief, extras: &Extras) -> Value 
             "question": text(&a.question, LINE),
             "answer": text(&a.answer, LINE),
         })).collect::<Value>(),
+        "remarks": brief.remarks.iter().map(remark).collect::<Value>(),
         "lessons": brief.lessons.iter().take(MANY).map(lesson).collect::<Value>(),
         "diff_stat": text(&extras.diff_stat, EXTRACT),
         "ask": ask(&brief.ask),
@@ -166,7 +171,8 @@ pub(super) fn is_tests_first(because: &Because) -> bool {
         | Because::MakePass { .. }
         | Because::OutOfBounds { .. }
         | Because::Guarded { .. }
-        | Because::Answered { .. } => false,
+        | Because::Answered { .. }
+        | Because::Remarked => false,
     }
 }
 
@@ -232,6 +238,8 @@ fn because(because: &Because) -> Value {
         }
         // The answer is with the others, in `answers`.
         Because::Answered { .. } => all["kind"] = json!("answered"),
+        // So are the words, in `remarks`.
+        Because::Remarked => all["kind"] = json!("remarked"),
     }
     all
 }
@@ -285,6 +293,12 @@ fn line(line: &TaskLine) -> Value {
             "dropped"
         }
     };
+    match line.by {
+        Origin::Person => {
+            words.say("A person put it into the plan, or changed it. It stays as that person wants it.");
+        }
+        Origin::Team => {}
+    }
     json!({ "task": line.task.to_string(), "standing": standing, "text": text(&words.0, HUNK) })
 }
 
@@ -374,6 +388,15 @@ fn result(result: &CheckResult) -> Value {
         "verdict": verdict,
         "output": text(output, EXTRACT),
         "took": result.took.to_string(),
+    })
+}
+
+fn remark(remark: &RemarkBrief) -> Value {
+    let place = said_place(&remark.finding).map_or_else(String::new, |place| one_line(&place));
+    json!({
+        "place": place,
+        "commit": remark.commit.as_ref().map_or("", |c| c.as_str()),
+        "words": text(&remark.finding.what, BODY),
     })
 }
 

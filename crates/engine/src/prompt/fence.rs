@@ -34,24 +34,7 @@ fn loosely(text: &str) -> String {
 /// Whether a person does not see a character and an agent does: control characters, marks of direction, marks
 /// without width that are no part of any script or picture, and tag letters.
 pub(super) fn is_unseen(c: char) -> bool {
-    (c.is_control() && !matches!(c, '\n' | '\t'))
-        || matches!(
-            c,
-            '\u{ad}'
-                | '\u{34f}'
-                | '\u{61c}'
-                | '\u{115f}'..='\u{1160}'
-                | '\u{180b}'..='\u{180e}'
-                | '\u{200b}'
-                | '\u{200e}'..='\u{200f}'
-                | '\u{2028}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}'
-                | '\u{3164}'
-                | '\u{feff}'
-                | '\u{ffa0}'
-                | '\u{fff9}'..='\u{fffb}'
-                | '\u{e0000}'..='\u{e0fff}'
-        )
+    turno_core::unseen::is_unseen(c) && !matches!(c, '\n' | '\t')
 }
 
 #[cfg(test)]

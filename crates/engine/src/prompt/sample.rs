@@ -4,14 +4,15 @@
 use std::collections::BTreeSet;
 
 use turno_core::brief::{
-    AnswerBrief, Ask, Brief, CandidateBrief, HandoffBrief, IssueBrief, ProposalBrief, Standing, TaskBrief,
-    TaskLine,
+    AnswerBrief, Ask, Brief, CandidateBrief, HandoffBrief, IssueBrief, ProposalBrief, RemarkBrief, Standing,
+    TaskBrief, TaskLine,
 };
 use turno_core::check::{CheckReport, CheckResult, CheckVerdict, LogRef};
 use turno_core::failure::{Cause, Failure};
 use turno_core::guard::{GuardKind, Guarded, GuardedBy, GuardedChange};
-use turno_core::ids::{AttemptId, CommitId, DecisionId, IssueId, ProposalId, TaskId};
+use turno_core::ids::{AttemptId, CommitId, DecisionId, IssueId, ProposalId, RemarkId, TaskId};
 use turno_core::outcome::{Finding, LessonDraft, Proposed, Severity, Verdict};
+use turno_core::plan::edit::Origin;
 use turno_core::policy::NewTestsRule;
 use turno_core::task::{
     Actor, Because, Bounds, ConflictHunk, Handoff, Neighbour, Park, PlanBecause, Proof, Trial,
@@ -88,6 +89,7 @@ pub fn samples() -> Vec<(&'static str, Brief)> {
     }
     let decision = DecisionId(4);
     add("write-answered", 2, Some(write(Because::Answered { decision })));
+    add("write-remarked", 2, Some(write(Because::Remarked)));
     add("tests-first", 1, Some(write(Because::TestsFirst)));
     add("tests-first-again", 2, Some(write(Because::TestsPassAlready)));
     add("test", 1, test(NewTestsRule::Pass, proof()));
@@ -105,7 +107,7 @@ pub fn samples() -> Vec<(&'static str, Brief)> {
     add("compare", 1, compare());
     samples.extend(leads());
     for (name, brief) in &mut samples {
-        if matches!(*name, "write-answered" | "review-protected") {
+        if matches!(*name, "write-answered" | "write-remarked" | "review-protected") {
             surround(brief);
         }
     }
@@ -243,6 +245,7 @@ fn tasks() -> Vec<TaskLine> {
             title: title.to_owned(),
             touches: vec!["src/limit.rs".to_owned()],
             standing,
+            by: if number == 2 { Origin::Person } else { Origin::Team },
         })
         .collect()
 }
@@ -269,6 +272,12 @@ fn surround(brief: &mut Brief) {
         title: "Say on the page how long to wait".to_owned(),
         touches: vec!["web/**".to_owned()],
         standing: Standing::AtWork,
+        by: Origin::Team,
+    }];
+    brief.remarks = vec![RemarkBrief {
+        id: RemarkId(1),
+        finding: finding(),
+        commit: None,
     }];
     brief.answers = vec![AnswerBrief {
         question: "Are tries with the right password counted too?".to_owned(),
@@ -493,6 +502,7 @@ fn brief(round: u32, ask: Ask) -> Brief {
         handoffs: Vec::new(),
         others: Vec::new(),
         answers: Vec::new(),
+        remarks: Vec::new(),
         lessons: Vec::new(),
     }
 }

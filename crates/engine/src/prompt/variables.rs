@@ -67,6 +67,19 @@ pub const VARIABLES: &[Variable] = &[
     var("answers[].question", "the question, from outside"),
     var("answers[].answer", "the answer, from outside"),
     var(
+        "remarks",
+        "a list: what a person said about the task and whoever is asked was not told before",
+    ),
+    var(
+        "remarks[].place",
+        "file and line, like src/lib.rs:7; empty for the task as a whole",
+    ),
+    var(
+        "remarks[].commit",
+        "the commit that the person looked at; may be empty",
+    ),
+    var("remarks[].words", "the person's words"),
+    var(
         "lessons",
         "a list: what earlier work on these paths has taught, as a person kept it",
     ),
@@ -85,7 +98,7 @@ pub const VARIABLES: &[Variable] = &[
     var(
         "ask.because.kind",
         "why. For writing: new, interrupted, checks-failed, findings, conflict, tests-first, tests-pass-already, \
-         make-pass, out-of-bounds, guarded or answered. For planning: new, proposals, stuck or missing",
+         make-pass, out-of-bounds, guarded, answered or remarked. For planning: new, proposals, stuck or missing",
     ),
     var(
         "ask.because.paths",

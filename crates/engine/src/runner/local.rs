@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -12,13 +12,13 @@ use turno_core::decision::Reply;
 use turno_core::event::Event;
 use turno_core::failure::{Cause, Failure};
 use turno_core::foresight::{Found, Rival, Sight};
-use turno_core::ids::AttemptId;
+use turno_core::ids::{AttemptId, RemarkId};
 use turno_core::step::watched;
 use turno_core::task::StopWhy;
 
-use super::mouth::Shared;
+use super::mouth::{Shared, Words};
 use super::{Looking, Observed, Opening, Runner, Submission, Submitted, Told};
-use crate::attempt;
+use crate::attempt::{self, Seat, found_gone};
 use crate::follow::moved;
 use crate::open::{Opened, open};
 use crate::room;
@@ -35,6 +35,8 @@ pub struct Local {
     one_look: Arc<Mutex<()>>,
     /// Set when nothing is waited for any more that can be done again.
     over: CancellationToken,
+    /// Visits of people who were found gone. Each is cleared up once.
+    gone: std::sync::Mutex<BTreeSet<AttemptId>>,
 }
 
 impl Local {
@@ -47,6 +49,7 @@ impl Local {
             tasks: TaskTracker::new(),
             one_look: Arc::default(),
             over: CancellationToken::new(),
+            gone: std::sync::Mutex::default(),
         }
     }
 
@@ -56,6 +59,32 @@ impl Local {
             if let Some(token) = attempt::token_of(&self.site.dirs.attempt(*attempt)) {
                 self.shared.expect(*attempt, token);
             }
+        }
+    }
+
+    /// Clears up after people who were attached to a task and are gone without a word: its work is kept, and told.
+    fn clear_up_visits(&self, state: &State) {
+        for task in state.tasks.values() {
+            let Some(visit) = task.hold.visit() else { continue };
+            let is_known = |gone: &BTreeSet<AttemptId>| gone.contains(&visit.attempt);
+            if is_known(&self.gone.lock().unwrap_or_else(PoisonError::into_inner)) {
+                continue;
+            }
+            // Whoever is attached has it.
+            let Ok(Some(seat)) = Seat::take(&self.site.dirs, task.id) else {
+                continue;
+            };
+            self.gone
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(visit.attempt);
+            let (site, shared) = (Arc::clone(&self.site), Arc::clone(&self.shared));
+            let (id, visit) = (task.id, visit.clone());
+            self.tasks.spawn(async move {
+                let event = found_gone(&site, id, &visit).await;
+                shared.tell(event);
+                drop(seat);
+            });
         }
     }
 
@@ -117,6 +146,7 @@ impl Runner for Local {
     }
 
     fn look(&self, state: &State) -> Vec<Event> {
+        self.clear_up_visits(state);
         let seen = watched(state).filter_map(|watched| {
             let issue = watched.issue.id;
             let ground = self.site.ground(&watched.issue.draft.repo).ok()?;
@@ -164,6 +194,10 @@ impl Runner for Local {
 
     fn nudge(&self, attempt: AttemptId) {
         self.shared.nudge(attempt);
+    }
+
+    fn tell(&self, attempt: AttemptId, remark: RemarkId, words: String) {
+        self.shared.say(attempt, Words { remark, words });
     }
 
     fn reply(&self, attempt: AttemptId, key: &str, reply: &Reply) {

@@ -11,7 +11,7 @@ use turno_core::contact::Contact;
 use turno_core::decision::{Question, Reply};
 use turno_core::event::{AgentEnd, Event};
 use turno_core::failure::{Cause, Failure, Luck};
-use turno_core::ids::{AttemptId, SessionId};
+use turno_core::ids::{AttemptId, RemarkId, SessionId};
 use turno_core::liveness::Activity;
 use turno_core::quota::Quota;
 use turno_core::tampering::Tampering;
@@ -22,6 +22,10 @@ use super::{Observed, Told};
 use crate::redact::Redaction;
 use crate::tools::Token;
 
+mod waiting;
+
+pub(crate) use waiting::Waiting;
+
 /// Whether an attempt was told to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Asked {
@@ -29,6 +33,14 @@ pub(crate) enum Asked {
     GoOn,
     /// It is to stop.
     Stop(StopWhy),
+}
+
+/// What a person says to an agent while it runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Words {
+    /// Which remark of its task that is.
+    pub(crate) remark: RemarkId,
+    pub(crate) words: String,
 }
 
 /// What an attempt hears.
@@ -82,6 +94,9 @@ struct Line {
     turn: watch::Sender<Turn>,
     /// How often it was to be reminded.
     nudges: watch::Sender<u32>,
+    /// What people say to it, and where it is heard, until somebody listens there.
+    words: mpsc::UnboundedSender<Words>,
+    unheard: Option<mpsc::UnboundedReceiver<Words>>,
     /// What it had asked of an earlier coordinator, until it is heard to ask it again.
     asked: Vec<AskedBefore>,
 }
@@ -174,6 +189,7 @@ impl Shared {
             return None;
         }
         let (stop, ear) = watch::channel(Asked::GoOn);
+        let (words, unheard) = mpsc::unbounded_channel();
         let line = Line {
             stop,
             waiting: BTreeMap::new(),
@@ -182,6 +198,8 @@ impl Shared {
             calls: last_call(&asked),
             turn: watch::channel(Turn::Its).0,
             nudges: watch::channel(0).0,
+            words,
+            unheard: Some(unheard),
             asked,
         };
         line.count();
@@ -207,7 +225,8 @@ impl Shared {
             let mut facts = locked(&self.facts);
             facts.last += 1;
             let number = facts.last;
-            facts.kept.push_back(Told { number, event });
+            let at = std::time::Instant::now();
+            facts.kept.push_back(Told { number, event, at });
             number
         };
         self.told.notify_waiters();
@@ -381,6 +400,13 @@ impl Shared {
         }
     }
 
+    /// Says a person's words to an attempt. Nobody may be there any more.
+    pub(super) fn say(&self, attempt: AttemptId, words: Words) {
+        if let Some(line) = locked(&self.running).get(&attempt) {
+            drop(line.words.send(words));
+        }
+    }
+
     pub(super) fn observe(&self, attempt: AttemptId) -> Observed {
         if locked(&self.running).contains_key(&attempt) {
             Observed::Running
@@ -443,44 +469,6 @@ enum AskKey {
     Tool,
 }
 
-/// A call of a tool that waits for the reply to its question. Once it is dropped nobody waits any more.
-#[derive(Debug)]
-pub(crate) struct Waiting {
-    shared: Arc<Shared>,
-    attempt: AttemptId,
-    key: String,
-    reply: mpsc::UnboundedReceiver<Replied>,
-}
-
-impl Waiting {
-    /// Puts a question in a call of a tool.
-    pub(crate) fn ask(
-        shared: &Arc<Shared>,
-        attempt: AttemptId,
-        question: Question,
-    ) -> Result<Self, NotAsked> {
-        let (sender, reply) = mpsc::unbounded_channel();
-        let key = shared.ask(attempt, AskKey::Tool, question, sender)?;
-        Ok(Self {
-            shared: Arc::clone(shared),
-            attempt,
-            key,
-            reply,
-        })
-    }
-
-    /// The reply; `None` when the attempt ends first.
-    pub(crate) async fn reply(&mut self) -> Option<Reply> {
-        self.reply.recv().await.map(|replied| replied.reply)
-    }
-}
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        self.shared.forget(self.attempt, &self.key);
-    }
-}
-
 /// A token that opens the tools of one attempt, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Pass {
@@ -504,6 +492,13 @@ impl Drop for Pass {
 pub(crate) struct Mouth {
     attempt: AttemptId,
     shared: Arc<Shared>,
+}
+
+/// The mouth and ear of what no coordinator runs: nobody hears it, and nobody tells it to stop.
+pub(crate) fn alone(attempt: AttemptId, redaction: &Arc<Redaction>) -> (Mouth, Ear) {
+    let shared = Arc::new(Shared::keeping_out(Arc::clone(redaction)));
+    let (_nobody, ear) = watch::channel(Asked::GoOn);
+    (Mouth { attempt, shared }, ear)
 }
 
 impl Mouth {
@@ -576,6 +571,20 @@ impl Mouth {
         running
             .get(&self.attempt)
             .map_or_else(|| watch::channel(0).1, |line| line.nudges.subscribe())
+    }
+
+    /// Where a person's words to it are heard. There is one such place: whoever asks again hears nothing.
+    pub(crate) fn words(&self) -> mpsc::UnboundedReceiver<Words> {
+        let mut running = locked(&self.shared.running);
+        let line = running.get_mut(&self.attempt);
+        line.and_then(|line| line.unheard.take())
+            .unwrap_or_else(|| mpsc::unbounded_channel().1)
+    }
+
+    /// It has taken in what a person said to it.
+    pub(crate) fn heard(&self, remark: RemarkId) {
+        let attempt = self.attempt;
+        self.shared.tell(Event::Heard { attempt, remark });
     }
 
     /// What it does is another thing than what was told of it last.

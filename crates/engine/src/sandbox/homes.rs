@@ -28,6 +28,11 @@ pub(crate) struct HomeOf<'a> {
     pub(crate) agent: &'a AgentName,
 }
 
+/// Where an agent's home is, or will be.
+pub(crate) fn home_of(homes: &Path, whose: &HomeOf<'_>) -> PathBuf {
+    homes.join(format!("{}-{}-{}", whose.task, whose.persona, whose.agent))
+}
+
 /// A private home.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Home {
@@ -52,8 +57,7 @@ impl Home {
         env: &BTreeMap<String, String>,
         by: Confinement,
     ) -> io::Result<Self> {
-        let name = format!("{}-{}-{}", whose.task, whose.persona, whose.agent);
-        let mut home = Self::at(&homes.join(name), env, by)?;
+        let mut home = Self::at(&home_of(homes, whose), env, by)?;
         home.furnish(parts, env, by)?;
         Ok(home)
     }

@@ -51,6 +51,9 @@ impl Dice {
 
     /// One of the gamma distribution of that shape and scale 1 (Marsaglia and Tsang).
     fn gamma(&mut self, shape: f64) -> f64 {
+        if shape <= 0.0 {
+            return 0.0;
+        }
         if shape < 1.0 {
             let boost = exp(ln(self.even().max(f64::MIN_POSITIVE)) / shape);
             return self.gamma(shape + 1.0) * boost;
@@ -77,7 +80,11 @@ impl Dice {
         }
         let yes = self.gamma(mean * weight);
         let no = self.gamma((1.0 - mean) * weight);
-        if yes + no > 0.0 { yes / (yes + no) } else { mean }
+        if yes + no > 0.0 {
+            return yes / (yes + no);
+        }
+        // Both are too small to be written down: it happens always or never.
+        if self.happens(mean) { 1.0 } else { 0.0 }
     }
 }
 
@@ -119,13 +126,8 @@ pub(super) fn exp(x: f64) -> f64 {
         term *= rest / n;
         sum += term;
     }
-    let mut steps = halvings.abs();
-    let factor = if halvings < 0.0 { 0.5 } else { 2.0 };
-    while steps >= 1.0 {
-        sum *= factor;
-        steps -= 1.0;
-    }
-    sum
+    // An exact power of two, written as its bits: the exponent is between -1011 and 1011.
+    sum * f64::from_bits(((halvings as i64 + 1023) as u64) << 52)
 }
 
 #[cfg(test)]

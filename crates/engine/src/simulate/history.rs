@@ -11,16 +11,16 @@ use turno_core::check::CheckVerdict;
 use turno_core::command::{AgentStart, Command, LandStart};
 use turno_core::event::{AgentEnd, Event, LandingEnd, LeftBehind, OthersEnd};
 use turno_core::failure::Cause;
-use turno_core::ids::{AgentName, AttemptId, CheckName, IssueId, PersonaName, ShiftId};
+use turno_core::ids::{AgentName, AttemptId, CheckName, IssueId, PersonaName, ShiftId, TaskId};
 use turno_core::outcome::{Outcome, Verdict};
 use turno_core::persona::Role;
 use turno_core::record::Record;
 use turno_core::shift::ShiftStage;
 use turno_core::state::Entity;
-use turno_core::task::PlanBecause;
+use turno_core::task::{PlanBecause, StopWhy};
 use turno_core::units::{Spend, Timestamp};
 
-use super::model::Model;
+use super::model::{Model, Tally};
 
 /// How much is known of something.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -45,32 +45,91 @@ pub struct Fit {
 /// Something that was started.
 #[derive(Debug)]
 enum Started {
-    Agent(Box<AgentStart>),
-    Checks,
+    Agent(Box<AgentStart>, Stop),
+    Checks(TaskId),
     Land(Box<LandStart>),
     Adopted,
+}
+
+/// Whether an agent was told to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stop {
+    No,
+    Told(StopWhy),
+}
+
+/// What attempts took and used, each in its unit.
+#[derive(Debug, Default)]
+struct SeenWork {
+    takes: Vec<f64>,
+    costs: Vec<f64>,
+    tokens: Vec<f64>,
+    turns: Vec<f64>,
+}
+
+impl SeenWork {
+    fn see(&mut self, took: f64, spend: &Spend) {
+        self.takes.push(took);
+        // Nothing is not what it used but what it does not tell.
+        let told = |of: &mut Vec<f64>, value: u64| {
+            if value > 0 {
+                of.push(value as f64);
+            }
+        };
+        told(&mut self.costs, spend.cost.0);
+        told(&mut self.tokens, spend.tokens.sum());
+        told(&mut self.turns, u64::from(spend.turns));
+    }
+
+    fn add(&mut self, other: Self) {
+        self.takes.extend(other.takes);
+        self.costs.extend(other.costs);
+        self.tokens.extend(other.tokens);
+        self.turns.extend(other.turns);
+    }
+}
+
+/// What was seen of one agent in one role at one task.
+#[derive(Debug, Default)]
+struct SeenTask {
+    ended: usize,
+    failed: BTreeMap<Cause, usize>,
+    asked: Tally,
+    sent_back: Tally,
 }
 
 /// What was seen of one agent in one role.
 #[derive(Debug, Default)]
 struct Seen {
-    takes: Vec<f64>,
-    costs: Vec<f64>,
-    tokens: Vec<f64>,
-    turns: Vec<f64>,
-    ended: usize,
-    failed: BTreeMap<Cause, usize>,
-    asked: usize,
-    judged: usize,
-    sent_back: usize,
+    work: SeenWork,
+    /// Of attempts that failed, by their cause.
+    failed: BTreeMap<Cause, SeenWork>,
+    /// In the shift that is not over.
+    tasks: BTreeMap<TaskId, SeenTask>,
+    /// In those that are: which task it was does not matter any more, only that it was one.
+    over: Vec<SeenTask>,
+}
+
+impl Seen {
+    fn ended(&self) -> usize {
+        self.over.iter().map(|t| t.ended).sum()
+    }
+
+    fn fails(&mut self, task: TaskId, cause: Cause, took: f64, spend: &Spend) {
+        let of_task = self.tasks.entry(task).or_default();
+        of_task.ended += 1;
+        *of_task.failed.entry(cause).or_default() += 1;
+        self.failed.entry(cause).or_default().see(took, spend);
+    }
 }
 
 /// What was seen of one check.
 #[derive(Debug, Default)]
 struct SeenCheck {
     takes: Vec<f64>,
-    ran: usize,
-    red: usize,
+    /// In the shift that is not over.
+    tasks: BTreeMap<TaskId, Tally>,
+    over: Vec<Tally>,
 }
 
 /// What was seen in one shift, or in several.
@@ -87,26 +146,20 @@ struct Sums {
 }
 
 impl Sums {
+    /// Takes in what a shift has shown that is over.
     fn add(&mut self, other: Self) {
         for (who, seen) in other.agents {
             let all = self.agents.entry(who).or_default();
-            all.takes.extend(seen.takes);
-            all.costs.extend(seen.costs);
-            all.tokens.extend(seen.tokens);
-            all.turns.extend(seen.turns);
-            all.ended += seen.ended;
-            for (cause, count) in seen.failed {
-                *all.failed.entry(cause).or_default() += count;
+            all.work.add(seen.work);
+            for (cause, work) in seen.failed {
+                all.failed.entry(cause).or_default().add(work);
             }
-            all.asked += seen.asked;
-            all.judged += seen.judged;
-            all.sent_back += seen.sent_back;
+            all.over.extend(seen.tasks.into_values());
         }
         for (name, seen) in other.checks {
             let all = self.checks.entry(name).or_default();
             all.takes.extend(seen.takes);
-            all.ran += seen.ran;
-            all.red += seen.red;
+            all.over.extend(seen.tasks.into_values());
         }
         self.opens.extend(other.opens);
         self.landings.extend(other.landings);
@@ -178,10 +231,11 @@ impl Learner {
             }
             Command::StartAgent(start) => {
                 self.running
-                    .insert(start.attempt, (at, Started::Agent(start.clone())));
+                    .insert(start.attempt, (at, Started::Agent(start.clone(), Stop::No)));
             }
             Command::RunChecks(start) => {
-                self.running.insert(start.attempt, (at, Started::Checks));
+                self.running
+                    .insert(start.attempt, (at, Started::Checks(start.task)));
             }
             Command::Land(start) => {
                 self.running
@@ -191,13 +245,18 @@ impl Learner {
             Command::Adopt { attempt, .. } => {
                 self.running.insert(*attempt, (at, Started::Adopted));
             }
+            Command::StopAttempt { attempt, why } => {
+                if let Some((_, Started::Agent(_, stop @ Stop::No))) = self.running.get_mut(attempt) {
+                    *stop = Stop::Told(*why);
+                }
+            }
             // A simulated night has nobody who moves the user's branches.
             Command::Follow(_)
             | Command::Foresee { .. }
             | Command::WarnOfBudget { .. }
-            | Command::StopAttempt { .. }
             | Command::Reply { .. }
             | Command::Nudge { .. }
+            | Command::Tell { .. }
             | Command::EndShift { .. } => {}
         }
     }
@@ -212,10 +271,10 @@ impl Learner {
 fn ends(sums: &mut Sums, event: &Event, since: Timestamp, at: Timestamp, started: &Started) -> bool {
     let took = (at.since(since).0 as f64).max(1.0);
     match (event, started) {
-        (Event::AgentEnded { end, spend, left, .. }, Started::Agent(start)) => {
+        (Event::AgentEnded { end, spend, left, .. }, Started::Agent(start, stop)) => {
             let who = (start.persona.clone(), start.agent.clone());
             let seen = sums.agents.entry(who).or_default();
-            agent_ended(seen, start, end, left, took, spend);
+            agent_ended(seen, (start, *stop), end, left, (took, spend));
             if let (
                 Ask::Plan {
                     because: PlanBecause::New,
@@ -228,18 +287,19 @@ fn ends(sums: &mut Sums, event: &Event, since: Timestamp, at: Timestamp, started
             }
             true
         }
-        (Event::ChecksEnded { report, .. }, Started::Checks) => {
+        (Event::ChecksEnded { report, .. }, Started::Checks(task)) => {
             for result in &report.results {
                 let seen = sums.checks.entry(result.check.clone()).or_default();
                 if let turno_core::check::Source::Known { .. } = result.source {
                     continue;
                 }
                 seen.takes.push((result.took.0 as f64).max(1.0));
+                let of_task = seen.tasks.entry(*task).or_default();
                 match result.verdict {
-                    CheckVerdict::Pass | CheckVerdict::Flaky => seen.ran += 1,
+                    CheckVerdict::Pass | CheckVerdict::Flaky => of_task.of += 1,
                     CheckVerdict::Fail { .. } => {
-                        seen.ran += 1;
-                        seen.red += 1;
+                        of_task.of += 1;
+                        of_task.yes += 1;
                     }
                     CheckVerdict::CouldNotRun { .. } => {}
                 }
@@ -250,12 +310,11 @@ fn ends(sums: &mut Sums, event: &Event, since: Timestamp, at: Timestamp, started
             landing_ended(sums, start, end, took);
             true
         }
-        (Event::AttemptFailed { failure, .. }, Started::Agent(start)) => {
+        (Event::AttemptFailed { failure, .. }, Started::Agent(start, stop)) => {
             let who = (start.persona.clone(), start.agent.clone());
             let seen = sums.agents.entry(who).or_default();
-            if counts(failure.cause) {
-                seen.ended += 1;
-                *seen.failed.entry(failure.cause).or_default() += 1;
+            if let Some(cause) = counts(failure.cause, *stop) {
+                seen.fails(start.task, cause, took, &Spend::NOTHING);
             }
             true
         }
@@ -264,56 +323,68 @@ fn ends(sums: &mut Sums, event: &Event, since: Timestamp, at: Timestamp, started
     }
 }
 
-/// What was done to an agent says nothing about it.
-fn counts(cause: Cause) -> bool {
-    !matches!(cause, Cause::Stopped | Cause::Lost)
+/// As what a failure counts. What was done to an agent says nothing about it, unless it was done for what it did.
+fn counts(cause: Cause, stop: Stop) -> Option<Cause> {
+    match (cause, stop) {
+        (Cause::Lost, _) | (Cause::Stopped, Stop::No) => None,
+        (Cause::Stopped, Stop::Told(why)) => match why {
+            StopWhy::WallClock => Some(Cause::WallClock),
+            StopWhy::Stalled => Some(Cause::Stalled),
+            StopWhy::AttemptBudget => Some(Cause::AttemptBudget),
+            StopWhy::TaskBudget
+            | StopWhy::IssueBudget
+            | StopWhy::AgentBudget
+            | StopWhy::ShiftBudget
+            | StopWhy::DayBudget
+            | StopWhy::Asked
+            | StopWhy::Taken
+            | StopWhy::Remarked
+            | StopWhy::Discarded => None,
+        },
+        (cause, _) => Some(cause),
+    }
 }
 
 fn agent_ended(
     seen: &mut Seen,
-    start: &AgentStart,
+    (start, stop): (&AgentStart, Stop),
     end: &AgentEnd,
     left: &LeftBehind,
-    took: f64,
-    spend: &Spend,
+    (took, spend): (f64, &Spend),
 ) {
+    // Who was answered asks no more.
+    let could_ask = usize::from(start.brief.answers.is_empty());
     match end {
         AgentEnd::Finished(outcome) => {
-            seen.ended += 1;
             let writes = matches!(start.brief.ask, Ask::Write { .. });
             if writes && *left == LeftBehind::Nothing {
-                *seen.failed.entry(Cause::NoChange).or_default() += 1;
-                return;
+                return seen.fails(start.task, Cause::NoChange, took, spend);
             }
-            seen.takes.push(took);
-            // Nothing is not what it used but what it does not tell.
-            let told = |of: &mut Vec<f64>, value: u64| {
-                if value > 0 {
-                    of.push(value as f64);
-                }
-            };
-            told(&mut seen.costs, spend.cost.0);
-            told(&mut seen.tokens, spend.tokens.sum());
-            told(&mut seen.turns, u64::from(spend.turns));
+            seen.work.see(took, spend);
+            let of_task = seen.tasks.entry(start.task).or_default();
+            of_task.ended += 1;
+            of_task.asked.of += could_ask;
             let sent_back = match outcome {
                 Outcome::Verdict { verdict, .. } => Some(matches!(verdict, Verdict::Findings { .. })),
                 Outcome::Acceptance { missing } => Some(!missing.is_empty()),
                 Outcome::Plan { .. } | Outcome::Change { .. } | Outcome::Choice { .. } => None,
             };
             if let Some(no) = sent_back {
-                seen.judged += 1;
-                seen.sent_back += usize::from(no);
+                of_task.sent_back.of += 1;
+                of_task.sent_back.yes += usize::from(no);
             }
         }
         AgentEnd::Asked(_) => {
-            seen.ended += 1;
-            seen.asked += 1;
+            let of_task = seen.tasks.entry(start.task).or_default();
+            of_task.ended += 1;
+            of_task.asked.of += 1;
+            of_task.asked.yes += 1;
         }
-        AgentEnd::Failed(failure) if counts(failure.cause) => {
-            seen.ended += 1;
-            *seen.failed.entry(failure.cause).or_default() += 1;
+        AgentEnd::Failed(failure) => {
+            if let Some(cause) = counts(failure.cause, stop) {
+                seen.fails(start.task, cause, took, spend);
+            }
         }
-        AgentEnd::Failed(_) => {}
     }
 }
 

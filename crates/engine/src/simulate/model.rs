@@ -2,6 +2,7 @@
 //! from a file laid over them. It draws nothing.
 
 mod file;
+mod prone;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,6 +11,8 @@ use serde::Serialize;
 use turno_core::failure::Cause;
 use turno_core::ids::{AgentName, CheckName, PersonaName};
 use turno_core::persona::Role;
+
+pub use prone::{Answer, Prone, Tally};
 
 /// Why assumptions cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -52,10 +55,10 @@ pub struct Chance {
     pub worth: f64,
 }
 
-/// What is believed of one agent in one role.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Habit {
-    /// How long an attempt takes that comes to its end, in milliseconds.
+/// What an attempt takes and uses.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Work {
+    /// How long, in milliseconds.
     pub takes: Amount,
     /// What it costs, in millionths of a dollar.
     pub costs: Amount,
@@ -63,23 +66,47 @@ pub struct Habit {
     pub tokens: Amount,
     /// How many answers of a model. Dear attempts have many.
     pub turns: Amount,
-    /// That it fails.
-    pub fails: Chance,
-    /// Of what, in proportion.
-    pub causes: BTreeMap<Cause, f64>,
+}
+
+/// How far an attempt gets that fails.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Course {
+    /// Nobody has seen one: some part of an attempt that comes to its end, by its cause.
+    Unseen,
+    /// As those that were seen.
+    Seen(Work),
+}
+
+/// One way to fail.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Failing {
+    /// That an attempt does.
+    pub chance: Prone,
+    /// What it takes and uses then.
+    pub course: Course,
+}
+
+/// What is believed of one agent in one role.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Habit {
+    /// An attempt that comes to its end.
+    pub work: Work,
+    /// The ways to fail. An attempt fails in one of them at most.
+    pub fails: BTreeMap<Cause, Failing>,
     /// That it asks a person.
-    pub asks: Chance,
+    pub asks: Prone,
     /// That it says no: findings, or something missing.
-    pub sends_back: Chance,
+    pub sends_back: Prone,
 }
 
 /// What is believed of one check.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct CheckHabit {
     /// How long it takes, in milliseconds.
     pub takes: Amount,
     /// That it is red on a change.
-    pub red: Chance,
+    pub red: Prone,
 }
 
 /// How long a landing takes.
@@ -110,6 +137,17 @@ pub enum Person {
     Absent,
     /// After so many milliseconds.
     AnswersAfter(u64),
+}
+
+/// How like each other tasks are, and the attempts at one.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Kinship {
+    /// How much likelier what happened once to a task is to happen to it again, where nothing was seen.
+    pub again: Chance,
+    /// That a task is as prone to anything as the others of its issue are.
+    pub as_issue: f64,
+    /// The part of what makes attempts dear or long that stays with the task.
+    pub as_before: f64,
 }
 
 /// Everything that is believed.
@@ -146,8 +184,51 @@ pub struct Model {
     pub red_together: Chance,
     /// How long a quota is used up, in milliseconds.
     pub quota: Amount,
+    /// What tasks have of each other.
+    pub kinship: Kinship,
     /// Who answers.
     pub person: Person,
+}
+
+/// Whose a way to fail is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The task's, or of this agent at this task: it is likelier to happen again.
+    Task,
+    /// The account's, the machine's or the provider's: it says nothing of the task.
+    World,
+}
+
+impl Fault {
+    /// Whose this one is.
+    pub fn of(cause: Cause) -> Self {
+        match cause {
+            Cause::Workspace
+            | Cause::Spawn
+            | Cause::SignIn
+            | Cause::Model
+            | Cause::Provider
+            | Cause::Quota
+            | Cause::RateLimited
+            | Cause::Lost
+            | Cause::Stopped => Self::World,
+            Cause::Agent
+            | Cause::NoOutcome
+            | Cause::NoChange
+            | Cause::WroteWhileReading
+            | Cause::Stalled
+            | Cause::WallClock
+            | Cause::AttemptBudget
+            | Cause::ChecksFailed
+            | Cause::CouldNotCheck
+            | Cause::Findings
+            | Cause::Conflict
+            | Cause::LandingRaced
+            | Cause::OutOfBounds
+            | Cause::TestsProveNothing
+            | Cause::Resources => Self::Task,
+        }
+    }
 }
 
 impl Model {
@@ -187,7 +268,7 @@ mod tests {
     #[test]
     fn what_is_assumed_is_sound() {
         let model = Model::assumed(None).unwrap();
-        assert!((model.of_role(Role::Engineer).takes.mu - ln(540_000.0)).abs() < 1e-9);
+        assert!((model.of_role(Role::Engineer).work.takes.mu - ln(540_000.0)).abs() < 1e-9);
         assert_eq!(model.person, Person::Absent);
     }
 
@@ -201,9 +282,15 @@ mod tests {
     fn a_file_replaces_what_it_names_and_nothing_else() {
         let model = over("[engineer]\nminutes = {typical = 2}\nfails = {agent = 0.5}\n").unwrap();
         let engineer = model.of_role(Role::Engineer);
-        assert!((engineer.takes.mu - ln(120_000.0)).abs() < 1e-9);
-        assert!((engineer.takes.sigma - ln(2.2)).abs() < 1e-9);
-        assert_eq!(engineer.causes, [(Cause::Agent, 0.5)].into());
+        assert!((engineer.work.takes.mu - ln(120_000.0)).abs() < 1e-9);
+        assert!((engineer.work.takes.sigma - ln(2.2)).abs() < 1e-9);
+        let ways: Vec<_> = engineer
+            .fails
+            .iter()
+            .map(|(c, f)| (*c, f.chance.mean()))
+            .collect();
+        assert_eq!(ways.len(), 1);
+        assert!(ways[0].0 == Cause::Agent && (ways[0].1 - 0.5).abs() < 1e-9);
     }
 
     #[rstest]
@@ -212,6 +299,7 @@ mod tests {
     #[case("[engineer]\nfails = {boredom = 0.1}\n", "boredom")]
     #[case("[checks]\nseconds = {typical = -1}\n", "above 0")]
     #[case("[issue]\ntasks = {least = 3, most = 2}\n", "1 to 100")]
+    #[case("[tasks]\nagain = 1\n", "between 0 and 1")]
     #[case("not toml", "expected")]
     fn what_makes_no_sense_is_refused(#[case] text: &str, #[case] told: &str) {
         let error = over(text).unwrap_err().to_string();

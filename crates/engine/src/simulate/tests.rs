@@ -1,5 +1,7 @@
 //! Simulated nights, without any workspace: the built-in configuration and what is assumed.
 
+mod calibration;
+
 use rstest::rstest;
 use turno_core::check::{Check, Reach};
 use turno_core::container::Within;
@@ -63,6 +65,17 @@ fn made_up_issues(issues: u32) -> Backlog {
         issues,
         used: Vec::new(),
     }
+}
+
+/// The same for every task, and known for sure.
+fn prone(mean: f64) -> Prone {
+    Prone::alike(Chance { mean, worth: 1e6 })
+}
+
+fn failing(mean: f64) -> Failing {
+    let chance = prone(mean);
+    let course = Course::Unseen;
+    Failing { chance, course }
 }
 
 fn nights(n: usize) -> NonZeroUsize {
@@ -174,9 +187,8 @@ fn more_slots_make_a_night_shorter() {
 fn what_always_happens_is_why_nothing_lands(#[case] cause: Cause) {
     let mut model = Model::assumed(None).unwrap();
     let [_, engineer, ..] = &mut model.roles;
-    engineer.fails.mean = 1.0;
-    engineer.asks.mean = 0.0;
-    engineer.causes = [(cause, 1.0)].into();
+    engineer.fails = [(cause, failing(1.0))].into();
+    engineer.asks = prone(0.0);
     let forecast = simulate(&job_of("single", 2, 1_000_000_000), &model, nights(10)).unwrap();
     assert_eq!(forecast.landed.p95, 0);
     assert_eq!(
@@ -191,13 +203,12 @@ fn what_always_happens_is_why_nothing_lands(#[case] cause: Cause) {
 fn a_quota_holds_everybody_on_that_account_until_it_lifts() {
     let mut model = Model::assumed(None).unwrap();
     for habit in &mut model.roles {
-        habit.asks.mean = 0.0;
-        habit.fails.mean = 0.0;
+        habit.asks = prone(0.0);
+        habit.fails.clear();
     }
     let free = simulate(&job_of("single", 3, 1_000_000_000), &model, nights(50)).unwrap();
     let [_, engineer, ..] = &mut model.roles;
-    engineer.fails.mean = 0.5;
-    engineer.causes = [(Cause::Quota, 1.0)].into();
+    engineer.fails = [(Cause::Quota, failing(0.5))].into();
     let held = simulate(&job_of("single", 3, 1_000_000_000), &model, nights(50)).unwrap();
     assert!(
         held.took_ms.p50 > free.took_ms.p50 + 1_800_000,
@@ -212,10 +223,10 @@ fn a_quota_holds_everybody_on_that_account_until_it_lifts() {
 fn questions_wait_for_a_person_unless_one_is_near() {
     let mut model = Model::assumed(None).unwrap();
     for habit in &mut model.roles {
-        habit.fails.mean = 0.0;
+        habit.fails.clear();
     }
     let [_, engineer, ..] = &mut model.roles;
-    engineer.asks.mean = 1.0;
+    engineer.asks = prone(1.0);
     let job = job_of("single", 2, 1_000_000_000);
     let alone = simulate(&job, &model, nights(10)).unwrap();
     assert_eq!(alone.landed.p95, 0);

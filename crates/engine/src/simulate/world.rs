@@ -2,11 +2,13 @@
 //! the engine would answer it. What agents return is in `agents`, what checks and landings show in `proofs`.
 
 mod agents;
+mod kin;
 mod planner;
 mod proofs;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use turno_core::command::{AskedThen, Command};
@@ -28,8 +30,9 @@ use super::bill::Bill;
 use super::dice::Dice;
 use super::forecast::{Bar, Lane};
 use super::model::{Model, Person};
-use super::odds::Odds;
-use super::{Drawing, Job, Stuck};
+use super::odds::{AtTask, Odds};
+use super::{Job, Stuck};
+use kin::{Which, Whose};
 use words::{ended, with_spend};
 
 /// A night of more steps than this does not end.
@@ -90,12 +93,23 @@ struct Asleep {
     end: Box<Event>,
 }
 
+/// What is kept of a night besides its end.
+#[derive(Debug)]
+pub(super) enum Kept {
+    Nothing,
+    /// What ran when and where, for a picture.
+    Bars(Vec<Bar>),
+    /// What a journal would hold, to learn from.
+    #[cfg(test)]
+    Records(Vec<turno_core::record::Record>),
+}
+
 /// How a night ended.
 #[derive(Debug)]
 pub(super) struct Over {
     pub(super) state: State,
     pub(super) shift: Arc<Shift>,
-    pub(super) bars: Vec<Bar>,
+    pub(super) kept: Kept,
     pub(super) started: u32,
     /// The largest sum that was spent at once.
     pub(super) message: MicroUsd,
@@ -106,6 +120,10 @@ pub(super) struct World<'a> {
     job: &'a Job,
     model: &'a Model,
     odds: Odds,
+    /// How prone tasks are, by the place of who works on them.
+    prone: BTreeMap<(Whose, usize), Rc<AtTask>>,
+    /// That checks are red, by task.
+    red: BTreeMap<(Whose, Which), f64>,
     dice: Dice,
     now: Timestamp,
     state: State,
@@ -115,19 +133,21 @@ pub(super) struct World<'a> {
     quota: BTreeMap<AgentName, Timestamp>,
     broken: BTreeMap<IssueId, BTreeSet<CheckName>>,
     answered: BTreeSet<DecisionId>,
-    bars: Option<Vec<Bar>>,
+    kept: Kept,
     started: u32,
     message: u64,
 }
 
 impl<'a> World<'a> {
-    pub(super) fn new(job: &'a Job, model: &'a Model, night: u64, drawing: Drawing) -> Self {
+    pub(super) fn new(job: &'a Job, model: &'a Model, night: u64, kept: Kept) -> Self {
         let mut dice = Dice::of(job.seed, night);
         let odds = Odds::of(model, &job.config, &mut dice);
         Self {
             job,
             model,
             odds,
+            prone: BTreeMap::new(),
+            red: BTreeMap::new(),
             dice,
             now: job.begins,
             state: job.state.clone(),
@@ -137,10 +157,7 @@ impl<'a> World<'a> {
             quota: BTreeMap::new(),
             broken: BTreeMap::new(),
             answered: BTreeSet::new(),
-            bars: match drawing {
-                Drawing::No => None,
-                Drawing::Yes => Some(Vec::new()),
-            },
+            kept,
             started: 0,
             message: 0,
         }
@@ -173,7 +190,7 @@ impl<'a> World<'a> {
                 return Ok(Over {
                     shift: shift.ok_or(Stuck::Unbegun)?,
                     state: self.state,
-                    bars: self.bars.unwrap_or_default(),
+                    kept: self.kept,
                     started: self.started,
                     message: MicroUsd(self.message),
                 });
@@ -236,7 +253,7 @@ impl<'a> World<'a> {
 
     fn draw(&mut self, live: &Live) {
         let (from, to) = (live.since.since(self.job.begins), self.now.since(self.job.begins));
-        if let Some(bars) = &mut self.bars {
+        if let Kept::Bars(bars) = &mut self.kept {
             bars.push(Bar {
                 slot: live.slot,
                 from,
@@ -249,12 +266,25 @@ impl<'a> World<'a> {
 
     /// One event, taken in as the engine does it.
     fn take(&mut self, event: &Event) -> Result<(), Stuck> {
-        let commands = step(&mut self.state, self.now, event);
+        let commands = self.decide(event);
         for command in commands {
             self.perform(&command)?;
         }
         self.people();
         Ok(())
+    }
+
+    fn decide(&mut self, event: &Event) -> Vec<Command> {
+        #[cfg(test)]
+        if let Kept::Records(records) = &mut self.kept {
+            use turno_core::record::Record;
+            let seq = turno_core::ids::Seq(records.len() as u64 + 1);
+            let record = Record::of(&mut self.state, seq, self.now, event.clone());
+            let commands = record.commands.clone();
+            records.push(record);
+            return commands;
+        }
+        step(&mut self.state, self.now, event)
     }
 
     /// Every effect has its answer here. A command that is new to the core is an arm that is missing here.
@@ -281,6 +311,8 @@ impl<'a> World<'a> {
             Command::Reply { attempt, reply, .. } => self.reply(*attempt, reply),
             // Nobody here tells what is seen of an agent, so nobody is reminded.
             Command::Nudge { .. } => Ok(()),
+            // Nobody here says anything.
+            Command::Tell { .. } => Ok(()),
             // Nothing here ever restarts, so nothing is ever adopted; what it was told still counts.
             Command::Adopt { attempt, asked } => {
                 for before in asked {

@@ -5,6 +5,16 @@ use turno_engine::config::EnvMap;
 use crate::{env_of, error, inputs, repo};
 
 #[test]
+fn slots_of_people_are_not_given_to_agents() {
+    let said = error(&repo("slots = 500\n"));
+    assert!(
+        said.contains("line 1") && said.contains("people's and previews'"),
+        "{said}"
+    );
+    turno_engine::config::build(&repo("slots = 499\n")).unwrap();
+}
+
+#[test]
 fn errors_of_turno_toml_say_where_and_what_to_do() {
     let cases = [
         ("unknown key", "slots = 2\nslotz = 3\n"),

@@ -8,6 +8,7 @@ mod containers;
 mod detection;
 mod errors;
 mod files;
+mod notify;
 mod own;
 mod prompts;
 mod repos;
@@ -369,7 +370,9 @@ fn documents_name_everything() {
             .join(name);
         fs::read_to_string(path).unwrap()
     };
-    let configuration = ["configuration.md", "policies.md", "budgets.md"].map(read).concat();
+    let configuration = ["configuration.md", "policies.md", "budgets.md"]
+        .map(read)
+        .concat();
     let keys = [schema::SETTINGS, schema::POLICY]
         .map(schema::Schema::keys)
         .concat();

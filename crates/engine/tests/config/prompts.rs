@@ -139,7 +139,7 @@ fn no_branch_is_without_a_sample() {
             }
         })
         .collect();
-    assert_eq!(whys.len(), 11 + 5, "a reason has no sample: {whys:?}");
+    assert_eq!(whys.len(), 12 + 5, "a reason has no sample: {whys:?}");
 }
 
 #[test]

@@ -21,11 +21,12 @@ pub(super) fn all_ready(
         let Stage::Ready { work, since } = &task.stage else {
             return None;
         };
-        (wanted(work, task) && shift_for(state, task.id.issue).is_ok()).then_some((&**task, work, *since))
+        (task.hold.is_free() && wanted(work, task) && shift_for(state, task.id.issue).is_ok())
+            .then_some((&**task, work, *since))
     })
 }
 
-/// Ready tasks of the running shift, most wanted first: urgent, then with the longest chain of dependants, then those
+/// Ready tasks of the running shift, most wanted first: urgent, then as a person has ordered them, then with the longest chain of dependants, then those
 /// to be landed that conflict with nothing, then the oldest.
 pub(in crate::step) fn ready(state: &State, wanted: impl Fn(&Work, &Task) -> bool) -> Vec<(&Task, &Work)> {
     let mut chains: BTreeMap<IssueId, BTreeMap<TaskId, usize>> = BTreeMap::new();
@@ -39,7 +40,9 @@ pub(in crate::step) fn ready(state: &State, wanted: impl Fn(&Work, &Task) -> boo
             let chains = chains.entry(issue).or_insert_with(|| dependants(state, issue));
             let chain = chains.get(&task.id).copied().unwrap_or(0);
             let weather = landing_weather(state, task, work);
-            ((priority, Reverse(chain), weather, since, task.id), task, work)
+            let rank = task.spec.rank.unwrap_or(u16::MAX);
+            let key = (priority, rank, Reverse(chain), weather, since, task.id);
+            (key, task, work)
         })
         .collect();
     found.sort_by_key(|(key, ..)| *key);

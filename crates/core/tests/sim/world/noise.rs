@@ -5,8 +5,14 @@ use std::collections::BTreeSet;
 use turno_core::admit::admit;
 use turno_core::decision::{Asker, DecisionStage};
 use turno_core::event::{Discard, Event, LeftBehind, LostAttempt, StopHow};
+use turno_core::holding::{Brought, Leaving};
 use turno_core::ids::AttemptId;
 use turno_core::ledger::{Allowance, AllowanceChange};
+use turno_core::outcome::{PlannedTask, Size};
+use turno_core::persona::Role;
+use turno_core::plan::edit::{Dependants, PlanEdit, Running, TaskChange};
+use turno_core::pull::{Page, Pull, PullRequest, Pushed};
+use turno_core::remark::{Subject, finding};
 use turno_core::room::{Lack, Tight};
 use turno_core::units::{MicroUsd, Span};
 
@@ -160,6 +166,36 @@ impl World {
         Ok(())
     }
 
+    /// A person asks for a pull request while a shift runs; every other time it dies before it can say what came of it.
+    fn ask_for_a_pull(&mut self) -> Result<(), String> {
+        let landed = self.state.issues.values().find_map(|issue| {
+            let (base, head) = issue.integration()?;
+            (base != head).then(|| (issue.id, head.clone(), issue.pull.clone()))
+        });
+        let Some((issue, head, pull)) = landed else {
+            return Ok(());
+        };
+        let pushed = Pushed {
+            remote: "origin".to_owned(),
+            branch: format!("turno/{issue}-it"),
+            base: "main".to_owned(),
+            head,
+        };
+        self.tally.count("pull requests begun");
+        self.take(Event::PullRequestBegun {
+            issue,
+            pushed: pushed.clone(),
+        })?;
+        match pull {
+            Pull::Nothing => Ok(()),
+            Pull::Begun { .. } | Pull::There(_) => {
+                let page = Page::Branch;
+                let request = PullRequest { pushed, page };
+                self.take(Event::PullRequestOpened { issue, request })
+            }
+        }
+    }
+
     /// A disk fills, and a person makes room after a while, perhaps after the shift has given up.
     fn fill_a_disk(&mut self) -> Result<(), String> {
         self.tally.count("disks filled");
@@ -173,7 +209,75 @@ impl World {
         self.take(Event::RoomSeen { tight })
     }
 
+    /// A person takes a task for themselves, and comes back after a while, with or without something; or is found gone.
+    fn attach_to_something(&mut self) -> Result<(), String> {
+        let wanted: Vec<Event> = (self.state.tasks.keys())
+            .map(|task| Event::TaskTaken { task: *task })
+            .filter(|event| admit(&self.state, event).is_ok())
+            .collect();
+        if wanted.is_empty() || self.state.shift().is_none() {
+            return Ok(());
+        }
+        let taken = self.rng.pick(&wanted);
+        let Event::TaskTaken { task } = taken else {
+            return Ok(());
+        };
+        self.tally.count("tasks taken");
+        self.take(taken)?;
+        let Some(visit) = self.state.tasks.get(&task).and_then(|t| t.hold.visit()) else {
+            return Err(format!("{task} was taken, and nobody is attached"));
+        };
+        let attempt = visit.attempt;
+        let leaving = if self.rng.chance(80) {
+            Leaving::GoesOn
+        } else {
+            Leaving::Lost
+        };
+        let at = self.rng.between(1, 4000);
+        let back = Event::TaskGivenBack {
+            task,
+            attempt,
+            brought: Brought::Nothing,
+            leaving,
+        };
+        self.later(at, NOBODY, Fate::Person(back));
+        Ok(())
+    }
+
+    /// A person says something about a task or an issue, or to an agent that runs.
+    fn speak(&mut self) -> Result<(), String> {
+        let tasks: Vec<_> = self.state.tasks.keys().copied().collect();
+        if tasks.is_empty() || self.state.shift().is_none() {
+            return Ok(());
+        }
+        let id = self.rng.pick(&tasks);
+        let running = self.state.tasks[&id].agent_run().map(|r| r.run.attempt);
+        let event = match running {
+            Some(attempt) if self.rng.chance(60) => Event::Told {
+                attempt,
+                words: "more".to_owned(),
+            },
+            Some(_) | None => Event::Commented {
+                on: if self.rng.chance(10) {
+                    Subject::Issue(id.issue)
+                } else {
+                    Subject::Task(id)
+                },
+                finding: finding("src/lib.rs", 1, "more"),
+                commit: None,
+            },
+        };
+        if admit(&self.state, &event).is_ok() {
+            self.tally.count("said by people");
+            self.take(event)?;
+        }
+        Ok(())
+    }
+
     pub(super) fn noise(&mut self) -> Result<(), String> {
+        if self.strikes(Fault::Attached, 2) {
+            self.attach_to_something()?;
+        }
         if self.strikes(Fault::Stale, 10) && !self.old.is_empty() {
             let old = self.rng.pick(&self.old.clone());
             // An ending that was delivered once may come again; a fact about a live attempt may not be invented.
@@ -211,6 +315,10 @@ impl World {
         }
         if self.strikes(Fault::Budgets, 4) {
             self.raise_a_budget()?;
+            self.ask_for_a_pull()?;
+        }
+        if self.strikes(Fault::Speaks, 2) {
+            self.speak()?;
         }
         if self.strikes(Fault::Discards, 1) {
             let ids: Vec<_> = self.state.tasks.keys().copied().collect();
@@ -225,6 +333,77 @@ impl World {
             };
             self.take(Event::Discarded { what })?;
         }
+        if self.strikes(Fault::PlanEdits, 4) {
+            self.edit_a_plan()?;
+        }
         Ok(())
+    }
+
+    /// A person changes the plan of an issue, now and then one that they saw before it changed.
+    fn edit_a_plan(&mut self) -> Result<(), String> {
+        let ids: Vec<_> = self.state.tasks.keys().copied().collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let task = self.rng.pick(&ids);
+        let version = self.state.issues[&task.issue].plan.version;
+        let running = self.rng.pick(&[Running::Finish, Running::Stop]);
+        // No two requests have the same words.
+        let number = self.journal.len();
+        let new = |key: &str, needs: Vec<String>| PlannedTask {
+            key: key.to_owned(),
+            writer: Role::Engineer,
+            size: Size::Small,
+            title: format!("{key} of a person, {number}"),
+            brief: "as a person wants it".to_owned(),
+            acceptance: vec![],
+            needs,
+            touches: vec!["src/**".to_owned()],
+        };
+        let edit = match self.rng.between(0, 5) {
+            0 => PlanEdit::Add(Box::new(new("one", vec![task.to_string()]))),
+            1 => PlanEdit::Add(Box::new(new("one", vec![]))),
+            2 => PlanEdit::Split {
+                task,
+                into: vec![new("one", vec!["two".to_owned()]), new("two", vec![])],
+                running,
+            },
+            3 => PlanEdit::Drop {
+                task,
+                dependants: self.rng.pick(&[Dependants::Keep, Dependants::Rewire]),
+            },
+            4 => PlanEdit::Order(vec![task]),
+            _ => PlanEdit::Change {
+                task,
+                to: Box::new(TaskChange {
+                    brief: Some(format!("other words, {number}")),
+                    ..TaskChange::default()
+                }),
+                running,
+            },
+        };
+        let version = if self.rng.chance(10) {
+            version.next()
+        } else {
+            version
+        };
+        let event = Event::PlanEdited {
+            issue: task.issue,
+            version,
+            edits: vec![edit],
+        };
+        match admit(&self.state, &event) {
+            Ok(()) => {
+                self.tally.count("plans edited");
+                if let Event::PlanEdited { edits, .. } = &event
+                    && let [PlanEdit::Change { task, .. }] = edits[..]
+                {
+                    self.tally.count("tasks reworded");
+                    self.reworded.insert(task, self.state.desk.next_attempt);
+                }
+            }
+            Err(_) => self.tally.count("plan edits refused"),
+        }
+        self.take(event)
     }
 }

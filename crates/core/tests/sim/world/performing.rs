@@ -57,6 +57,12 @@ impl World {
                 }
             }
             Command::Nudge { attempt } => self.nudged(*attempt),
+            Command::Tell { attempt, remark, .. } => {
+                self.tally.count("told while it runs");
+                // One that ends before has not heard it.
+                let (attempt, remark, at) = (*attempt, *remark, self.rng.between(1, 400));
+                self.later(at, attempt, Fate::Say(Event::Heard { attempt, remark }));
+            }
             Command::StopAttempt { attempt, why } => {
                 if *why == StopWhy::Stalled {
                     self.tally.count("stopped as stalled");

@@ -3,41 +3,49 @@
 use std::collections::BTreeMap;
 
 use turno_core::failure::Cause;
-use turno_core::ids::PersonaName;
+use turno_core::ids::{AgentName, PersonaName};
 use turno_core::persona::Role;
 
 use super::super::dice::ln;
-use super::super::model::{Amount, Chance, CheckHabit, Habit, LandingTime, Model, Split};
-use super::{Evidence, Fit, Seen, Sums};
+use super::super::model::{
+    Amount, Chance, CheckHabit, Course, Failing, Fault, Habit, LandingTime, Model, Prone, Split, Tally, Work,
+};
+use super::{Evidence, Fit, Seen, SeenTask, SeenWork, Sums};
 
 /// How far a typical value may be from what is assumed, before anything was seen: within a factor of five, two times
 /// of three. It is wide on purpose: projects differ.
 const FAR: f64 = 1.609_437_912_434_100_3;
 /// Of so many observations an assumed chance is worth against seen ones.
 const ASSUMED_WORTH: f64 = 2.0;
+/// The same for a way to fail: one that is assumed and never seen here is soon believed to be another project's.
+const NEVER_SEEN_WORTH: f64 = 1.0;
+/// And for one that nobody assumes: of all that could have happened it is what did, partly by luck.
+const UNASSUMED_WORTH: f64 = 4.0;
 /// No fewer than this: a chance that was seen twice is not known better than one that was assumed.
 const LEAST_WORTH: f64 = 8.0;
 
 pub(super) fn learned(all: Sums, shifts: usize, mut model: Model, roles: &[(PersonaName, Role)]) -> Fit {
     let mut evidence = Vec::new();
+    let accounts = accounts(&all);
     for ((persona, agent), seen) in all.agents {
         let role = roles.iter().find(|(name, _)| *name == persona).map(|(_, r)| *r);
         let Some(role) = role else { continue };
         evidence.push(Evidence {
             of: format!("{persona} by {agent}"),
-            seen: seen.ended,
+            seen: seen.ended(),
         });
-        let habit = habit(model.of_role(role), &seen);
+        let account = accounts.get(&agent).copied().unwrap_or_default();
+        let habit = habit(model.of_role(role), &seen, account, model.kinship.again);
         model.known.insert((persona, agent), habit);
     }
     for (name, seen) in all.checks {
         evidence.push(Evidence {
             of: format!("check {name}"),
-            seen: seen.ran,
+            seen: seen.over.iter().map(|t| t.of).sum(),
         });
         let check = CheckHabit {
             takes: amount(model.checks.takes, &seen.takes),
-            red: chance(model.checks.red, seen.red, seen.ran),
+            red: model.checks.red.learned(&seen.over, ASSUMED_WORTH),
         };
         model.known_checks.insert(name, check);
     }
@@ -76,29 +84,88 @@ pub(super) fn learned(all: Sums, shifts: usize, mut model: Model, roles: &[(Pers
     }
 }
 
-fn habit(assumed: &Habit, seen: &Seen) -> Habit {
-    let failed: usize = seen.failed.values().sum();
-    let fails = chance(assumed.fails, failed, seen.ended);
-    let mut causes: BTreeMap<Cause, f64> = BTreeMap::new();
-    // What was never seen may still happen: it has the weight of what was assumed.
-    let all: f64 = assumed.causes.values().sum();
-    for (cause, weight) in &assumed.causes {
-        if all > 0.0 {
-            causes.insert(*cause, ASSUMED_WORTH * assumed.fails.mean * weight / all);
-        }
+/// How many attempts each agent ended, whichever role it had: an account is one.
+fn accounts(all: &Sums) -> BTreeMap<AgentName, usize> {
+    let mut accounts = BTreeMap::new();
+    for ((_, agent), seen) in &all.agents {
+        *accounts.entry(agent.clone()).or_default() += seen.ended();
     }
-    for (cause, count) in &seen.failed {
-        *causes.entry(*cause).or_default() += *count as f64;
+    accounts
+}
+
+fn habit(assumed: &Habit, seen: &Seen, account: usize, again: Chance) -> Habit {
+    let usual = work(&assumed.work, &seen.work);
+    let tallies = |of: fn(&SeenTask) -> Tally| seen.over.iter().map(of).collect::<Vec<Tally>>();
+    let mut ways = assumed.fails.clone();
+    for cause in seen.failed.keys() {
+        ways.entry(*cause).or_insert_with(|| Failing {
+            chance: unassumed(*cause, again),
+            course: Course::Unseen,
+        });
     }
+    let fails = ways.into_iter().map(|(cause, failing)| {
+        let tallies = match Fault::of(cause) {
+            Fault::Task => failed(seen, cause),
+            Fault::World => of_world(seen, cause, account),
+        };
+        let course = match seen.failed.get(&cause) {
+            Some(how) => Course::Seen(work(&usual, how)),
+            None => failing.course,
+        };
+        let worth = if assumed.fails.contains_key(&cause) {
+            NEVER_SEEN_WORTH
+        } else {
+            UNASSUMED_WORTH
+        };
+        let chance = failing.chance.learned(&tallies, worth);
+        (cause, Failing { chance, course })
+    });
+    let fails = fails.collect();
     Habit {
+        work: usual,
+        fails,
+        asks: assumed.asks.learned(&tallies(|t| t.asked), ASSUMED_WORTH),
+        sends_back: assumed
+            .sends_back
+            .learned(&tallies(|t| t.sent_back), ASSUMED_WORTH),
+    }
+}
+
+/// What nobody assumes and what happened all the same.
+fn unassumed(cause: Cause, again: Chance) -> Prone {
+    let never = Chance {
+        mean: 0.0,
+        worth: UNASSUMED_WORTH,
+    };
+    match Fault::of(cause) {
+        Fault::Task => Prone::assumed(never, again),
+        Fault::World => Prone::alike(never),
+    }
+}
+
+/// How often it failed so, task by task.
+fn failed(seen: &Seen, cause: Cause) -> Vec<Tally> {
+    let of_task = |task: &SeenTask| Tally {
+        yes: task.failed.get(&cause).copied().unwrap_or_default(),
+        of: task.ended,
+    };
+    seen.over.iter().map(of_task).collect()
+}
+
+/// The same of what is no task's.
+fn of_world(seen: &Seen, cause: Cause, account: usize) -> Vec<Tally> {
+    let yes = seen.failed.get(&cause).map_or(0, |how| how.takes.len());
+    // Where it did happen the role's own attempts tell how often: roles are at work at different times.
+    let of = if yes == 0 { account } else { seen.ended() };
+    vec![Tally { yes, of }]
+}
+
+fn work(assumed: &Work, seen: &SeenWork) -> Work {
+    Work {
         takes: amount(assumed.takes, &seen.takes),
         costs: amount(assumed.costs, &seen.costs),
         tokens: amount(assumed.tokens, &seen.tokens),
         turns: amount(assumed.turns, &seen.turns),
-        fails,
-        causes,
-        asks: chance(assumed.asks, seen.asked, seen.ended),
-        sends_back: chance(assumed.sends_back, seen.sent_back, seen.judged),
     }
 }
 

@@ -7,7 +7,10 @@ use serde::Deserialize;
 use turno_core::failure::Cause;
 
 use super::super::dice::ln;
-use super::{Amount, Chance, CheckHabit, Error, Habit, LandingTime, Model, Person, Split};
+use super::{
+    Amount, Chance, CheckHabit, Course, Error, Failing, Fault, Habit, Kinship, LandingTime, Model, Person,
+    Prone, Split, Work,
+};
 
 const ASSUMED: &str = include_str!("../assumed.toml");
 
@@ -55,6 +58,7 @@ struct File {
     tester: RoleFile,
     author: RoleFile,
     issue: IssueFile,
+    tasks: TasksFile,
     checks: ChecksFile,
     landing: LandingFile,
     account: AccountFile,
@@ -83,15 +87,24 @@ struct RoleFile {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct TasksFile {
+struct PiecesFile {
     least: u16,
     most: u16,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct TasksFile {
+    again: f64,
+    again_worth: f64,
+    as_issue: f64,
+    as_before: f64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct IssueFile {
-    tasks: TasksFile,
+    tasks: PiecesFile,
     needs: f64,
     parts: u16,
     open_seconds: AmountFile,
@@ -132,6 +145,7 @@ struct Reader {
     from: String,
     doubt: f64,
     worth: f64,
+    again: Chance,
 }
 
 impl Reader {
@@ -178,17 +192,32 @@ impl Reader {
         for (cause, chance) in &file.fails {
             self.share(&key(&format!("fails ({})", cause.phrase())), *chance)?;
         }
-        let all = self.share(&key("fails, all together"), file.fails.values().sum())?;
+        self.share(&key("fails, all together"), file.fails.values().sum())?;
+        let mut fails = BTreeMap::new();
+        for (cause, chance) in file.fails {
+            let chance = match Fault::of(cause) {
+                Fault::Task => self.prone(&key("fails"), chance)?,
+                Fault::World => Prone::alike(self.chance(&key("fails"), chance)?),
+            };
+            let course = Course::Unseen;
+            fails.insert(cause, Failing { chance, course });
+        }
         Ok(Habit {
-            takes: self.amount(&key("minutes"), &file.minutes, 60_000.0)?,
-            costs: self.amount(&key("cost_usd"), &file.cost_usd, 1_000_000.0)?,
-            tokens: self.amount(&key("tokens_k"), &file.tokens_k, 1000.0)?,
-            turns: self.amount(&key("turns"), &file.turns, 1.0)?,
-            fails: self.chance(&key("fails"), all)?,
-            causes: file.fails,
-            asks: self.chance(&key("asks"), file.asks)?,
-            sends_back: self.chance(&key("sends_back"), file.sends_back)?,
+            work: Work {
+                takes: self.amount(&key("minutes"), &file.minutes, 60_000.0)?,
+                costs: self.amount(&key("cost_usd"), &file.cost_usd, 1_000_000.0)?,
+                tokens: self.amount(&key("tokens_k"), &file.tokens_k, 1000.0)?,
+                turns: self.amount(&key("turns"), &file.turns, 1.0)?,
+            },
+            fails,
+            asks: self.prone(&key("asks"), file.asks)?,
+            sends_back: self.prone(&key("sends_back"), file.sends_back)?,
         })
+    }
+
+    /// A chance that differs between tasks.
+    fn prone(&self, key: &str, chance: f64) -> Result<Prone, Error> {
+        Ok(Prone::assumed(self.chance(key, chance)?, self.again))
     }
 }
 
@@ -201,11 +230,22 @@ fn typed(table: toml::Table, from: &str) -> Result<Model, Error> {
         from: from.to_owned(),
         doubt: file.doubt,
         worth: file.worth,
+        again: Chance {
+            mean: file.tasks.again,
+            worth: file.tasks.again_worth,
+        },
     };
+    let Chance { mean, worth } = read.again;
+    if !(0.001..=0.999).contains(&mean) || !(0.1..=1e6).contains(&worth) {
+        return Err(read.wrong(format!(
+            "tasks: again must be between 0 and 1, neither of them, and again_worth 0.1 or more; they are {mean} and \
+             {worth}"
+        )));
+    }
     if !(1.0..=100.0).contains(&file.doubt) || !(0.1..=1e6).contains(&file.worth) {
         return Err(read.wrong("doubt must be 1 to 100, and worth 0.1 or more".to_owned()));
     }
-    let TasksFile { least, most } = file.issue.tasks;
+    let PiecesFile { least, most } = file.issue.tasks;
     if least == 0 || most < least || most > 100 || file.issue.parts == 0 {
         return Err(read.wrong("issue: tasks must be 1 to 100, and parts at least 1".to_owned()));
     }
@@ -223,7 +263,7 @@ fn typed(table: toml::Table, from: &str) -> Result<Model, Error> {
         known: BTreeMap::new(),
         checks: CheckHabit {
             takes: read.amount("checks.seconds", &file.checks.seconds, 1000.0)?,
-            red: read.chance("checks.red", file.checks.red)?,
+            red: read.prone("checks.red", file.checks.red)?,
         },
         known_checks: BTreeMap::new(),
         cannot_run: read.share("checks.cannot_run", file.checks.cannot_run)?,
@@ -237,6 +277,11 @@ fn typed(table: toml::Table, from: &str) -> Result<Model, Error> {
         conflict: read.chance("landing.conflict", file.landing.conflict)?,
         red_together: read.chance("landing.red", file.landing.red)?,
         quota: read.amount("account.quota_hours", &file.account.quota_hours, 3_600_000.0)?,
+        kinship: Kinship {
+            again: read.again,
+            as_issue: read.share("tasks.as_issue", file.tasks.as_issue)?,
+            as_before: read.share("tasks.as_before", file.tasks.as_before)?,
+        },
         // Milliseconds of at most 70 days: they fit.
         person: if minutes == 0.0 {
             Person::Absent

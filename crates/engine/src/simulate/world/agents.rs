@@ -14,7 +14,7 @@ use turno_core::units::Span;
 
 use super::super::Stuck;
 use super::super::bill::Bill;
-use super::super::odds::NightHabit;
+use super::super::odds::{AtTask, Fails};
 use super::words::{ended, lane, stage};
 use super::{Asleep, Fate, Kind, World};
 
@@ -30,9 +30,7 @@ impl World<'_> {
             Access::Read => Kind::Reader,
         };
         self.begin(attempt, lane(start.slot), kind, stage(start), start.task);
-        let Some(habit) = self.odds.habit(&start.persona, &start.agent).cloned() else {
-            return Err(Stuck::Nobody(start.persona.clone()));
-        };
+        let at_task = self.at_task(start)?;
         if let Some(until) = self.quota.get(&start.agent).copied().filter(|u| *u > self.now) {
             let end = AgentEnd::Failed(quota(until));
             let event = ended(attempt, end, LeftBehind::Nothing);
@@ -45,15 +43,16 @@ impl World<'_> {
             let opened = Event::SessionOpened { attempt, session };
             self.later(Span(1), Fate::Say(attempt, Box::new(opened)));
         }
-        let (takes, bill) = habit.attempt(&mut self.dice);
-        if self.dice.happens(habit.fails) {
-            return self.fails(start, &habit, takes, bill);
+        let whole = at_task.attempt(&mut self.dice);
+        if let Some(fails) = at_task.fails(&mut self.dice) {
+            return self.fails(start, fails, whole);
         }
+        let (takes, bill) = whole;
         let left = self.leaves(start)?;
-        let outcome = self.outcome(start, &habit)?;
+        let outcome = self.outcome(start, &at_task)?;
         let end = ended(attempt, AgentEnd::Finished(outcome), left);
         // Who was answered knows what it wanted to know.
-        if start.brief.answers.is_empty() && self.dice.happens(habit.asks) {
+        if start.brief.answers.is_empty() && self.dice.happens(at_task.asks) {
             self.asks(start, takes, bill, end);
         } else {
             self.spends(start, takes, bill);
@@ -79,6 +78,23 @@ impl World<'_> {
             }
             return;
         }
+        self.tells(start, takes, bill);
+    }
+
+    /// It goes over what is reserved for it with its last message, and where that could matter it is told on the way.
+    fn goes_over(&mut self, start: &AgentStart, takes: Span, bill: Bill) {
+        let cap = start.limits.cap;
+        let left = self.state.shift().map(|s| s.budget.less(self.state.committed(s)));
+        match self.live.get_mut(&start.attempt) {
+            Some(live) if left.is_some_and(|left| left.0 >= cap.0.max(bill.micros)) => {
+                live.quietly = Some((bill, takes));
+                self.message = self.message.max(bill.micros - cap.0.min(bill.micros));
+            }
+            Some(_) | None => self.tells(start, takes, bill),
+        }
+    }
+
+    fn tells(&mut self, start: &AgentStart, takes: Span, bill: Bill) {
         for n in 1..=MESSAGES {
             let message = if n == MESSAGES {
                 bill.last_of(MESSAGES)
@@ -90,16 +106,42 @@ impl World<'_> {
         }
     }
 
-    /// It stops somewhere on its way.
-    fn fails(
-        &mut self,
-        start: &AgentStart,
-        habit: &NightHabit,
-        takes: Span,
-        bill: Bill,
-    ) -> Result<(), Stuck> {
+    /// It does not come to its end.
+    fn fails(&mut self, start: &AgentStart, fails: Fails, whole: (Span, Bill)) -> Result<(), Stuck> {
         let attempt = start.attempt;
-        let cause = habit.cause(&mut self.dice);
+        let (cause, takes_part) = match fails {
+            Fails::As(cause, takes, mut bill) => {
+                if cause == Cause::AttemptBudget {
+                    // That it went over its cap is seen when it ends, as what it costs then is what was seen.
+                    bill.micros = bill.micros.max(start.limits.cap.0);
+                    self.goes_over(start, takes, bill);
+                } else {
+                    self.spends(start, takes, bill);
+                }
+                (cause, takes)
+            }
+            Fails::Partly(cause) => (cause, self.partly_done(start, cause, whole)),
+        };
+        let mut failure = Failure::new(cause, "simulated");
+        if cause == Cause::Quota {
+            let until = self.now + takes_part + self.odds.quota.span(&mut self.dice);
+            self.quota.insert(start.agent.clone(), until);
+            failure = quota(until);
+        }
+        let writes = matches!(start.brief.ask, Ask::Write { .. });
+        let (end, left) = if cause == Cause::NoChange && writes {
+            let nothing = Outcome::change("nothing had to be done");
+            (AgentEnd::Finished(nothing), LeftBehind::Nothing)
+        } else {
+            (AgentEnd::Failed(failure), self.partly(attempt)?)
+        };
+        let event = ended(attempt, end, left);
+        self.later(takes_part, Fate::End(attempt, Box::new(event)));
+        Ok(())
+    }
+
+    /// Nobody has seen how such an attempt goes: it stops somewhere on its way. How long it takes.
+    fn partly_done(&mut self, start: &AgentStart, cause: Cause, (takes, bill): (Span, Bill)) -> Span {
         let way = match cause {
             // It did all it meant to, and that was nothing or not what was asked for.
             Cause::NoChange | Cause::NoOutcome | Cause::WroteWhileReading | Cause::OutOfBounds => 1.0,
@@ -121,29 +163,15 @@ impl World<'_> {
             | Cause::TestsProveNothing
             | Cause::Resources => self.dice.even(),
         };
-        let mut takes_part = Span(((takes.0 as f64 * way) as u64).max(1000));
+        let takes_part = Span(((takes.0 as f64 * way) as u64).max(1000));
         self.spends(start, takes_part, bill.share(way));
-        if cause == Cause::Stalled {
-            // What is seen of it is not played, only how long it is borne.
-            let borne = (self.state.config.as_ref()).map_or(start.limits.silence, |c| c.policy.silence_hard);
-            takes_part = Span(takes_part.0.saturating_add(borne.0));
+        if cause != Cause::Stalled {
+            return takes_part;
         }
-        let mut failure = Failure::new(cause, "simulated");
-        if cause == Cause::Quota {
-            let until = self.now + takes_part + self.odds.quota.span(&mut self.dice);
-            self.quota.insert(start.agent.clone(), until);
-            failure = quota(until);
-        }
-        let writes = matches!(start.brief.ask, Ask::Write { .. });
-        let (end, left) = if cause == Cause::NoChange && writes {
-            let nothing = Outcome::change("nothing had to be done");
-            (AgentEnd::Finished(nothing), LeftBehind::Nothing)
-        } else {
-            (AgentEnd::Failed(failure), self.partly(attempt)?)
-        };
-        let event = ended(attempt, end, left);
-        self.later(takes_part, Fate::End(attempt, Box::new(event)));
-        Ok(())
+        // What is seen of it is not played, only how long it is borne.
+        let config = self.state.config.as_ref();
+        let borne = config.map_or(start.limits.silence, |c| c.policy.silence_hard);
+        Span(takes_part.0.saturating_add(borne.0))
     }
 
     /// It asks on its way and waits in the call.
@@ -194,14 +222,14 @@ impl World<'_> {
         self.commits([path].into())
     }
 
-    fn outcome(&mut self, start: &AgentStart, habit: &NightHabit) -> Result<Outcome, Stuck> {
+    fn outcome(&mut self, start: &AgentStart, at_task: &AtTask) -> Result<Outcome, Stuck> {
         Ok(match &start.brief.ask {
             Ask::Write { .. } => Outcome::change("simulated"),
             Ask::Review { protected, .. } => {
                 let protected: Vec<String> = protected.iter().cloned().collect();
-                self.verdict(habit, protected)
+                self.verdict(at_task, protected)
             }
-            Ask::Test { .. } | Ask::Try { .. } => self.verdict(habit, Vec::new()),
+            Ask::Test { .. } | Ask::Try { .. } => self.verdict(at_task, Vec::new()),
             Ask::Compare { candidates, .. } => {
                 let chosen = self.dice.below(candidates.len());
                 Outcome::Choice {
@@ -217,7 +245,7 @@ impl World<'_> {
                 ..
             } => self.plan(because, *room, tasks, proposals),
             Ask::Accept { .. } => Outcome::Acceptance {
-                missing: if self.dice.happens(habit.sends_back) {
+                missing: if self.dice.happens(at_task.sends_back) {
                     vec!["simulated".to_owned()]
                 } else {
                     Vec::new()
@@ -226,8 +254,8 @@ impl World<'_> {
         })
     }
 
-    fn verdict(&mut self, habit: &NightHabit, protected: Vec<String>) -> Outcome {
-        let verdict = if self.dice.happens(habit.sends_back) {
+    fn verdict(&mut self, at_task: &AtTask, protected: Vec<String>) -> Outcome {
+        let verdict = if self.dice.happens(at_task.sends_back) {
             Verdict::Findings {
                 findings: vec![Finding {
                     file: "simulated.rs".to_owned(),

@@ -14,6 +14,7 @@ use turno_core::view::StageName;
 use super::super::Stuck;
 use super::super::forecast::Lane;
 use super::super::odds::NightLanding;
+use super::kin::Which;
 use super::words::{lane, no_log};
 use super::{Fate, Kind, World};
 
@@ -36,6 +37,7 @@ impl World<'_> {
         });
         let repairs = task.map(|t| t.spec.repairs.clone()).unwrap_or_default();
         let mut takes = self.time_of(&start.checks);
+        let each = Span(takes.0 / (start.checks.len().max(1) as u64));
         let (tree, shown, without) = match change {
             None => {
                 let broken = self.broken_in(start.task, &start.checks);
@@ -53,7 +55,7 @@ impl World<'_> {
             Some((tree, ChangeKind::Written | ChangeKind::Tested { .. })) => {
                 let broken = self.broken_in(start.task, &start.checks);
                 let others = broken.difference(&repairs).cloned();
-                let shown = self.of_change(&start.checks, others.collect());
+                let shown = self.of_change(start.task, &start.checks, others.collect());
                 let without = match &start.new_tests {
                     Some(new) => {
                         takes = Span(takes.0.saturating_mul(2));
@@ -63,7 +65,7 @@ impl World<'_> {
                             Shown::Red(start.checks.iter().map(|c| c.name.clone()).collect())
                         };
                         let tree = self.tree()?;
-                        Some(report(&new.base, &tree, &start.checks, &red))
+                        Some(report(&new.base, &tree, &start.checks, &red, each))
                     }
                     None => None,
                 };
@@ -74,11 +76,11 @@ impl World<'_> {
             (Some(base), Shown::Red(_)) => {
                 let before = self.broken_in(start.task, &start.checks);
                 let tree = self.tree()?;
-                Some(report(base, &tree, &start.checks, &red_or_green(before)))
+                Some(report(base, &tree, &start.checks, &red_or_green(before), each))
             }
             (_, Shown::Green | Shown::Nothing) | (None, Shown::Red(_)) => None,
         };
-        let report = report(&start.commit, &tree, &start.checks, &shown);
+        let report = report(&start.commit, &tree, &start.checks, &shown, each);
         let event = Event::ChecksEnded {
             attempt,
             report,
@@ -92,7 +94,7 @@ impl World<'_> {
     fn time_of(&mut self, checks: &[Check]) -> Span {
         let mut sum = 0_u64;
         for check in checks {
-            if let Some(night) = self.odds.check(&check.name) {
+            if let Some((_, night)) = self.odds.check(&check.name) {
                 let takes = night.takes.span(&mut self.dice).0.min(check.timeout.0);
                 sum = sum.saturating_add(takes);
             }
@@ -122,22 +124,23 @@ impl World<'_> {
         broken
     }
 
-    fn of_change(&mut self, checks: &[Check], mut red: BTreeSet<CheckName>) -> Shown {
+    fn of_change(&mut self, task: TaskId, checks: &[Check], mut red: BTreeSet<CheckName>) -> Shown {
         if self.dice.happens(self.model.cannot_run) {
             return Shown::Nothing;
         }
         let mut unknown = Vec::new();
         for check in checks {
-            match self.odds.check(&check.name).and_then(|c| c.red) {
-                Some(chance) => {
-                    if self.dice.happens(chance) {
+            let known = self.odds.check(&check.name);
+            match known.and_then(|(place, c)| c.red.map(|red| (place, red))) {
+                Some((place, chance)) => {
+                    if self.is_red(task, Which::Known(place), chance) {
                         red.insert(check.name.clone());
                     }
                 }
                 None => unknown.push(&check.name),
             }
         }
-        if !unknown.is_empty() && self.dice.happens(self.odds.red) {
+        if !unknown.is_empty() && self.is_red(task, Which::Others, self.odds.red) {
             let one = self.dice.below(unknown.len());
             red.extend(unknown.get(one).map(|c| (*c).clone()));
         }
@@ -232,7 +235,7 @@ impl World<'_> {
         let one = self.dice.below(checks.len());
         let red: BTreeSet<CheckName> = checks.get(one).map(|c| c.name.clone()).into_iter().collect();
         let tree = self.tree()?;
-        Ok(report(commit, &tree, checks, &Shown::Red(red)))
+        Ok(report(commit, &tree, checks, &Shown::Red(red), Span(1)))
     }
 
     fn mended(&mut self, task: TaskId) {
@@ -250,7 +253,8 @@ fn red_or_green(red: BTreeSet<CheckName>) -> Shown {
     }
 }
 
-fn report(commit: &CommitId, tree: &TreeId, checks: &[Check], shown: &Shown) -> CheckReport {
+/// What the checks show, each of which took so long.
+fn report(commit: &CommitId, tree: &TreeId, checks: &[Check], shown: &Shown, took: Span) -> CheckReport {
     let verdict = |check: &Check| match shown {
         Shown::Green => CheckVerdict::Pass,
         Shown::Red(red) if red.contains(&check.name) => CheckVerdict::Fail {
@@ -266,7 +270,7 @@ fn report(commit: &CommitId, tree: &TreeId, checks: &[Check], shown: &Shown) -> 
         command: check.command.clone(),
         within: check.within.clone(),
         verdict: verdict(check),
-        took: Span(1),
+        took,
         log: no_log(),
         source: Source::Run,
     };
