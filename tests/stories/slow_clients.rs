@@ -145,7 +145,8 @@ impl Part {
 
 /// A request on a connection of its own.
 fn opened(board: &Shown<'_>, path: &str) -> TcpStream {
-    let mut stream = TcpStream::connect(board.host()).unwrap();
+    let port: u16 = board.host().rsplit_once(':').unwrap().1.parse().unwrap();
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     let (host, token) = (board.host(), &board.token);
     write!(
         stream,

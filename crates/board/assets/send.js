@@ -63,6 +63,7 @@ function body(form, button) {
 async function submit(form, button) {
   const [method, path] = form.dataset.send.split(" ");
   const output = form.querySelector("output");
+  let wrong = "";
   // Before the buttons are shut off: one that is says nothing.
   const asked = form.dataset.edit ? edit(form, body(form, button)) : body(form, button);
   for (const b of form.querySelectorAll("button")) b.disabled = true;
@@ -77,12 +78,16 @@ async function submit(form, button) {
     say(told.done ?? form.dataset.said ?? (told.stage?.answered ? `answered: ${told.stage.answered.answer}` : "done"));
     soon();
   } catch (error) {
-    if (output) output.textContent = error.message;
     // Whoever has read that the plan is another one may ask for the same of that one. Edited words are another matter.
     if (form.dataset.edit && form.dataset.edit !== "edit") await renew(form);
-    say(error.message, "bad");
+    wrong = error.message;
   } finally {
     for (const b of form.querySelectorAll("button")) b.disabled = false;
+  }
+  // Told once it can be asked for again.
+  if (wrong) {
+    if (output) output.textContent = wrong;
+    say(wrong, "bad");
   }
 }
 

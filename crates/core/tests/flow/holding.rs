@@ -10,6 +10,7 @@ use turno_core::failure::{Cause, Failure};
 use turno_core::holding::{Brought, FIRST_SLOT, Hold, Leaving, Visit};
 use turno_core::ids::TaskId;
 use turno_core::progress::Essence;
+use turno_core::remark::{RemarkStage, Subject, finding};
 use turno_core::shift::ShiftEnd;
 use turno_core::step::{Waiting, visit_start, waiting};
 use turno_core::task::{Actor, Because, Change, ChangeKind, Stage, StopWhy, Work};
@@ -107,6 +108,22 @@ fn what_runs_is_stopped_and_the_person_goes_on_from_its_work() {
         waiting(&world.state, &world.task(task())),
         Some(Waiting::Held(world.task(task()).hold.clone()))
     );
+}
+
+/// They had their own words before their eyes.
+#[test]
+fn what_a_person_mends_by_hand_does_not_go_back_to_a_writer_with_their_own_words() {
+    let mut world = attached();
+    world.take(Event::Commented {
+        on: Subject::Task(task()),
+        finding: finding("src/lib.rs", 7, "say it in French"),
+        commit: None,
+    });
+    let commands = back(&mut world, change("b"), Leaving::GoesOn);
+    let checks = |c: &Command| matches!(c, Command::RunChecks(start) if start.commit == commit("b"));
+    assert!(commands.iter().any(checks), "{commands:?}");
+    let remark = world.task(task()).remarks[0].clone();
+    assert!(matches!(remark.stage, RemarkStage::Heeded { .. }), "{remark:?}");
 }
 
 #[test]

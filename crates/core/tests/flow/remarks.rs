@@ -119,6 +119,39 @@ fn what_is_reviewed_goes_back_with_the_words_and_the_reviewer_is_stopped() {
     assert!(brief.remarks.is_empty());
 }
 
+/// What a person said may be a question, or be heeded already.
+#[test]
+fn a_change_that_its_writer_leaves_as_it_is_goes_on_and_is_no_failure() {
+    let mut world = World::new();
+    world.start_shift(1);
+    world.end_writer(wrote("a"));
+    world.end_checks(checks_green());
+    comments(&mut world);
+    writer(&world.end_agent(stopped(), LeftBehind::Nothing));
+    let (end, _) = wrote("a");
+    let commands = world.end_agent(end, LeftBehind::Nothing);
+    let checks = |c: &Command| matches!(c, Command::RunChecks(start) if start.commit == commit("a"));
+    assert!(commands.iter().any(checks), "{commands:?}");
+    assert!(world.task(task()).tries.is_empty());
+    assert!(matches!(stage(&world), RemarkStage::Heeded { .. }));
+}
+
+/// Evidence that is not a person's words is not answered by doing nothing.
+#[test]
+fn a_change_that_is_red_is_not_left_as_it_is() {
+    let mut world = World::new();
+    world.start_shift(1);
+    world.end_writer(wrote("a"));
+    world.end_checks(checks_green());
+    comments(&mut world);
+    world.end_agent(stopped(), LeftBehind::Nothing);
+    let (end, _) = wrote("a");
+    world.end_agent(end.clone(), LeftBehind::Nothing);
+    writer(&world.end_checks(checks_red("boom")));
+    world.end_agent(end, LeftBehind::Nothing);
+    assert!(world.task(task()).tries.contains_key(&Cause::NoChange));
+}
+
 #[test]
 fn an_approval_that_came_at_the_same_time_does_not_land_it() {
     let mut world = World::new();

@@ -449,6 +449,7 @@ impl Talk<'_> {
     /// A stop for money is a kill: every further message costs. Any other begins with a request.
     async fn stop(&mut self, why: StopWhy) {
         self.ending = Ending::Told(why);
+        self.tally.told_to_end();
         if why.is_about_money() {
             self.end_by(StopForce::Kill);
         } else {
