@@ -122,14 +122,11 @@ fn three_slots_race_to_one_cap(
         messages_over(billed),
     );
     assert!(spent + MESSAGE > CAP, "the cap was used: {spent}");
+    // One message of each slot, and one more where a busy machine hears of messages later than they follow one another;
+    // and what nobody can know is booked too high rather than too low.
     assert!(
-        billed <= CAP + SLOTS * MESSAGE,
-        "one message of each slot: {billed}"
-    );
-    // What nobody can know is booked too high rather than too low: a message that was about to be sent counts as sent.
-    assert!(
-        spent <= CAP + (SLOTS + 1) * MESSAGE,
-        "and what may have been under way: {spent}"
+        spent.max(billed) <= CAP + (SLOTS + 1) * MESSAGE,
+        "{spent} booked, {billed} billed"
     );
     // One that begins in the moment of the kill is told to nobody.
     assert!(billed <= spent + killed * MESSAGE, "{billed} of {killed} killed");
