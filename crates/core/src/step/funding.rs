@@ -229,19 +229,19 @@ pub(super) fn unfunded(state: &State, id: TaskId) -> Option<Park> {
     Some(Park::Budget { level, left, least })
 }
 
-/// Whether a level has used what it may, or has less than any message of those at work costs: whoever went on would go
-/// over it. A guess at what nobody has priced is held back before the start instead.
+/// Whether a level has used what it may, or has less left than what is under way on it costs at the least: each of those
+/// at work may be in a message that nobody has told of, and all of these are billed. A guess at what nobody has priced
+/// is held back before the start instead.
 pub(super) fn is_reached(state: &State, level: &Level, now: Timestamp) -> bool {
     let limit = state.limit(level);
     if limit.is_none() {
         return false;
     }
     let used = state.surely_used(level, now);
-    let at_work = state
+    let metered = state
         .at_work(level)
         .filter(|(_, run)| run.tariff == Tariff::Metered);
-    let known = at_work.map(|(_, run)| run.messages.next());
-    let next = known.filter(|next| *next > MicroUsd::ZERO).min();
-    let short = |usd: MicroUsd| next.is_some_and(|next| next > usd.less(used.usd));
+    let under_way: MicroUsd = metered.map(|(_, run)| run.messages.next()).sum();
+    let short = |usd: MicroUsd| under_way > usd.less(used.usd);
     limit.reached(used).is_some() || limit.usd.is_some_and(short)
 }

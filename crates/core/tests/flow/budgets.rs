@@ -149,6 +149,45 @@ fn a_spent_day_stops_everything_and_the_next_day_has_its_own() {
     assert_eq!(world.state.booked(&Level::Day(Day(0))).usd, MicroUsd(150_000));
 }
 
+/// Has spent so much with so many messages.
+fn said(turns: u32, micros: u64) -> Spend {
+    Spend {
+        turns,
+        ..spend(micros)
+    }
+}
+
+/// Two at work, neither cut, and 600 for both.
+fn two_with_little() -> World {
+    let mut world = with(|_| ());
+    let level = Level::Day(world.state.desk.today);
+    world.take(Event::BudgetSet {
+        level,
+        allowance: usd(600_000).into(),
+    });
+    world
+}
+
+/// Each at work may be in a message that nobody has told of: the day is used up with these, not after them.
+#[test]
+fn what_is_under_way_counts_before_it_is_told_of() {
+    let mut world = two_with_little();
+    meter(&mut world, "1.1", said(2, 200_000));
+    assert_eq!(stops(&meter(&mut world, "1.1", said(3, 300_000))), []);
+    let enough = stops(&meter(&mut world, "2.1", said(1, 100_000)));
+    assert_eq!(enough, [], "200 are left for two");
+    let all = stops(&meter(&mut world, "2.1", said(1, 100_001)));
+    assert_eq!(all, [StopWhy::DayBudget, StopWhy::DayBudget]);
+}
+
+#[test]
+fn of_messages_that_nobody_can_tell_apart_nothing_is_held_back() {
+    let mut world = two_with_little();
+    assert_eq!(stops(&meter(&mut world, "1.1", said(4, 400_000))), []);
+    assert_eq!(stops(&meter(&mut world, "2.1", said(0, 100_000))), []);
+    assert_eq!(stops(&meter(&mut world, "2.1", said(0, 100_001))).len(), 2);
+}
+
 #[test]
 fn raising_the_day_sets_a_shift_going_again_that_is_being_stopped() {
     let mut world = with(|c| c.budgets.day = usd(100_000));
