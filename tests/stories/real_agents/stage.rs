@@ -1,5 +1,5 @@
-//! Owns the stage of the real agent CLIs: a project, the scripted model server that they talk to, and what engineers and
-//! reviewers say there.
+//! Owns the stage of the real agent CLIs: a project, the scripted model server that they talk to, and what engineers
+//! and reviewers say there.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -1,4 +1,4 @@
-//! What a coordinator that begins again makes of attempts that ran, and what it makes of answers that are none of theirs.
+//! What a coordinator that begins again makes of attempts that ran, and what becomes of answers to none of them.
 
 use std::collections::BTreeSet;
 
