@@ -110,7 +110,7 @@ const OWNERS: [(&str, &[&str]); 18] = [
         "fastrand::",
         &[
             "crates/engine/src/simulate/dice.rs",
-            "crates/engine/src/runner/mouth.rs",
+            "crates/engine/src/runner/mouth/shared.rs",
         ],
     ),
     ("indicatif::", &["crates/cli/screen.rs"]),

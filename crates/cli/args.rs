@@ -3,9 +3,15 @@
 mod attaching;
 mod board;
 mod budget;
+mod hidden;
+mod history;
+mod issues;
 mod keeping;
+mod lessons;
 mod modes;
+mod personas;
 mod planning;
+mod promoting;
 mod simulate;
 mod speaking;
 mod telling;
@@ -13,18 +19,22 @@ mod watching;
 
 use std::path::PathBuf;
 
-use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use clap::{Args as ClapArgs, Parser, Subcommand};
 use clap_complete::Shell;
-use turno_core::ids::{AttemptId, DecisionId, IssueId, LessonId, PersonaName, RepoName, TaskId};
-use turno_core::issue::Priority;
-use turno_core::promotion::Manner;
+use turno_core::ids::{DecisionId, IssueId, TaskId};
 
 pub(crate) use attaching::{Attach, Preview};
 pub(crate) use board::Board;
 pub(crate) use budget::{Budget, Set};
+pub(crate) use hidden::{Bridge, Confine, Perform, Supervise};
+pub(crate) use history::{Diff, Explain, Log, LogSubject, Record};
+pub(crate) use issues::{Issue, IssueAdd, IssueEdit};
 pub(crate) use keeping::{Gc, Salvage};
+pub(crate) use lessons::Lessons;
 pub(crate) use modes::{Batch, BatchItems, Drain, Pair, Qa, Resume, Run, ShiftArgs};
+pub(crate) use personas::{AskFor, Persona};
 pub(crate) use planning::{Plan, PlanAdd, PlanChange, PlanDo, PlanDrop, PlanSplit};
+pub(crate) use promoting::{MannerFlags, Pr, Promote, Revert};
 pub(crate) use simulate::{History, Simulate};
 pub(crate) use speaking::{Comment, Tell};
 pub(crate) use telling::{Notify, Report, ReportFormat};
@@ -188,221 +198,6 @@ pub(crate) struct Init {
     pub(crate) dry_run: bool,
 }
 
-#[derive(Debug, Subcommand)]
-pub(crate) enum Issue {
-    /// File an issue.
-    Add(IssueAdd),
-    /// List issues.
-    List {
-        /// Also those that are done or closed.
-        #[arg(long)]
-        all: bool,
-        /// Print JSON.
-        #[arg(long)]
-        json: bool,
-    },
-    /// Show one issue with its tasks.
-    Show {
-        /// Which.
-        issue: IssueId,
-        /// Print JSON.
-        #[arg(long)]
-        json: bool,
-    },
-    /// Change an issue's words. Only what is given is changed.
-    Edit(IssueEdit),
-    /// Close an issue without promoting it.
-    Close {
-        /// Which.
-        issue: IssueId,
-        /// Why.
-        #[arg(long, default_value = "closed by a person")]
-        why: String,
-    },
-}
-
-#[derive(Debug, ClapArgs)]
-pub(crate) struct IssueAdd {
-    /// One line: what is wanted.
-    pub(crate) title: String,
-    /// More words, in Markdown; `-` reads them from standard input.
-    #[arg(short, long, value_name = "TEXT")]
-    pub(crate) body: Option<String>,
-    /// Something that must be true afterwards. May be given several times.
-    #[arg(short, long = "accept", value_name = "CRITERION")]
-    pub(crate) acceptance: Vec<String>,
-    /// Which work comes first.
-    #[arg(short, long, value_enum, default_value = "normal")]
-    pub(crate) priority: PriorityArg,
-    /// A free word. May be given several times.
-    #[arg(short, long = "label", value_name = "WORD")]
-    pub(crate) labels: Vec<String>,
-    /// The repository it is about, by its name in turno.toml; the one that holds turno.toml if it is not given.
-    #[arg(long, value_name = "NAME")]
-    pub(crate) repo: Option<RepoName>,
-    /// Issues that must be done first. May be given several times.
-    #[arg(long, value_name = "ISSUE", value_delimiter = ',')]
-    pub(crate) needs: Vec<IssueId>,
-    /// Print JSON.
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-#[derive(Debug, ClapArgs)]
-pub(crate) struct IssueEdit {
-    /// Which.
-    pub(crate) issue: IssueId,
-    /// A new title.
-    #[arg(short, long)]
-    pub(crate) title: Option<String>,
-    /// New words; `-` reads them from standard input.
-    #[arg(short, long, value_name = "TEXT")]
-    pub(crate) body: Option<String>,
-    /// New acceptance criteria, in place of all old ones.
-    #[arg(short, long = "accept", value_name = "CRITERION")]
-    pub(crate) acceptance: Vec<String>,
-    /// A new priority.
-    #[arg(short, long, value_enum)]
-    pub(crate) priority: Option<PriorityArg>,
-    /// New labels, in place of all old ones.
-    #[arg(short, long = "label", value_name = "WORD")]
-    pub(crate) labels: Vec<String>,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(crate) enum PriorityArg {
-    /// Before everything else.
-    Urgent,
-    /// Before normal work.
-    High,
-    /// As it comes.
-    Normal,
-    /// After normal work.
-    Low,
-}
-
-impl From<PriorityArg> for Priority {
-    fn from(arg: PriorityArg) -> Self {
-        match arg {
-            PriorityArg::Urgent => Self::Urgent,
-            PriorityArg::High => Self::High,
-            PriorityArg::Normal => Self::Normal,
-            PriorityArg::Low => Self::Low,
-        }
-    }
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Lessons {
-    /// List lessons.
-    List {
-        /// Also those that were removed.
-        #[arg(long)]
-        all: bool,
-        /// Print JSON.
-        #[arg(long)]
-        json: bool,
-    },
-    /// Write a lesson down.
-    Add {
-        /// The lesson, in one or two sentences.
-        text: String,
-        /// A glob of the paths it is about. May be given several times.
-        #[arg(short, long = "path", value_name = "GLOB", required = true)]
-        paths: Vec<String>,
-        /// What showed it.
-        #[arg(long, value_name = "TEXT", default_value = "")]
-        evidence: String,
-        /// In which repository of the workspace.
-        #[arg(long, value_name = "NAME")]
-        repo: Option<RepoName>,
-    },
-    /// Keep a proposed lesson: from now on it is given to work on its paths.
-    Keep {
-        /// Which, e.g. l1.
-        lesson: LessonId,
-    },
-    /// Change a lesson, and keep it. Only what is given is changed.
-    Edit {
-        /// Which, e.g. l1.
-        lesson: LessonId,
-        /// New words.
-        #[arg(short, long)]
-        text: Option<String>,
-        /// New globs, in place of all old ones.
-        #[arg(short, long = "path", value_name = "GLOB")]
-        paths: Vec<String>,
-    },
-    /// Remove a lesson.
-    Remove {
-        /// Which, e.g. l1.
-        lesson: LessonId,
-    },
-}
-
-#[derive(Debug, ClapArgs)]
-pub(crate) struct Log {
-    /// An attempt, e.g. a3: show what it said. A task, e.g. 1.1: show who said what about it. Without it: what
-    /// happened in the workspace.
-    #[arg(value_parser = parse_said, value_name = "ATTEMPT|TASK")]
-    pub(crate) about: Option<LogSubject>,
-    /// Go on showing what happens.
-    #[arg(short, long)]
-    pub(crate) follow: bool,
-    /// The bytes as they were said, nothing left out.
-    #[arg(long, requires = "about")]
-    pub(crate) raw: bool,
-    /// Print NDJSON.
-    #[arg(long, conflicts_with = "raw")]
-    pub(crate) json: bool,
-}
-
-/// What a log is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum LogSubject {
-    /// One attempt.
-    Attempt(AttemptId),
-    /// One task.
-    Task(TaskId),
-}
-
-fn parse_said(text: &str) -> Result<LogSubject, String> {
-    let parsed = if text.contains('.') {
-        text.parse().map(LogSubject::Task)
-    } else {
-        text.parse().map(LogSubject::Attempt)
-    };
-    parsed.map_err(|e: turno_core::ids::InvalidId| e.to_string())
-}
-
-#[derive(Debug, ClapArgs)]
-pub(crate) struct Record {
-    /// Which attempt of an agent, e.g. a3.
-    pub(crate) attempt: AttemptId,
-    /// Write it to a new file instead of printing it.
-    #[arg(short, long, value_name = "FILE")]
-    pub(crate) output: Option<PathBuf>,
-}
-
-#[derive(Debug, ClapArgs)]
-pub(crate) struct Explain {
-    /// Which task, e.g. 1.1.
-    pub(crate) task: TaskId,
-    /// Print JSON.
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-#[derive(Debug, ClapArgs)]
-pub(crate) struct Diff {
-    /// An issue (7) or a task (7.1).
-    #[arg(value_parser = parse_subject, value_name = "ISSUE|TASK")]
-    pub(crate) subject: Subject,
-    /// Only name the files and count the lines.
-    #[arg(long)]
-    pub(crate) stat: bool,
-}
-
 /// What a verb is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Subject {
@@ -445,80 +240,6 @@ pub(crate) struct Stop {
 }
 
 #[derive(Debug, ClapArgs)]
-pub(crate) struct Promote {
-    /// Which issue.
-    pub(crate) issue: IssueId,
-    /// Onto which branch; the one that is checked out if it is not given.
-    #[arg(long, value_name = "BRANCH")]
-    pub(crate) onto: Option<String>,
-    #[command(flatten)]
-    pub(crate) manner: MannerFlags,
-    /// Say what would come onto the branch, and move nothing.
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-    /// Promote also when your branch has moved, so that the checks never saw the outcome.
-    #[arg(long)]
-    pub(crate) unproven: bool,
-}
-
-#[derive(Debug, ClapArgs)]
-pub(crate) struct Pr {
-    /// Which issue.
-    pub(crate) issue: IssueId,
-    /// To which remote; the upstream's of your branch if it is not given.
-    #[arg(long, value_name = "NAME")]
-    pub(crate) remote: Option<String>,
-    /// Into which branch there; that upstream if it is not given.
-    #[arg(long, value_name = "BRANCH")]
-    pub(crate) base: Option<String>,
-    /// Say what would be pushed and opened, and do neither.
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-    /// Also when the branch there has moved, so that the checks never saw the two together.
-    #[arg(long)]
-    pub(crate) unproven: bool,
-}
-
-#[derive(Debug, Default, ClapArgs)]
-#[group(multiple = false)]
-pub(crate) struct MannerFlags {
-    /// As one commit; so it is if turno.toml says nothing else.
-    #[arg(long)]
-    squash: bool,
-    /// By a merge commit.
-    #[arg(long)]
-    merge: bool,
-    /// Commit by commit, each with its author and message.
-    #[arg(long)]
-    rebase: bool,
-}
-
-impl MannerFlags {
-    /// The one that was typed, if one was.
-    pub(crate) fn chosen(&self) -> Option<Manner> {
-        [
-            (self.squash, Manner::Squash),
-            (self.merge, Manner::Merge),
-            (self.rebase, Manner::Rebase),
-        ]
-        .into_iter()
-        .find_map(|(typed, manner)| typed.then_some(manner))
-    }
-}
-
-#[derive(Debug, ClapArgs)]
-pub(crate) struct Revert {
-    /// Which issue.
-    pub(crate) issue: IssueId,
-    /// From which branch; the one it was promoted onto if it is not given.
-    #[arg(long, value_name = "BRANCH")]
-    pub(crate) onto: Option<String>,
-    /// Say what would be done, and move nothing.
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-}
-
-#[derive(Debug, ClapArgs)]
 pub(crate) struct Discard {
     /// An issue (7) or a task (7.1).
     #[arg(value_parser = parse_subject, value_name = "ISSUE|TASK")]
@@ -541,102 +262,4 @@ pub(crate) enum Store {
         /// What `store export` wrote.
         file: PathBuf,
     },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Persona {
-    /// List personas in the order of their turns.
-    List(Json),
-    /// Show one persona and where it comes from.
-    Show {
-        /// Which.
-        name: PersonaName,
-    },
-    /// Print exactly what a persona would be told.
-    Render {
-        /// Which.
-        name: PersonaName,
-        /// For which issue.
-        issue: IssueId,
-        /// When it is asked for what; by its role if it is not given.
-        #[arg(long, value_enum)]
-        ask: Option<AskFor>,
-    },
-}
-
-/// What a persona may be asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum AskFor {
-    /// To split the issue into tasks.
-    Plan,
-    /// To write the change.
-    Write,
-    /// To write tests before the change.
-    TestsFirst,
-    /// To try a change and add tests to it.
-    Test,
-    /// To judge a change.
-    Review,
-    /// To choose among changes for the same task.
-    Compare,
-    /// To go through the acceptance list on the integration branch.
-    Try,
-    /// To say what is missing.
-    Accept,
-}
-
-#[derive(Debug, ClapArgs)]
-pub(crate) struct Supervise {
-    /// The run's directory.
-    pub(crate) directory: PathBuf,
-}
-
-#[derive(Debug, ClapArgs)]
-pub(crate) struct Confine {
-    /// What it may do, as JSON.
-    pub(crate) spec: String,
-    /// The program and its arguments.
-    #[arg(last = true, required = true)]
-    pub(crate) argv: Vec<String>,
-}
-
-#[derive(Debug, ClapArgs)]
-pub(crate) struct Perform {
-    /// The script's file.
-    #[arg(long)]
-    pub(crate) script: PathBuf,
-    /// In which role.
-    #[arg(long)]
-    pub(crate) persona: PersonaName,
-    /// On which task.
-    #[arg(long)]
-    pub(crate) task: TaskId,
-    /// The task's title.
-    #[arg(long)]
-    pub(crate) title: String,
-    /// Which attempt of that persona on that task.
-    #[arg(long)]
-    pub(crate) round: u32,
-    /// The conversation to go on with.
-    #[arg(long)]
-    pub(crate) resume: Option<turno_core::ids::SessionId>,
-}
-
-#[derive(Debug, ClapArgs)]
-pub(crate) struct Bridge {
-    /// The path of the server's stream of events.
-    #[arg(long)]
-    pub(crate) events: String,
-    /// A type of event that is not passed on.
-    #[arg(long)]
-    pub(crate) skip: Vec<String>,
-    /// The name under which the server is spoken to.
-    #[arg(long)]
-    pub(crate) user: String,
-    /// The variable in which the server is given its password.
-    #[arg(long)]
-    pub(crate) secret_in: String,
-    /// The server and its arguments.
-    #[arg(last = true, required = true)]
-    pub(crate) argv: Vec<String>,
 }

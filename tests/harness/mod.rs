@@ -10,5 +10,6 @@ pub(crate) mod processes;
 pub(crate) mod project;
 pub(crate) mod pty;
 pub(crate) mod real_cli;
+pub(crate) mod scripted;
 pub(crate) mod tmux;
 pub(crate) mod tool_client;

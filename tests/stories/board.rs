@@ -10,16 +10,7 @@ use serde_json::{Value, json};
 use crate::harness::board::Shown;
 use crate::harness::processes::{ended, nothing_runs, signal, until};
 use crate::harness::project::Project;
-
-const CONFIG: &str = r#"
-slots = 2
-policy = "single"
-[checks.test]
-command = "true"
-[agents.actor]
-dialect = "script"
-script = "script.yaml"
-"#;
+use crate::harness::scripted::scripted;
 
 /// Engineers wait for a file, so that a story decides how long a shift is live.
 const SCRIPT: &str = r#"
@@ -43,19 +34,13 @@ sessions:
 "#;
 
 fn project() -> Project {
-    Project::new(&[("turno.toml", CONFIG), ("script.yaml", SCRIPT)]).env("TURNO_AGENT", "actor")
+    scripted(2, SCRIPT)
 }
 
 fn begin(project: &Project, issue: &str) -> Child {
     let child = project.start(&["run", issue]);
-    until("it has begun", || {
-        project.shared().join(format!("begun-{issue}.1")).exists()
-    });
+    project.until_raised(&format!("begun-{issue}.1"));
     child
-}
-
-fn go(project: &Project) {
-    fs::write(project.shared().join("go"), "").unwrap();
 }
 
 /// The cards of a column.
@@ -94,7 +79,7 @@ fn it_shows_a_shift_as_it_goes_and_each_record_comes_once() {
         filed.body
     );
     let mut rest = board.events(seqs[2]);
-    go(&project);
+    project.raise("go");
     ended(&project, shift).exits(0);
     let all: Vec<u64> = project
         .journal()
@@ -251,7 +236,7 @@ fn many_clients_that_read_nothing_do_not_hold_a_shift_up() {
         let metrics = board.ask("GET", "/metrics", &[], "").body;
         metrics.contains("turno_board_streams 200")
     });
-    go(&project);
+    project.raise("go");
     ended(&project, shift).exits(0);
     drop(deaf);
     until("their places are free", || {

@@ -1,23 +1,12 @@
 //! `turno mcp`: a person's own program files an issue, begins a shift in the background, looks, answers and reads the
 //! report, all over MCP; bad input is told in words, and the server goes on.
 
-use std::fs;
-
 use serde_json::{Value, json};
 
 use crate::harness::processes::{alive, until};
 use crate::harness::project::Project;
+use crate::harness::scripted::scripted;
 use crate::harness::tool_client::{Came, ToolClient};
-
-const CONFIG: &str = r#"
-policy = "single"
-slots = 1
-[checks.test]
-command = "true"
-[agents.actor]
-dialect = "script"
-script = "script.yaml"
-"#;
 
 const SCRIPT: &str = r#"
 sessions:
@@ -38,7 +27,7 @@ sessions:
 "#;
 
 fn project() -> Project {
-    Project::new(&[("turno.toml", CONFIG), ("script.yaml", SCRIPT)]).env("TURNO_AGENT", "actor")
+    scripted(1, SCRIPT)
 }
 
 /// What a tool tells, as data.
@@ -137,7 +126,7 @@ fn a_whole_shift_is_led_over_mcp() {
     assert!(wrong.contains("options 1 to 2"), "{wrong}");
     let given = words(&mut client, "answer", json!({"decision": "d1", "answer": "2"}));
     assert_eq!(given, "d1 is answered: spaces");
-    fs::write(project.shared().join("go"), "").unwrap();
+    project.raise("go");
     until_status(&mut client, "the shift is over", |s| s["coordinator"] == "none");
 
     assert_eq!(project.at("turno/1/base", "answer.txt"), "spaces");

@@ -8,16 +8,7 @@ use serde_json::Value;
 
 use crate::harness::processes::{ended, nothing_runs, signal, until};
 use crate::harness::project::Project;
-
-const CONFIG: &str = r#"
-policy = "single"
-slots = 1
-[checks.test]
-command = "true"
-[agents.actor]
-dialect = "script"
-script = "script.yaml"
-"#;
+use crate::harness::scripted::scripted;
 
 /// Those who ask write down what they were told; the others wait for a file, so that a story decides how long
 /// their slot is taken.
@@ -47,7 +38,7 @@ sessions:
 "#;
 
 fn project() -> Project {
-    Project::new(&[("turno.toml", CONFIG), ("script.yaml", SCRIPT)]).env("TURNO_AGENT", "actor")
+    scripted(1, SCRIPT)
 }
 
 /// The conversations of a task's engineer, in the order they were opened, by the transcripts.
@@ -90,9 +81,8 @@ fn a_parked_question_frees_the_slot_and_the_same_conversation_goes_on_with_the_a
     project.issue("Ask how to indent");
     project.issue("Other work");
     let child = project.start(&["run", "1", "2"]);
-    until("the other task has the only slot", || {
-        project.shared().join("begun").exists()
-    });
+    // The other task has the only slot.
+    project.until_raised("begun");
     let listed = project.turno(&["answer"]).exits(0);
     for part in [
         "d1",
@@ -125,7 +115,7 @@ fn a_parked_question_frees_the_slot_and_the_same_conversation_goes_on_with_the_a
         "{}",
         again.err
     );
-    fs::write(project.shared().join("go"), "").unwrap();
+    project.raise("go");
     ended(&project, child).exits(0);
     assert_eq!(project.at("turno/1/base", "answer.txt"), "spaces\nbegun");
     assert_eq!(project.at("turno/2/base", "other.txt"), "other");
@@ -173,8 +163,7 @@ sessions:
       - write: {path: begun.txt, text: "begun\n"}
       - outcome: {kind: question, question: "Which release?", options: [1.x, 2.x]}
 "#;
-    let project =
-        Project::new(&[("turno.toml", CONFIG), ("script.yaml", script)]).env("TURNO_AGENT", "actor");
+    let project = scripted(1, script);
     project.issue("Release it");
     project.turno(&["run", "1"]).exits(1);
     project.turno(&["answer", "d1", "1"]).exits(0);

@@ -1,23 +1,12 @@
 //! `turno top` and the display of `turno run` as people see them: in a real terminal, at two sizes, while a shift runs
 //! beside it; with the keyboard a question is answered there and the shift goes on.
 
-use std::fs;
-
 use nix::sys::signal::Signal;
 
 use crate::harness::processes::{alive, ended, until};
 use crate::harness::project::Project;
+use crate::harness::scripted::scripted;
 use crate::harness::tmux::{Tmux, is_there, matches};
-
-const CONFIG: &str = r#"
-policy = "single"
-slots = 1
-[checks.test]
-command = "true"
-[agents.actor]
-dialect = "script"
-script = "script.yaml"
-"#;
 
 /// One asks and is answered; the other says something when the story is ready to hear it, and waits for its word.
 const SCRIPT: &str = r#"
@@ -44,8 +33,7 @@ sessions:
 "#;
 
 fn project() -> Project {
-    let project =
-        Project::new(&[("turno.toml", CONFIG), ("script.yaml", SCRIPT)]).env("TURNO_AGENT", "actor");
+    let project = scripted(1, SCRIPT);
     project.issue("Ask how to indent");
     project.issue("Count the words of the novel");
     project
@@ -63,7 +51,7 @@ fn watched(columns: u16, lines: u16, leave: &str) {
     let run = Tmux::turno(&project, "run", size, "run 1 2");
     top.shows(&["questions for you: 1", "writing"]);
     run.shows(&["turno answer d1", "writing"]);
-    fs::write(project.shared().join("listening"), "").unwrap();
+    project.raise("listening");
     top.shows(&["run `true", "[2J漢字"]);
     matches(&name("top"), || top.screen());
     // What the machine is warned of comes before, and differs.
@@ -82,7 +70,7 @@ fn watched(columns: u16, lines: u16, leave: &str) {
     matches(&name("top-answer"), || top.screen());
     top.keys(&["Enter"]);
     top.shows(&["d1 is answered: spaces"]);
-    fs::write(project.shared().join("go"), "").unwrap();
+    project.raise("go");
     run.shows(&["LEFT 0"]);
     top.shows(&["is over: all landed"]);
     assert_eq!(project.at("turno/1/base", "answer.txt"), "spaces");
@@ -156,7 +144,7 @@ fn without_a_terminal_it_says_what_to_do_and_prints_a_frame_when_asked() {
     let once = project.turno(&["top", "--once", "--size", "100x30"]).exits(0).out;
     assert_eq!(once.lines().count(), 30, "{once}");
     assert!(once.contains("Count the words of the novel"), "{once}");
-    let empty = Project::new(&[("turno.toml", CONFIG)]);
+    let empty = scripted(1, SCRIPT);
     let once = empty.turno(&["top", "--once"]).exits(0).out;
     assert!(once.contains("no shift has run here yet"), "{once}");
     assert!(once.contains("file one with"), "{once}");

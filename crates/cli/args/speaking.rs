@@ -4,7 +4,8 @@ use std::str::FromStr;
 
 use clap::Args as ClapArgs;
 
-use super::{LogSubject, Subject, parse_said, parse_subject};
+use super::history::parse_said;
+use super::{LogSubject, Subject, parse_subject};
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Comment {

@@ -1,5 +1,8 @@
-//! Owns listening to opencode: the order of our requests, its events as the bridge gives them, its end. What it may
-//! do is in `permission`, what its errors mean in `failure`.
+//! Owns listening to opencode: its events as the bridge gives them, its turns, its end. What we ask of it is in
+//! `requests`, what it says in `messages`; what it may do in `permission`, what its errors mean in `failure`.
+
+mod messages;
+mod requests;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -8,16 +11,14 @@ use turno_core::command::Session;
 use turno_core::decision::{Question, Reply};
 use turno_core::event::AgentEnd;
 use turno_core::failure::{Cause, Failure, RetryAfter};
-use turno_core::ids::SessionId;
 use turno_core::quota::QuotaFill;
 use turno_core::units::Timestamp;
 
+use self::requests::Asked;
 use super::failure::{self, Retrying};
 use super::permission;
 use super::usage::Usage;
-use super::{
-    FIRST, Request, abort_request, move_request, new_session_request, old_session_request, prompt_request,
-};
+use super::{FIRST, abort_request};
 use crate::dialect::{Conversation, Exit, Job, Line, Signal};
 use crate::limits::{QuotaSaid, Resets};
 use crate::phase::{AskedToStop, Phase};
@@ -27,8 +28,6 @@ use crate::value::{list, number, text as text_at};
 
 /// How many of the server's last lines are kept to explain its end.
 const LAST_LINES: usize = 3;
-/// How many parts of an answer are kept: its outcome stands at the end, and each new part is looked for among them.
-const PARTS: usize = 200;
 
 /// One run of opencode.
 #[derive(Debug)]
@@ -62,19 +61,6 @@ pub(super) struct Talk {
     over: Option<Failure>,
     last_lines: Vec<String>,
     unknown: BTreeSet<String>,
-}
-
-/// A request of ours that has no answer yet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Asked {
-    /// In which directory the server works.
-    Where,
-    Session,
-    /// That the session works there too.
-    Move,
-    Turn,
-    /// Its end is heard as an event.
-    Other,
 }
 
 /// Where our turn stands. The server says more than once that a session is idle, and the first time before it works.
@@ -156,105 +142,6 @@ impl Talk {
         text::line_of(&parts.join(" / "), 400)
     }
 
-    fn ask(&mut self, asked: Asked, request: &Request) -> String {
-        self.last_id += 1;
-        self.asked.insert(self.last_id, asked);
-        request.line(self.last_id)
-    }
-
-    fn send(&mut self, asked: Asked, request: &Request) -> Signal {
-        Signal::Send(self.ask(asked, request))
-    }
-
-    fn ask_turn(&mut self, words: &str) -> Signal {
-        let session = self.session.clone().unwrap_or_default();
-        self.turn = Turn::Waiting;
-        self.error = None;
-        self.words.clear();
-        self.send(Asked::Turn, &prompt_request(&self.job, &session, words))
-    }
-
-    fn answered(&mut self, response: &Value) -> Vec<Signal> {
-        let asked = number(response, "/id").and_then(|id| self.asked.remove(&id));
-        let Some(asked) = asked else {
-            return vec![Signal::Notice(text::line(&format!(
-                "an answer to no question: {}",
-                response["id"]
-            )))];
-        };
-        let status = number(response, "/status");
-        if !status.is_some_and(|status| (200..300).contains(&status)) {
-            return self.refused(asked, response);
-        }
-        match asked {
-            Asked::Where => match (text_at(response, "/body/directory"), &self.job.session) {
-                (Some(here), Session::Resume(id)) => {
-                    self.here = Some(here.to_owned());
-                    let request = old_session_request(&self.job, id.as_str());
-                    vec![self.send(Asked::Session, &request)]
-                }
-                _ => self.failed(Failure::new(Cause::Agent, "it does not say where it works")),
-            },
-            Asked::Session => self.has_session(&response["body"]),
-            Asked::Move => self.begin(),
-            Asked::Turn | Asked::Other => Vec::new(),
-        }
-    }
-
-    fn has_session(&mut self, session: &Value) -> Vec<Signal> {
-        let Some(id) = text_at(session, "/id") else {
-            return self.failed(Failure::new(Cause::Agent, "it began no session"));
-        };
-        self.session = Some(id.to_owned());
-        match &self.here {
-            Some(here) if text_at(session, "/directory") != Some(here) => {
-                let request = move_request(id, here);
-                vec![self.send(Asked::Move, &request)]
-            }
-            Some(_) | None => self.begin(),
-        }
-    }
-
-    /// The session works where it should: it is named, and prompted.
-    fn begin(&mut self) -> Vec<Signal> {
-        let mut signals = Vec::new();
-        if let Some(Ok(id)) = self.session.as_deref().map(str::parse::<SessionId>) {
-            signals.push(Signal::Session(id));
-        }
-        let prompt = self.job.prompt.clone();
-        signals.push(self.ask_turn(&prompt));
-        signals
-    }
-
-    fn refused(&mut self, asked: Asked, response: &Value) -> Vec<Signal> {
-        let why = text_at(response, "/body/data/message")
-            .or_else(|| text_at(response, "/error"))
-            .map_or_else(|| response["body"].to_string(), str::to_owned);
-        let status = number(response, "/status").map_or(String::new(), |status| format!(" ({status})"));
-        let what = match asked {
-            Asked::Where => "it refused to say where it works",
-            Asked::Session => "it refused the session",
-            Asked::Move => {
-                // It would work in another slot. The prompt tells the whole task, so a new session can do it.
-                let notice = format!("begun anew, because the session cannot be moved here{status}: {why}");
-                self.here = None;
-                self.session = None;
-                let request = new_session_request(&self.job);
-                return vec![
-                    Signal::Notice(text::line(&notice)),
-                    self.send(Asked::Session, &request),
-                ];
-            }
-            Asked::Turn => "it refused the turn",
-            Asked::Other => {
-                let notice = format!("it refused a request{status}: {why}");
-                return vec![Signal::Notice(text::line(&notice))];
-            }
-        };
-        let detail = text::line_of(&format!("{what}{status}: {why}"), 400);
-        self.failed(Failure::new(Cause::Agent, detail))
-    }
-
     /// Whether an event is about our session; subagents have sessions of their own.
     fn is_ours(&self, properties: &Value) -> bool {
         self.session.is_some() && text_at(properties, "/sessionID") == self.session.as_deref()
@@ -308,92 +195,6 @@ impl Talk {
             // It waits for an answer to nothing.
             None => vec![self.send(Asked::Other, &permission::answer(&key, 0, &Reply::Parked))],
         }
-    }
-
-    fn message(&mut self, properties: &Value) -> Vec<Signal> {
-        let info = &properties["info"];
-        if let Some(created) = number(info, "/time/created") {
-            self.saw(created);
-        }
-        if text_at(info, "/role") != Some("assistant") {
-            return Vec::new();
-        }
-        let Some(id) = text_at(info, "/id") else {
-            return Vec::new();
-        };
-        if let Some(model) = text_at(info, "/modelID") {
-            self.models.insert(id.to_owned(), model.to_owned());
-        }
-        // Ids grow with time; an older message is told of again after a newer one has begun.
-        if self.is_ours(properties) && id > self.answer.as_str() {
-            id.clone_into(&mut self.answer);
-            self.words.clear();
-        }
-        Vec::new()
-    }
-
-    fn part(&mut self, properties: &Value) -> Vec<Signal> {
-        if let Some(time) = number(properties, "/time") {
-            self.saw(time);
-        }
-        let part = &properties["part"];
-        let message = text_at(part, "/messageID").unwrap_or_default();
-        let Some(id) = text_at(part, "/id") else {
-            return Vec::new();
-        };
-        match text_at(part, "/type") {
-            Some("text") if self.is_ours(properties) && message == self.answer => self.text(id, part),
-            Some("tool") => self.tool(id, part),
-            Some("step-start") if self.is_ours(properties) => {
-                // What it could go on after was no end.
-                self.error = None;
-                Vec::new()
-            }
-            Some("step-finish") => {
-                let model = self.models.get(message).map_or("", String::as_str);
-                let spend = self.usage.step(part, model);
-                spend.map(Signal::Spent).into_iter().collect()
-            }
-            _ => Vec::new(),
-        }
-    }
-
-    fn text(&mut self, id: &str, part: &Value) -> Vec<Signal> {
-        let words = text_at(part, "/text").unwrap_or_default();
-        // What grows is the last part or one near it.
-        match self.words.iter_mut().rev().find(|(known, _)| known == id) {
-            Some((_, known)) => words.clone_into(known),
-            None => {
-                if self.words.len() == PARTS {
-                    self.words.pop_front();
-                }
-                self.words.push_back((id.to_owned(), words.to_owned()));
-            }
-        }
-        let whole = part.pointer("/time/end").is_some();
-        if whole && !words.trim().is_empty() && self.told.insert(id.to_owned()) {
-            return vec![Signal::Text(words.to_owned())];
-        }
-        Vec::new()
-    }
-
-    fn tool(&mut self, id: &str, part: &Value) -> Vec<Signal> {
-        let status = text_at(part, "/state/status").unwrap_or_default();
-        let line = tool_line(part);
-        match status {
-            "running" if self.told.insert(id.to_owned()) => {
-                vec![Signal::ToolStarted(text::line(&line))]
-            }
-            "completed" | "error" if self.told.insert(format!("{id} ended")) => {
-                vec![Signal::ToolEnded(text::line(&format!("{status}: {line}")))]
-            }
-            _ => Vec::new(),
-        }
-    }
-
-    fn saw(&mut self, millis: u64) {
-        let time = i64::try_from(millis).ok().map(Timestamp);
-        self.now = self.now.max(time);
     }
 
     fn status(&mut self, status: &Value) -> Vec<Signal> {
@@ -522,18 +323,6 @@ impl Talk {
             _ => {}
         }
         signals
-    }
-}
-
-/// What a tool is used for, in words of its input.
-fn tool_line(part: &Value) -> String {
-    let tool = text_at(part, "/tool").unwrap_or("a tool");
-    let about = ["command", "filePath", "pattern", "url", "description"]
-        .iter()
-        .find_map(|name| text_at(part, &format!("/state/input/{name}")));
-    match about {
-        Some(about) => format!("{tool}: {about}"),
-        None => tool.to_owned(),
     }
 }
 

@@ -1,17 +1,18 @@
 //! opencode: what the recorded events of its server mean, as the bridge gives them.
 
+mod asking;
+mod failing;
+
 use rstest::rstest;
 use serde_json::{Value, json};
 use turno_agents::DialectKind;
 use turno_agents::dialect::{Signal, ToolServer};
 use turno_core::command::Session;
-use turno_core::decision::Reply;
 use turno_core::event::AgentEnd;
-use turno_core::failure::{Cause, RetryAfter};
+use turno_core::failure::Cause;
 use turno_core::outcome::Outcome;
 use turno_core::persona::{Access, Model, Tools};
-use turno_core::quota::QuotaFill;
-use turno_core::units::{CostBasis, MicroUsd, Span, Timestamp, Tokens};
+use turno_core::units::{CostBasis, MicroUsd, Tokens};
 
 use crate::stage::{Hearing, job, said};
 
@@ -336,111 +337,6 @@ fn an_outcome_ends_the_run(#[case] answer: String) {
     assert!(matches!(end, AgentEnd::Finished(Outcome::Change { summary, .. }) if summary == "mended"));
 }
 
-#[rstest]
-#[case::write(Access::Write, "edit", "once")]
-#[case::read(Access::Read, "edit", "reject")]
-#[case::run(Access::Read, "bash", "once")]
-#[case::outside(Access::Write, "external_directory", "reject")]
-#[case::again_and_again(Access::Write, "doom_loop", "reject")]
-fn what_it_asks_for_is_answered_by_access(
-    #[case] access: Access,
-    #[case] permission: &str,
-    #[case] expected: &str,
-) {
-    let mut hearing = working(access);
-    let asked = json!({ "id": "per_1", "permission": permission, "patterns": ["a.txt"] });
-    hearing.hear([event("permission.asked", asked)]);
-    let reply = hearing.sent().pop().unwrap();
-    assert_eq!(reply["path"], "/permission/per_1/reply");
-    assert_eq!(reply["body"]["reply"], expected);
-    assert_eq!(reply["body"].get("message").is_some(), expected == "reject");
-}
-
-#[test]
-fn what_a_subagent_asks_for_is_answered_and_paid_and_ends_nothing() {
-    let mut hearing = working(Access::Write);
-    let other = |line: String| line.replace(SESSION, "ses_child");
-    let asked = json!({ "id": "per_2", "permission": "edit", "patterns": ["a"] });
-    let step = json!({ "id": "p1", "messageID": "m", "type": "step-finish", "cost": 0.001, "tokens": { "input": 5 } });
-    hearing.hear([
-        other(event("permission.asked", asked)),
-        other(event("message.part.updated", json!({ "part": step }))),
-        other(idle()),
-    ]);
-    assert_eq!(hearing.sent().pop().unwrap()["path"], "/permission/per_2/reply");
-    assert_eq!(hearing.spends().last().unwrap().cost, MicroUsd(1000));
-    assert_eq!(hearing.closed(), 0);
-}
-
-#[test]
-fn a_request_too_long_to_read_is_refused() {
-    let mut hearing = working(Access::Write);
-    let asked = json!({ "id": "per_3", "permission": "edit", "metadata": { "diff": "x".repeat(500) } });
-    let line =
-        json!({ "event": { "id": "evt_1", "type": "permission.asked", "properties": asked } }).to_string();
-    hearing.hear_cut(&line[..200]);
-    let reply = hearing.sent().pop().unwrap();
-    assert_eq!(reply["path"], "/permission/per_3/reply");
-    assert_eq!(reply["body"]["reply"], "reject");
-}
-
-fn question() -> Value {
-    json!({ "id": "que_1", "questions": [{
-        "question": "Which?",
-        "header": "Pick",
-        "options": [{ "label": "A", "description": "the first" }, { "label": "B", "description": "" }],
-    }] })
-}
-
-#[test]
-fn a_question_is_put_and_its_answer_given() {
-    let mut hearing = working(Access::Write);
-    hearing.hear([event("question.asked", question())]);
-    let Some(Signal::Asked { key, question }) = hearing.signals.last().cloned() else {
-        panic!("{:?}", hearing.signals);
-    };
-    assert_eq!((key.as_str(), question.question.as_str()), ("que_1", "Which?"));
-    let labels: Vec<&str> = question.options.iter().map(|o| o.label.as_str()).collect();
-    assert_eq!(labels, ["A", "B"]);
-    let lines = hearing.talk.answer("que_1", &Reply::Answer("B".to_owned()));
-    let sent: Value = serde_json::from_str(&lines[0]).unwrap();
-    assert_eq!(sent["path"], "/question/que_1/reply");
-    assert_eq!(sent["body"], json!({ "answers": [["B"]] }));
-    let again = hearing.talk.answer("que_1", &Reply::Answer("A".to_owned()));
-    assert_eq!(again, Vec::<String>::new(), "it is answered");
-}
-
-#[test]
-fn several_questions_are_one_to_a_person() {
-    let mut hearing = working(Access::Write);
-    let mut two = question();
-    let more = two["questions"][0].clone();
-    two["questions"].as_array_mut().unwrap().push(more);
-    hearing.hear([event("question.asked", two)]);
-    let Some(Signal::Asked { question, .. }) = hearing.signals.last() else {
-        panic!("{:?}", hearing.signals);
-    };
-    assert_eq!(question.question, "1. Which? (A / B)\n2. Which? (A / B)");
-    let lines = hearing
-        .talk
-        .answer("que_1", &Reply::Answer("A, then B".to_owned()));
-    let sent: Value = serde_json::from_str(&lines[0]).unwrap();
-    assert_eq!(sent["body"], json!({ "answers": [["A, then B"], ["A, then B"]] }));
-}
-
-#[test]
-fn a_parked_question_is_what_the_run_ends_in() {
-    let mut hearing = working(Access::Write);
-    hearing.hear([event("question.asked", question())]);
-    let lines = hearing.talk.answer("que_1", &Reply::Parked);
-    let sent: Value = serde_json::from_str(&lines[0]).unwrap();
-    assert_eq!(sent["path"], "/question/que_1/reject");
-    hearing.hear([idle()]);
-    assert_eq!(hearing.closed(), 1);
-    let end = hearing.end(0);
-    assert!(matches!(end, AgentEnd::Asked(question) if question.question == "Which?"));
-}
-
 #[test]
 fn an_interrupted_turn_was_stopped() {
     let mut early = hearing(Access::Write);
@@ -467,120 +363,6 @@ fn an_interrupted_turn_was_stopped() {
     hearing.hear(&rest[aborted..until]);
     assert_eq!(hearing.closed(), 1);
     assert_eq!(hearing.cause(), Cause::Stopped);
-}
-
-/// The recording's last turn: the provider is busy, again and again.
-#[test]
-fn its_retries_are_bounded() {
-    let (_, rest) = split();
-    let from = rest.iter().position(|line| line.contains("CASE:e429")).unwrap();
-    let mut hearing = working(Access::Write);
-    hearing.hear(&rest[from..]);
-    let retries = hearing.notices().into_iter().filter(|n| n.starts_with("retry "));
-    assert_eq!(retries.count(), 4, "the recording's driver was more patient");
-    let aborts = hearing.sent();
-    let aborts = aborts
-        .iter()
-        .filter(|r| r["path"].as_str().unwrap().ends_with("/abort"));
-    assert_eq!(aborts.count(), 1);
-    assert_eq!(hearing.closed(), 1);
-    let failure = hearing.failure();
-    assert_eq!(failure.cause, Cause::RateLimited);
-    assert!(failure.detail.contains("rate limited"), "{}", failure.detail);
-}
-
-#[rstest]
-#[case::patient("slow down", 10_000, None)]
-#[case::too_long("slow down", 3_600_000, Some(Cause::Quota))]
-#[case::account("You exceeded your current quota", 2000, Some(Cause::Quota))]
-fn the_first_retry_already_tells(#[case] message: &str, #[case] wait: u64, #[case] expected: Option<Cause>) {
-    let mut hearing = working(Access::Write);
-    hearing.hear(answered("")).hear([retry(1, message, 1000 + wait)]);
-    let Some(cause) = expected else {
-        assert!(
-            hearing
-                .sent()
-                .iter()
-                .all(|r| !r["path"].as_str().unwrap().ends_with("/abort"))
-        );
-        return;
-    };
-    let fills: Vec<QuotaFill> = hearing.quotas().iter().map(|said| said.fill).collect();
-    assert_eq!(fills, [QuotaFill::Full]);
-    hearing.hear([idle()]);
-    let failure = hearing.failure();
-    assert_eq!(failure.cause, cause);
-    let lifts = match wait > 300_000 {
-        true => RetryAfter::At(Timestamp(1000 + 3_600_000)),
-        false => RetryAfter::Policy,
-    };
-    assert_eq!(failure.retry_after, lifts);
-}
-
-#[rstest]
-#[case::key("APIError", json!({ "statusCode": 401 }), Cause::SignIn)]
-#[case::forbidden("APIError", json!({ "statusCode": 403 }), Cause::SignIn)]
-#[case::paid_up("APIError", json!({ "statusCode": 402 }), Cause::Quota)]
-#[case::credit("APIError", json!({ "statusCode": 400, "message": "Your credit balance is too low" }), Cause::Quota)]
-#[case::wrong("APIError", json!({ "statusCode": 400 }), Cause::Agent)]
-#[case::busy("APIError", json!({ "statusCode": 429, "responseHeaders": { "retry-after": "7" } }), Cause::RateLimited)]
-#[case::long("APIError", json!({ "statusCode": 429, "responseHeaders": { "retry-after": "3600" } }), Cause::Quota)]
-#[case::no_model("UnknownError", json!({ "message": "Model not found: a/b" }), Cause::Model)]
-#[case::down("APIError", json!({ "statusCode": 503 }), Cause::Provider)]
-#[case::unreachable("APIError", json!({}), Cause::Provider)]
-#[case::no_login("ProviderAuthError", json!({}), Cause::SignIn)]
-#[case::too_much("ContextOverflowError", json!({}), Cause::Agent)]
-fn errors_are_typed(#[case] name: &str, #[case] data: Value, #[case] expected: Cause) {
-    let mut hearing = working(Access::Write);
-    let error = json!({ "error": { "name": name, "data": &data } });
-    hearing.hear([event("session.error", error), idle()]);
-    assert_eq!(hearing.closed(), 1);
-    let waits = data["responseHeaders"]["retry-after"]
-        .as_str()
-        .map(|s| Span::seconds(s.parse().unwrap()));
-    assert_eq!(hearing.waits(), Vec::from_iter(waits));
-    assert_eq!(hearing.cause(), expected);
-}
-
-#[test]
-fn an_error_before_any_work_is_the_end() {
-    let mut hearing = hearing(Access::Write);
-    hearing.hear([response(1, 200, &json!({ "id": SESSION }))]);
-    let error = json!({ "error": { "name": "UnknownError", "data": { "message": "no such model" } } });
-    hearing.hear([event("session.error", error)]);
-    assert_eq!(hearing.closed(), 1);
-    assert_eq!(hearing.cause(), Cause::Agent);
-}
-
-/// A plugin of the user that cannot be loaded, for example.
-#[test]
-fn an_error_of_no_session_is_no_end() {
-    let mut hearing = hearing(Access::Write);
-    hearing.hear([response(1, 200, &json!({ "id": SESSION }))]);
-    let error = json!({ "name": "UnknownError", "data": { "message": "no such plugin" } });
-    let event = json!({ "event": { "type": "session.error", "properties": { "error": error } } });
-    hearing.hear([event.to_string()]);
-    assert_eq!(hearing.closed(), 0);
-    assert!(hearing.notices().iter().any(|n| n.contains("no such plugin")));
-}
-
-#[rstest]
-#[case("over", Cause::Agent)]
-#[case("unstarted", Cause::Spawn)]
-fn the_end_of_the_server_is_told_with_its_last_words(#[case] how: &str, #[case] expected: Cause) {
-    let mut hearing = working(Access::Write);
-    hearing.hear([
-        json!({ "log": "Error: the database is locked" }).to_string(),
-        json!({ how: "the server ended with exit status: 1" }).to_string(),
-    ]);
-    assert_eq!(hearing.closed(), 0, "there is nobody to close it for");
-    let failure = hearing.failure();
-    assert_eq!(failure.cause, expected);
-    assert!(
-        failure.detail.contains("database is locked"),
-        "{}",
-        failure.detail
-    );
 }
 
 #[test]

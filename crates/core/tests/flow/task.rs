@@ -1,11 +1,9 @@
 //! The flow of one task, from ready to landed, told case by case.
 
-use std::collections::BTreeSet;
-
 use crate::world::{World, approve, checks_green, checks_red, finding, wrote};
 use rstest::rstest;
 use turno_core::command::{Command, Session};
-use turno_core::event::{AgentEnd, Discard, Event, LandingEnd, LeftBehind, StopHow};
+use turno_core::event::{AgentEnd, Event, LandingEnd, LeftBehind, StopHow};
 use turno_core::failure::{Cause, Failure, Luck, RetryAfter};
 use turno_core::ids::{CommitId, TaskId};
 use turno_core::outcome::{Outcome, Verdict};
@@ -13,7 +11,7 @@ use turno_core::persona::Role;
 use turno_core::policy::{ReviewRule, UncheckedRule};
 use turno_core::shift::ShiftEnd;
 use turno_core::step::Waiting;
-use turno_core::task::{Because, Likeness, Park, Stage, StopWhy, Work};
+use turno_core::task::{Because, Likeness, Park, Stage, Work};
 use turno_core::units::{MicroUsd, Span};
 use turno_core::view::StageName;
 
@@ -274,48 +272,6 @@ fn an_agent_that_is_not_signed_in_is_not_tried_again() {
 }
 
 #[test]
-fn at_the_budget_everything_is_stopped_and_the_shift_ends_as_budget() {
-    let mut world = World::new();
-    world.budget = MicroUsd(100_000);
-    world.start_shift(1);
-    let commands = world.spend(100_000);
-    assert!(
-        matches!(
-            commands[..],
-            [
-                Command::StopAttempt {
-                    why: StopWhy::ShiftBudget,
-                    ..
-                },
-                Command::WarnOfBudget { .. }
-            ]
-        ),
-        "{commands:?}"
-    );
-    let commands = world.end_agent(
-        AgentEnd::Failed(Failure::new(Cause::Stopped, "")),
-        crate::world::left("a"),
-    );
-    assert!(
-        matches!(
-            commands[..],
-            [Command::EndShift {
-                end: ShiftEnd::Budget,
-                ..
-            }]
-        ),
-        "{commands:?}"
-    );
-    let Some(Work::Write(job)) = world.task(task()).work() else {
-        panic!("no work")
-    };
-    assert!(
-        format!("{job:?}").contains(crate::world::commit("a").as_str()),
-        "its work is gone on from"
-    );
-}
-
-#[test]
 fn a_small_budget_is_shared_by_those_that_start() {
     let mut world = World::new();
     world.budget = MicroUsd(100_000);
@@ -341,85 +297,6 @@ fn what_is_left_starts_nothing_and_says_so() {
     let why = turno_core::step::waiting(&world.state, &world.task(task()));
     assert!(matches!(why, Some(Waiting::NoShift)), "{why:?}");
     assert_eq!(world.ended(), Some(ShiftEnd::Budget));
-}
-
-#[rstest]
-#[case(StopHow::Drain, 0)]
-#[case(StopHow::Now, 1)]
-fn a_stop_starts_nothing_more(#[case] how: StopHow, #[case] stops: usize) {
-    let mut world = World::new();
-    world.start_shift(1);
-    let commands = world.take(Event::StopAsked { how });
-    assert_eq!(
-        commands
-            .iter()
-            .filter(|c| matches!(c, Command::StopAttempt { .. }))
-            .count(),
-        stops
-    );
-    let commands = world.end_writer(wrote("a"));
-    assert!(
-        matches!(
-            commands[..],
-            [Command::EndShift {
-                end: ShiftEnd::Interrupted,
-                ..
-            }]
-        ),
-        "{commands:?}"
-    );
-    assert!(
-        matches!(world.task(task()).work(), Some(Work::Check(_))),
-        "finished work is kept as finished"
-    );
-}
-
-#[test]
-fn a_discarded_task_is_stopped_first_and_dropped_at_its_end() {
-    let mut world = World::new();
-    world.start_shift(1);
-    world.take(Event::Discarded {
-        what: Discard::Task(task()),
-    });
-    assert_eq!(world.stage(task()), StageName::Writing);
-    world.end_writer(wrote("a"));
-    assert_eq!(world.stage(task()), StageName::Dropped);
-}
-
-#[test]
-fn a_stale_answer_changes_nothing() {
-    let mut world = World::new();
-    world.start_shift(1);
-    let first = world.last_attempt();
-    world.end_writer(wrote("a"));
-    let before = world.state.clone();
-    let (end, left) = wrote("b");
-    let commands = world.end_attempt(first, end, left);
-    assert!(commands.is_empty());
-    assert_eq!(before, world.state);
-}
-
-#[test]
-fn after_a_restart_what_ran_is_tried_again_from_what_it_left() {
-    let mut world = World::new();
-    world.start_shift(1);
-    let attempt = world.last_attempt();
-    let lost = turno_core::event::LostAttempt {
-        attempt,
-        spend: crate::world::spend(4_000),
-        left: crate::world::left("d"),
-        worked: None,
-    };
-    let commands = world.take(Event::Restarted {
-        lost: vec![lost],
-        adopted: BTreeSet::new(),
-    });
-    let [Command::StartAgent(start)] = &commands[..] else {
-        panic!("{commands:?}")
-    };
-    assert!(start.attempt > attempt, "an attempt id is never used again");
-    assert_eq!(start.from, crate::world::commit("d"));
-    assert_eq!(world.task(task()).spent, MicroUsd(4_000));
 }
 
 #[test]
@@ -462,46 +339,6 @@ fn two_landings_never_run_at_once() {
     let commands = world.end_landing(LandingEnd::Landed { commit });
     assert!(
         matches!(&commands[..], [Command::Land(start)] if start.task == second),
-        "{commands:?}"
-    );
-}
-
-#[rstest]
-#[case(Discard::Issue(turno_core::ids::IssueId(1)))]
-#[case(Discard::Task(task()))]
-fn a_discard_outranks_a_stop_that_is_under_way(#[case] what: Discard) {
-    let mut world = World::new();
-    world.start_shift(2);
-    world.now = world.now + Span(3_600_000);
-    world.take(Event::TimePassed);
-    world.take(Event::Discarded { what });
-    let first = world.task(task()).run().unwrap().attempt;
-    world.end_attempt(
-        first,
-        AgentEnd::Failed(Failure::new(Cause::Stopped, "")),
-        LeftBehind::Nothing,
-    );
-    assert_eq!(world.stage(task()), StageName::Dropped);
-}
-
-#[test]
-fn money_makes_a_polite_stop_a_quick_one() {
-    let mut world = World::new();
-    world.budget = MicroUsd(100_000);
-    world.start_shift(1);
-    world.take(Event::StopAsked { how: StopHow::Now });
-    let commands = world.spend(100_000);
-    assert!(
-        matches!(
-            commands[..],
-            [
-                Command::StopAttempt {
-                    why: StopWhy::ShiftBudget,
-                    ..
-                },
-                Command::WarnOfBudget { .. }
-            ]
-        ),
         "{commands:?}"
     );
 }
@@ -557,62 +394,4 @@ fn a_quota_of_one_agent_is_not_a_wait_for_another() {
     };
     assert_ne!(start.agent, first);
     assert_eq!(start.session, Session::Fresh);
-}
-
-#[test]
-fn only_turno_itself_states_what_an_attempt_came_to() {
-    let mut world = World::new();
-    world.start_shift(1);
-    let attempt = world.last_attempt();
-    let forged = Event::ChecksEnded {
-        attempt,
-        report: checks_green(),
-        without: None,
-        on_base: None,
-    };
-    let refused = turno_core::admit::admit(&world.state, &forged);
-    assert_eq!(refused, Err(turno_core::admit::Refused::NotAsked));
-}
-
-#[test]
-fn after_a_restart_an_agent_that_worked_on_is_heard_again_and_told_again_to_stop() {
-    let mut world = World::new();
-    world.start_shift(1);
-    let attempt = world.last_attempt();
-    world.take(Event::StopAsked { how: StopHow::Now });
-    let adopted = BTreeSet::from([attempt]);
-    let commands = world.take(Event::Restarted {
-        lost: vec![],
-        adopted,
-    });
-    assert_eq!(
-        commands,
-        [
-            Command::Adopt {
-                attempt,
-                asked: vec![]
-            },
-            Command::StopAttempt {
-                attempt,
-                why: StopWhy::Asked
-            }
-        ]
-    );
-}
-
-#[test]
-fn a_coordinator_that_dies_again_and_again_costs_a_task_none_of_its_tries() {
-    let mut world = World::new();
-    world.start_shift(1);
-    for _ in 0..20 {
-        let attempt = world.last_attempt();
-        let commands = world.take(Event::Restarted {
-            lost: vec![],
-            adopted: BTreeSet::new(),
-        });
-        assert!(
-            matches!(&commands[..], [Command::StartAgent(s)] if s.attempt > attempt),
-            "{commands:?}"
-        );
-    }
 }

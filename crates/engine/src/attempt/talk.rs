@@ -1,5 +1,7 @@
-//! Owns a conversation with an agent while it runs: lines become signals, signals become facts and answers;
-//! stops, reminders and the end are seen here. How alive it is, is for `pulse`.
+//! Owns a conversation with an agent while it runs: lines become signals, signals become facts and answers, and it is
+//! reminded and told things. How alive it is, is for `pulse`; how it is ended, for `ending`.
+
+mod ending;
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -8,42 +10,33 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
-use turno_agents::dialect::{
-    AfterInput, Conversation, Dialect, Exit, Job, Launch, Line, Parting, Signal, Support,
-};
+use turno_agents::dialect::{AfterInput, Conversation, Dialect, Job, Launch, Line, Parting, Signal, Support};
 use turno_core::command::AgentStart;
 use turno_core::decision::Question;
 use turno_core::event::AgentEnd;
-use turno_core::failure::{Cause, Failure};
 use turno_core::liveness::Question as Asking;
-use turno_core::task::StopWhy;
 use turno_core::units::Spend;
 
+use self::ending::{Ending, told};
 use super::leaving::Gate;
 use super::pulse::Pulse;
 use super::tally::Tally;
 use super::windows::{When, Windows};
-use super::{stopped, told_again, told_to_stop};
 use crate::live::Doing;
 use crate::process;
 use crate::process::supervised::{AfterSpoken, Bell, StopForce, Supervised};
-use crate::process::supervisor::{After, End, ExitKind, files};
+use crate::process::supervisor::{After, files};
 use crate::run::now;
 use crate::runner::mouth::{Ear, Mouth, Replied, Replies, Turn, Words};
 use crate::sandbox::Bounds;
 use crate::site::{Run, Site};
-use crate::transcript::{Tail, end_of};
+use crate::transcript::Tail;
 
-/// How long an agent has to end its turn after it was asked to in its own protocol.
-const POLITE: Duration = Duration::from_secs(3);
 /// How long an agent may stay after it has said all and its input is closed. Gemini with a server of tools never
 /// leaves by itself; who is still busy then is asked once more before it is killed.
 const LEAVE: Duration = Duration::from_secs(5);
-/// How long a supervisor has to end everything once it was told to.
-const GIVE_UP: Duration = Duration::from_secs(40);
 /// So many questions of one attempt may be waited for before its supervisor's own limit counts.
 const QUESTIONS: u64 = 8;
-const STDERR_SHOWN: usize = 4000;
 /// What an agent is told that is quiet for long, where it can be told something.
 const REMINDER: &str = "Nothing has been seen of you for a while. If you wait for a command that hangs, end it and go \
     on another way. If you are done, give your outcome now. Else go on.";
@@ -55,13 +48,6 @@ const ALONE: Duration = Duration::from_secs(30 * 60);
 pub(super) struct Heard {
     pub(super) end: AgentEnd,
     pub(super) spend: Spend,
-}
-
-/// Why the agent is being ended from outside.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ending {
-    Not,
-    Told(StopWhy),
 }
 
 struct Talk<'a> {
@@ -252,14 +238,6 @@ pub(super) async fn talk(
     talk.over(tail, dir).await
 }
 
-/// Waits for a word from the core: the first, or after that the next.
-async fn told(ear: &mut Ear, ending: Ending) -> StopWhy {
-    match ending {
-        Ending::Told(_) => told_again(ear).await,
-        Ending::Not => told_to_stop(ear).await,
-    }
-}
-
 impl Talk<'_> {
     /// Hears again what an earlier coordinator heard: line by line, with the replies where they were given, so that
     /// the conversation is where it was.
@@ -445,104 +423,6 @@ impl Talk<'_> {
             self.say(&line).await;
         }
     }
-
-    /// A stop for money is a kill: every further message costs. Any other begins with a request.
-    async fn stop(&mut self, why: StopWhy) {
-        self.ending = Ending::Told(why);
-        self.tally.told_to_end();
-        if why.is_about_money() {
-            self.end_by(StopForce::Kill);
-        } else {
-            self.ask_politely().await;
-        }
-    }
-
-    /// A stop under way is told again; if it is about money now, it is not polite any more.
-    fn hasten(&mut self, why: StopWhy) {
-        self.ending = Ending::Told(why);
-        if why.is_about_money() {
-            self.end_by(StopForce::Kill);
-        }
-    }
-
-    async fn ask_politely(&mut self) {
-        let lines = self.conversation.interrupt();
-        if lines.is_empty() {
-            return self.end_by(StopForce::Ladder);
-        }
-        for line in lines {
-            self.say(&line).await;
-        }
-        self.next_rung = Some(Instant::now() + POLITE);
-    }
-
-    /// The supervisor's turn. If it does not answer either, nobody waits for it.
-    fn end_by(&mut self, force: StopForce) {
-        self.next_rung = None;
-        self.run.stop(force);
-        self.give_up.get_or_insert(Instant::now() + GIVE_UP);
-    }
-
-    /// The supervisor is gone, and so is everything below it.
-    async fn over(self, mut tail: Tail, dir: &Path) -> Heard {
-        let Self {
-            mut conversation,
-            run,
-            mut tally,
-            ending,
-            mouth,
-            mut windows,
-            ..
-        } = self;
-        let end = run.wait().await;
-        let mut hear = |line: Line<'_>| {
-            for signal in conversation.line(line) {
-                tally.hear(&signal);
-                match signal {
-                    Signal::Quota(said) => {
-                        let news = windows.hear(&said, When::At(now()));
-                        news.into_iter().for_each(|quota| mouth.quota_seen(quota));
-                    }
-                    Signal::HeldOff(wait) => windows.hold_off(wait, When::At(now())),
-                    Signal::Heard { remark, .. } => mouth.heard(remark),
-                    Signal::Session(_)
-                    | Signal::Spent(_)
-                    | Signal::Text(_)
-                    | Signal::ToolStarted(_)
-                    | Signal::ToolEnded(_)
-                    | Signal::Notice(_)
-                    | Signal::Asked { .. }
-                    | Signal::Leaving { .. }
-                    | Signal::Send(_)
-                    | Signal::CloseInput => {}
-                }
-            }
-        };
-        while tail.read_piece(&mut hear) {
-            yield_now().await;
-        }
-        tail.finish(hear);
-        let stderr = end_of(&dir.join(files::ERR), STDERR_SHOWN);
-        let exit = match &end {
-            Some(End::Exited(ExitKind::Code(code))) => Exit::Code(*code),
-            Some(End::Exited(ExitKind::Signal(signal))) => Exit::Signal(*signal),
-            Some(_) | None => Exit::Signal(9),
-        };
-        let said = conversation.end(exit, &stderr);
-        tracing::info!(attempt = %mouth.attempt(), ?end, ?ending, ?said, "an agent has ended");
-        let (end, spend) = match (said, outside(end, ending, &stderr)) {
-            // What was finished before the stop came is finished.
-            (AgentEnd::Finished(outcome), _) => (AgentEnd::Finished(outcome), tally.spend()),
-            (AgentEnd::Asked(question), _) => (AgentEnd::Asked(question), tally.spend()),
-            (AgentEnd::Failed(_), Some(failure)) => {
-                (AgentEnd::Failed(windows.lifting(failure, now())), tally.cut_off())
-            }
-            (AgentEnd::Failed(failure), None) => {
-                (AgentEnd::Failed(windows.lifting(failure, now())), tally.spend())
-            }
-        };
-        Heard { end, spend }
-    }
 }
 
 /// A person's words as an agent is told them.
@@ -572,34 +452,5 @@ impl Owned {
             Self::Whole(text) => Line::Whole(text),
             Self::Cut(text) => Line::Cut(text),
         }
-    }
-}
-
-/// Why the agent could not come to an end of its own, if it could not.
-fn outside(end: Option<End>, ending: Ending, stderr: &str) -> Option<Failure> {
-    match (ending, end) {
-        (_, Some(End::NotStarted(why))) => Some(Failure::new(Cause::Spawn, why)),
-        (_, Some(End::TooMuchOutput)) => Some(Failure::new(
-            Cause::Agent,
-            "it said more than may be kept and was stopped",
-        )),
-        (_, Some(End::HitLimit(hit))) => Some(Failure::new(Cause::Resources, hit.words())),
-        (_, Some(End::TranscriptFailed(why))) => Some(Failure::new(
-            Cause::Workspace,
-            format!("what it said could not be written down: {why}"),
-        )),
-        (_, Some(End::Alone)) => Some(Failure::new(
-            Cause::Lost,
-            "its coordinator was gone, and none came to listen to it",
-        )),
-        (Ending::Told(why), _) => Some(stopped(why)),
-        (Ending::Not, Some(End::TimedOut)) => {
-            Some(Failure::new(Cause::WallClock, "stopped by its supervisor"))
-        }
-        (Ending::Not, None) => Some(Failure::new(
-            Cause::Lost,
-            format!("its supervisor died without a word. {stderr}"),
-        )),
-        (Ending::Not, Some(End::Stopped | End::Exited(_))) => None,
     }
 }

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use turno_core::ids::CommitId;
 
 use super::lend::path_list;
-use super::{End, Error, GitCall, Place, Repo};
-use crate::process::Input;
+use super::{Error, GitCall, Place, Repo};
+use crate::process::{End, Input};
 
 /// An object directory of somebody else. It must hold nothing but loose objects and packs.
 #[derive(Debug, Clone)]

@@ -4,7 +4,8 @@ use turno_core::ids::{CommitId, IssueId, TreeId};
 use turno_core::promotion::Fork;
 
 use super::write::Identity;
-use super::{End, Error, Place, Repo};
+use super::{Error, Place, Repo};
+use crate::process::End;
 
 /// What two commits merge into.
 #[derive(Debug, Clone, PartialEq, Eq)]

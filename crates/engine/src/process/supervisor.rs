@@ -4,8 +4,11 @@
 //! can leave its tree. It writes what the program says into files before anybody reads them, and the end into
 //! an exit file. It outlives a coordinator that dies. It decides nothing: it is told when to stop.
 
-use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Read, Write};
+mod ladder;
+mod streams;
+
+use std::fs::OpenOptions;
+use std::io::Write;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -21,6 +24,8 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, setsid};
 
+use self::ladder::Ladder;
+use self::streams::{Pump, Stream};
 use super::doorman::Doorman;
 use super::handed::{self, Private};
 use super::limited::Limited;
@@ -29,15 +34,10 @@ pub use super::paper::{After, End, ExitKind, Orders, files};
 pub(crate) use super::paper::{Said, write_whole};
 use super::tree::{self, Identity};
 use super::wire::{AfterSpoken, Line, Spoken, Word};
-use crate::redact::{Redaction, Redactor};
+use crate::redact::Redaction;
 
 /// How much is moved at once: what a pipe holds. Larger ones, with a larger pipe, gained nothing (measured).
 const CHUNK: usize = 1 << 16;
-/// How often a stream is read before everything else is looked at again: a flood must not outrun the limits.
-const READS: usize = 16;
-
-/// How long killing is tried.
-const IN_VAIN: Duration = Duration::from_secs(10);
 
 /// Who answers a program while nobody coordinates, if it is one that must be answered.
 pub trait Understudy {
@@ -119,24 +119,6 @@ fn tidy(after: &After) {
     }
 }
 
-/// One of the two output streams.
-struct Pump<R> {
-    from: Option<R>,
-    to: File,
-    redactor: Redactor,
-}
-
-/// How far a stop has come.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Ladder {
-    /// Nobody asked.
-    Standing,
-    /// The program was asked to leave; it is killed then.
-    Asked(Instant),
-    /// The tree is being killed, since then.
-    Killing(Instant),
-}
-
 struct Supervisor {
     signals: SignalFd,
     line: Line,
@@ -165,13 +147,6 @@ struct Supervisor {
     /// Why it is stopped, if it is.
     verdict: Option<End>,
     exit: Option<ExitKind>,
-}
-
-/// What a read of a stream gave.
-enum Got {
-    Bytes,
-    Later,
-    End,
 }
 
 impl Supervisor {
@@ -419,138 +394,12 @@ impl Supervisor {
             .and_then(|since| since.checked_add(Duration::from_millis(self.orders.alone_ms)))
     }
 
-    /// Moves some of what was said into the files, without secrets, before anybody reads it. True when there was
-    /// something.
-    fn pump(&mut self) -> bool {
-        let mut buffer = std::mem::take(&mut self.buffer);
-        let out = self.pump_one(Stream::Out, &mut buffer);
-        let err = self.pump_one(Stream::Err, &mut buffer);
-        self.buffer = buffer;
-        out || err
-    }
-
-    fn pump_one(&mut self, stream: Stream, buffer: &mut [u8]) -> bool {
-        let mut any = false;
-        for _ in 0..READS {
-            match self.move_some(stream, buffer) {
-                Ok(Got::Bytes) => any = true,
-                Ok(Got::Later | Got::End) => break,
-                Err(error) => {
-                    self.stop_as(End::TranscriptFailed(error.to_string()));
-                    break;
-                }
-            }
-        }
-        any
-    }
-
-    fn move_some(&mut self, stream: Stream, buffer: &mut [u8]) -> std::io::Result<Got> {
-        let read = match stream {
-            Stream::Out => self.out.from.as_mut().map(|f| f.read(buffer)),
-            Stream::Err => self.err.from.as_mut().map(|f| f.read(buffer)),
-        };
-        let count = match read {
-            None => return Ok(Got::End),
-            Some(Ok(0)) => {
-                match stream {
-                    Stream::Out => self.out.from = None,
-                    Stream::Err => self.err.from = None,
-                }
-                self.write_down(stream, None)?;
-                return Ok(Got::End);
-            }
-            Some(Ok(count)) => count,
-            Some(Err(e)) if e.kind() == ErrorKind::WouldBlock => return Ok(Got::Later),
-            Some(Err(e)) if e.kind() == ErrorKind::Interrupted => return Ok(Got::Bytes),
-            Some(Err(e)) => return Err(e),
-        };
-        if self.kept >= self.orders.output_cap {
-            self.stop_as(End::TooMuchOutput);
-            return Ok(Got::Bytes);
-        }
-        self.kept += count as u64;
-        self.write_down(stream, buffer.get(..count))?;
-        Ok(Got::Bytes)
-    }
-
-    /// Writes a piece down without the secrets in it; none is the end of the stream, and what was held back.
-    fn write_down(&mut self, stream: Stream, piece: Option<&[u8]>) -> std::io::Result<()> {
-        if matches!(self.verdict, Some(End::TranscriptFailed(_))) {
-            return Ok(());
-        }
-        let (redactor, to) = match stream {
-            Stream::Out => (&mut self.out.redactor, &mut self.out.to),
-            Stream::Err => (&mut self.err.redactor, &mut self.err.to),
-        };
-        self.clean.clear();
-        match piece {
-            Some(bytes) => redactor.chunk(bytes, &mut self.clean),
-            None => redactor.finish(&mut self.clean),
-        }
-        to.write_all(&self.clean)?;
-        if let Stream::Out = stream {
-            self.written += self.clean.len() as u64;
-            self.line.ring();
-        }
-        Ok(())
-    }
-
     fn read_signals(&mut self) {
         while let Ok(Some(info)) = self.signals.read_signal() {
             match Signal::try_from(info.ssi_signo.cast_signed()) {
                 Ok(Signal::SIGTERM | Signal::SIGINT | Signal::SIGHUP) => self.ask(End::Stopped),
                 Ok(Signal::SIGUSR1) => self.stop_as(End::Stopped),
                 Ok(_) | Err(_) => {}
-            }
-        }
-    }
-
-    /// Asks the program to leave; its grace runs from now.
-    fn ask(&mut self, why: End) {
-        if self.ladder == Ladder::Standing {
-            self.verdict.get_or_insert(why);
-            self.ladder = Ladder::Asked(Instant::now() + Duration::from_millis(self.orders.grace_ms));
-            for pid in tree::askable(std::process::id().cast_signed()) {
-                tree::send(pid, Signal::SIGINT);
-            }
-        }
-    }
-
-    /// From now on the tree is killed.
-    fn kill(&mut self) {
-        if !matches!(self.ladder, Ladder::Killing(_)) {
-            self.ladder = Ladder::Killing(Instant::now());
-        }
-    }
-
-    /// Whether something cannot be killed, e.g. because another user owns it. Waiting on would help nobody.
-    fn is_in_vain(&self) -> bool {
-        matches!(self.ladder, Ladder::Killing(since) if since.elapsed() > IN_VAIN)
-    }
-
-    /// Kills the tree.
-    fn stop_as(&mut self, why: End) {
-        self.verdict.get_or_insert(why);
-        self.kill();
-    }
-
-    fn climb(&mut self) {
-        let now = Instant::now();
-        if self.ladder == Ladder::Standing && now >= self.limit {
-            self.ask(End::TimedOut);
-        }
-        if self.ladder == Ladder::Standing && self.alone_until().is_some_and(|until| now >= until) {
-            self.ask(End::Alone);
-        }
-        if let Ladder::Asked(kill_at) = self.ladder
-            && now >= kill_at
-        {
-            self.kill();
-        }
-        if let Ladder::Killing(_) = self.ladder {
-            self.limited.kill_all();
-            for pid in tree::descendants(std::process::id().cast_signed()) {
-                tree::send(pid, Signal::SIGKILL);
             }
         }
     }
@@ -579,12 +428,6 @@ impl Supervisor {
             }
         }
     }
-}
-
-#[derive(Clone, Copy)]
-enum Stream {
-    Out,
-    Err,
 }
 
 /// Writes down, in the supervisor's own log, what could not be killed.

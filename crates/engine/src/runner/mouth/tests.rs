@@ -1,8 +1,14 @@
 //! What passes between the coordinator and an attempt, case by case.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use turno_core::command::{AskedBefore, AskedThen};
+use turno_core::event::AgentEnd;
+use turno_core::failure::{Cause, Luck};
+
 use super::*;
+use crate::runner::Told;
 
 const ONE: AttemptId = AttemptId(1);
 

@@ -6,7 +6,8 @@ use tokio::sync::mpsc;
 use turno_core::decision::{Question, Reply};
 use turno_core::ids::AttemptId;
 
-use super::{AskKey, NotAsked, Replied, Shared};
+use super::line::AskKey;
+use super::{NotAsked, Replied, Shared};
 
 /// A call of a tool that waits for the reply to its question. Once it is dropped nobody waits any more.
 #[derive(Debug)]
