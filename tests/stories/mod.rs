@@ -6,6 +6,7 @@ mod attacks;
 mod bad_input;
 mod big_project;
 mod board;
+mod board_by_hand;
 mod board_pages;
 mod board_security;
 mod bridge;

@@ -6,6 +6,7 @@ mod assets;
 mod chart;
 mod diff;
 mod filters;
+pub(crate) mod forms;
 mod graph;
 pub(crate) mod home;
 pub(crate) mod lists;

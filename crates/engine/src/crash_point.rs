@@ -86,6 +86,8 @@ pub enum Deed {
     IssueEdit,
     /// `turno issue close`.
     IssueClose,
+    /// An issue of the backlog is put into the shift that runs.
+    IssueJoin,
     /// `turno budget set`.
     BudgetSet,
     /// `turno answer`.
@@ -113,7 +115,7 @@ pub enum Deed {
 impl Deed {
     /// All of them, but for stops by the budget of a task, an issue, an agent or a day, and for a person: they are carried out as those by
     /// the shift's.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 37] = [
         Self::StartAgent,
         Self::RunChecks,
         Self::Land,
@@ -139,6 +141,7 @@ impl Deed {
         Self::IssueAdd,
         Self::IssueEdit,
         Self::IssueClose,
+        Self::IssueJoin,
         Self::BudgetSet,
         Self::Answer,
         Self::Discard,
@@ -186,6 +189,7 @@ impl Deed {
             Self::IssueAdd => "issue-add",
             Self::IssueEdit => "issue-edit",
             Self::IssueClose => "issue-close",
+            Self::IssueJoin => "issue-join",
             Self::BudgetSet => "budget-set",
             Self::Answer => "answer",
             Self::Discard => "discard",
@@ -204,6 +208,7 @@ impl Deed {
             Self::IssueAdd
             | Self::IssueEdit
             | Self::IssueClose
+            | Self::IssueJoin
             | Self::PlanEdit
             | Self::BudgetSet
             | Self::Answer
@@ -267,6 +272,7 @@ impl Deed {
             Event::IssueAdded { .. } => Some(Self::IssueAdd),
             Event::IssueEdited { .. } => Some(Self::IssueEdit),
             Event::IssueClosed { .. } => Some(Self::IssueClose),
+            Event::IssueJoined { .. } => Some(Self::IssueJoin),
             Event::DecisionAnswered { .. } => Some(Self::Answer),
             Event::Commented { .. } => Some(Self::Comment),
             Event::Told { .. } => Some(Self::Say),

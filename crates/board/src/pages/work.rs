@@ -13,7 +13,8 @@ use super::{Shown, Told};
 use crate::api::{Asked, Id, attempts, issues, promotions, pulls, things};
 use crate::error::Problem;
 use crate::routes::Shared;
-use crate::view::things::PreviewView;
+use crate::view::issue::TaskNode;
+use crate::view::things::{DiffView, PreviewView};
 
 /// No prompt is read longer than this for a page.
 const PROMPT: usize = 4 << 20;
@@ -46,16 +47,33 @@ async fn previews(app: &Shared, subject: &str) -> Result<Vec<PreviewView>, Probl
     Ok(all)
 }
 
-/// What an issue has landed.
+/// What an issue has landed, and which of its tasks are not in that.
 pub(crate) async fn issue_diff(State(app): State<Shared>, Id(id): Id<IssueId>) -> Shown {
     let Json(page) = issues::issue(State(app.clone()), Id(id)).await?;
-    let Json(diff) = issues::issue_diff(State(app.clone()), Id(id)).await?;
+    let left: Vec<_> = {
+        let seen = app.seen();
+        let open = |t: &&TaskNode| seen.state.pieces_of(id).any(|p| p.id == t.id && !p.is_over());
+        page.tasks.iter().filter(open).cloned().collect()
+    };
+    let (diff, told) = match issues::issue_diff(State(app.clone()), Id(id)).await {
+        Ok(Json(diff)) => (diff, Told::new(&app)),
+        // That there is nothing yet, and what is under way, is worth a page of its own.
+        Err(problem @ (Problem::Refused(_) | Problem::BadRequest(_))) => {
+            let none = DiffView {
+                text: String::new(),
+                bytes: 0,
+            };
+            (none, Told::new(&app).and("refused", &problem.to_string()))
+        }
+        Err(problem) => return Err(problem.into()),
+    };
     let findings = page.findings;
     let shaped = app.heavy(move |_| Ok(Shaped::of(&diff, &findings))).await?;
     let commit = looked_at(&app.seen().state, Subject::Issue(id));
     let of = json!({"what": "issue", "id": id, "title": page.issue.title, "issue": id, "commit": commit});
-    Ok(Told::new(&app)
+    Ok(told
         .and("of", &of)
+        .and("left", &left)
         .and("diff", &shaped)
         .page("diff.html")?)
 }
@@ -70,6 +88,7 @@ pub(crate) async fn task_diff(State(app): State<Shared>, Id(id): Id<TaskId>) -> 
     let of = json!({"what": "task", "id": id, "title": page.task.title, "issue": id.issue, "commit": commit});
     Ok(Told::new(&app)
         .and("of", &of)
+        .and("left", &Vec::<TaskNode>::new())
         .and("diff", &shaped)
         .page("diff.html")?)
 }

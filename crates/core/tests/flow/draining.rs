@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use rstest::rstest;
+use turno_core::admit::{Refused, admit};
 use turno_core::command::Command;
-use turno_core::event::Event;
+use turno_core::event::{Event, StopHow};
 use turno_core::ids::IssueId;
 use turno_core::issue::{IssueDraft, IssueStage, Priority, Split};
 use turno_core::shift::{Scope, ShiftEnd};
@@ -123,6 +124,81 @@ fn what_arrives_meanwhile_joins_at_once_where_there_is_room() {
         draft: titled("second"),
     });
     assert_eq!(opening(&commands), [2]);
+}
+
+#[rstest]
+#[case::of_a_list(Scope::Listed)]
+#[case::of_the_backlog(ALL)]
+fn what_a_person_puts_into_the_shift_is_begun_at_once(#[case] scope: Scope) {
+    let mut world = with_slots(1);
+    world.file(titled("first"));
+    let joined = Event::IssueJoined { issue: IssueId(3) };
+    assert_eq!(
+        admit(&world.state, &joined),
+        Err(Refused::NoSuchIssue(IssueId(3)))
+    );
+    world.file(titled("second"));
+    world.file(titled("third"));
+    assert_eq!(admit(&world.state, &joined), Err(Refused::NoShift));
+    let begun = world.take(Event::ShiftStarted {
+        mode: "feature-dev".parse().unwrap(),
+        issues: match scope {
+            Scope::Listed => vec![turno_core::shift::IssueAtStart {
+                issue: IssueId(1),
+                base: sha(1),
+                target: turno_core::following::Target::Unknown,
+            }],
+            Scope::Backlog { .. } => Vec::new(),
+        },
+        budget: world.budget,
+        scope,
+    });
+    if let Scope::Backlog { .. } = scope {
+        assert_eq!(opening(&begun), [1]);
+        opened(&mut world, 1);
+    }
+    assert_eq!(admit(&world.state, &joined), Ok(()));
+    // Before the second, which was filed earlier, and though every slot has its work.
+    assert_eq!(opening(&world.take(joined.clone())), [3]);
+    let shift = world.state.shift().unwrap();
+    assert_eq!(
+        admit(&world.state, &joined),
+        Err(Refused::IsInShift(IssueId(3), shift.id))
+    );
+    assert!(shift.issues.contains(&IssueId(3)));
+    opened(&mut world, 3);
+    assert!(matches!(
+        world.state.issues[&IssueId(3)].stage,
+        IssueStage::Working { .. }
+    ));
+}
+
+#[test]
+fn what_would_never_begin_is_not_put_into_a_shift() {
+    let mut world = with_slots(2);
+    world.start_shift(2);
+    world.file(after(1));
+    world.file(titled("apart"));
+    world.file(after(4));
+    let joined = |issue| Event::IssueJoined {
+        issue: IssueId(issue),
+    };
+    // What it needs is in the shift.
+    assert_eq!(admit(&world.state, &joined(3)), Ok(()));
+    assert!(opening(&world.take(joined(3))).is_empty());
+    assert_eq!(
+        admit(&world.state, &joined(5)),
+        Err(Refused::NeedsFirst {
+            issue: IssueId(5),
+            needs: vec![IssueId(4)]
+        })
+    );
+    let shift = world.state.shift().unwrap().id;
+    world.take(Event::StopAsked { how: StopHow::Drain });
+    assert_eq!(
+        admit(&world.state, &joined(4)),
+        Err(Refused::ShiftWinds(shift, IssueId(4)))
+    );
 }
 
 #[test]
