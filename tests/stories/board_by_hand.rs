@@ -4,13 +4,14 @@
 //! Each story keeps pictures in `target/board-shots`.
 
 use std::fs;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::plan_edits;
 use crate::harness::board::Shown;
 use crate::harness::browser::Browser;
-use crate::harness::processes::{ended, until};
+use crate::harness::processes::{ended_within, until};
 use crate::harness::project::Project;
 
 const CONFIG: &str = r#"
@@ -53,6 +54,9 @@ sessions:
       - run: 'echo done > "by-$TURNO_TASK.txt"'
       - outcome: {summary: it is done}
 "#;
+
+/// A shift beside a browser has less of a machine.
+const LONG: Duration = Duration::from_secs(60);
 
 const WORDS: &str = "say it in French";
 
@@ -149,7 +153,7 @@ fn a_shift_is_led_with_the_mouse() {
     browser.shot("comment");
     browser.click("#comment .first");
     browser.until("it is said", "!document.querySelector('#comment').open");
-    ended(&project, shift).exits(0);
+    ended_within(LONG, &project, shift).exits(0);
     let commented = &facts(&project, "commented")[0]["finding"];
     assert_eq!(
         (&commented["file"], &commented["line"]),
@@ -214,7 +218,7 @@ fn without_scripts_a_plan_is_changed_and_a_comment_made() {
         "document.getElementById('t-1.2').innerText.includes('dropped')",
     );
     plan_edits::go(&project);
-    ended(&project, shift).exits(0);
+    ended_within(LONG, &project, shift).exits(0);
     assert_eq!(
         plan_edits::landed(&project),
         ["by-1.3.txt", "by-1.4.txt", "ground.txt"]

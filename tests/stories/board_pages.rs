@@ -207,6 +207,21 @@ fn a_person_follows_a_shift_answers_and_promotes_by_the_keyboard() {
     browser.shot("attempt");
     browser.go(&format!("{}/issues/2", board.url));
     browser.shots("issue-working");
+    // What has landed is shown, and what is not in that is named.
+    browser.go(&format!("{}/issues/2/diff", board.url));
+    let told = browser.text();
+    assert!(
+        told.contains("src/table.txt") && told.contains("Not in it"),
+        "{told}"
+    );
+    assert!(told.contains("A session can be ended"), "{told}");
+    browser.shots("issue-diff-working");
+    let typed = project.turno(&["diff", "2", "--stat"]).exits(0);
+    assert!(typed.err.contains("2.2 has not landed"), "{}", typed.err);
+    assert!(!typed.err.contains("2.1 has not landed"), "{}", typed.err);
+    // It was sent back once, and landed as two commits: both are what it has written.
+    let diff = project.turno(&["diff", "2.1"]).exits(0).out;
+    assert!(diff.contains("\n+key\n") && diff.contains("\n+ended\n"), "{diff}");
     browser.go(&format!("{}/tasks/2.1", board.url));
     browser.shot("task");
 

@@ -92,7 +92,7 @@ fn of_issue(repo: &Repo, state: &State, id: IssueId) -> Result<(CommitId, Commit
             TakeBack::Possible { before, .. } => (before.clone(), commit.clone()),
             TakeBack::WasThere { base, head } => (base.clone(), head.clone()),
             // Promoted by an older turno, which kept no more of it.
-            TakeBack::Impossible => (repo.parent_of(commit)?, commit.clone()),
+            TakeBack::Impossible => (repo.before_issue(commit, id)?, commit.clone()),
         }),
         IssueStage::Backlog
         | IssueStage::Opening { .. }
@@ -113,7 +113,8 @@ fn of_task(repo: &Repo, state: &State, id: TaskId) -> Result<(CommitId, CommitId
         )));
     }
     if let Stage::Landed { commit, .. } = &task.stage {
-        return Ok((repo.parent_of(commit)?, commit.clone()));
+        // It may have landed as several: each time that it was sent back there is one more.
+        return Ok((repo.before_task(commit, id)?, commit.clone()));
     }
     if let Stage::Entered { proven } = &task.stage {
         return Ok((proven.change.base.clone(), proven.change.commit.clone()));
