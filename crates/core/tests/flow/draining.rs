@@ -340,9 +340,7 @@ fn what_an_earlier_shift_began_is_not_forgotten_at_the_end() {
     world.file(titled("first"));
     world.file(titled("second"));
     world.run_again();
-    world.take(Event::StopAsked {
-        how: turno_core::event::StopHow::Now,
-    });
+    world.take(Event::StopAsked { how: StopHow::Now });
     let stopped = turno_core::failure::Failure::new(turno_core::failure::Cause::Stopped, "");
     world.says(id("1.1"), turno_core::event::AgentEnd::Failed(stopped));
     world.budget = turno_core::units::MicroUsd(100_000);
