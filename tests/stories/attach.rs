@@ -91,8 +91,10 @@ fn a_person_takes_a_task_from_its_agent_and_what_they_leave_lands() {
     let second = Tmux::turno(&project, "second", SIZE, "attach 1.1 --now");
     second.shows(&["somebody is attached to task 1.1 already", "LEFT 2"]);
     // Ctrl-C is the program's, not turno's.
-    types(&person, "sleep 600");
+    types(&person, "sh -c 'echo asleep-$((40 + 3)); exec sleep 600'");
+    person.shows(&["asleep-43"]);
     person.keys(&["C-c"]);
+    person.shows(&["^C"]);
     types(&person, "echo by hand > hand.txt; exit");
     person.shows(&["task 1.1: its candidate is", "LEFT 0"]);
     until("it lands while the other is at work", || {
