@@ -127,7 +127,7 @@ fn an_agent_works_on_when_its_coordinator_is_killed_and_its_work_is_taken_up() {
     let done = project.turno(&["resume"]).exits(0);
     assert!(done.err.contains("1 agent(s) have worked on"), "{}", done.err);
     assert_eq!(
-        std::fs::read_to_string(&begun).unwrap(),
+        fs::read_to_string(&begun).unwrap(),
         "1.1\n",
         "nothing was begun again"
     );
