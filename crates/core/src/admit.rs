@@ -267,6 +267,15 @@ pub fn admit(state: &State, event: &Event) -> Result<(), Refused> {
             version,
             edits,
         } => plan_edited(state, *issue, *version, edits),
+        // It was begun while it could be, and is there: whoever closed the issue meanwhile does not make it unknown.
+        Event::PullRequestOpened { issue, request }
+            if state
+                .issues
+                .get(issue)
+                .is_some_and(|i| i.pull.is_begun(&request.pushed)) =>
+        {
+            Ok(())
+        }
         Event::PromotionBegun { issue, .. }
         | Event::Promoted { issue, .. }
         | Event::PullRequestBegun { issue, .. }
