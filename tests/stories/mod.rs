@@ -45,6 +45,7 @@ mod quota_windows;
 mod real_adoption;
 mod real_agents;
 mod real_agents_more;
+mod real_forges;
 mod real_team;
 mod remarks;
 mod report;
