@@ -1,15 +1,22 @@
 //! Owns the pages about one piece of work: an issue, a task, an attempt, and what has changed.
 
+use std::convert::Infallible;
+use std::future::ready;
+
 use axum::Json;
-use axum::body::to_bytes;
+use axum::body::{Body, to_bytes};
 use axum::extract::State;
+use axum::response::{Html, IntoResponse, Response};
+use futures_util::StreamExt;
+use futures_util::stream;
+use serde::Deserialize;
 use serde_json::json;
 use turno_core::ids::{AttemptId, IssueId, TaskId};
 use turno_core::remark::{Subject, looked_at};
 
 use super::diff::Shaped;
 use super::graph::graph;
-use super::{Shown, Told};
+use super::{Shown, Told, Trouble};
 use crate::api::{Asked, Id, attempts, issues, promotions, pulls, things};
 use crate::error::Problem;
 use crate::routes::Shared;
@@ -17,6 +24,8 @@ use crate::view::things::PreviewView;
 
 /// No prompt is read longer than this for a page.
 const PROMPT: usize = 4 << 20;
+/// Where the page of an attempt has what was said.
+const TALK: &str = "<!--talk-->";
 
 /// An issue: its plan as a graph, its tasks, what came of them.
 pub(crate) async fn issue(State(app): State<Shared>, id: Id<IssueId>) -> Shown {
@@ -109,19 +118,51 @@ pub(crate) async fn promote(
     Ok(told.page("promote.html")?)
 }
 
-/// An attempt: its conversation as it goes, and what it was told.
-pub(crate) async fn attempt(State(app): State<Shared>, Id(id): Id<AttemptId>) -> Shown {
+/// From where on a page shows what was said; absent: its end, which goes on while the attempt runs.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub(crate) struct Place {
+    after: Option<usize>,
+}
+
+/// An attempt: its conversation as it goes, and what it was told. Whoever says much is heard for a while the first time,
+/// so all else is sent before that.
+pub(crate) async fn attempt(
+    State(app): State<Shared>,
+    Id(id): Id<AttemptId>,
+    Asked(Place { after }): Asked<Place>,
+) -> Result<Response, Trouble> {
     let Json(page) = attempts::attempt(State(app.clone()), Id(id)).await?;
     let mut told = Told::new(&app).and("page", &page);
-    let asked = Asked(attempts::After::end());
-    match attempts::conversation(State(app.clone()), Id(id), asked).await {
-        Ok(Json(conversation)) => told = told.and("conversation", &conversation),
-        Err(problem) => told = told.and("silent", &problem.to_string()),
-    }
-    if let Ok(prompt) = attempts::prompt(State(app), Id(id)).await {
+    if let Ok(prompt) = attempts::prompt(State(app.clone()), Id(id)).await {
         let bytes = to_bytes(prompt.into_body(), PROMPT).await;
         let bytes = bytes.map_err(|e| Problem::Bug(e.to_string()))?;
         told = told.and("prompt", &String::from_utf8_lossy(&bytes));
     }
-    Ok(told.page("attempt.html")?)
+    let Html(shell) = told.page("attempt.html")?;
+    // What is put into a page is escaped, so this is the template's own.
+    let (before, behind) = shell
+        .split_once(TALK)
+        .ok_or_else(|| Problem::Bug("the page has no place for what was said".to_owned()))?;
+    let behind = behind.to_owned();
+    let talk = async move { talk(app, id, after).await + &behind };
+    let sent = stream::once(ready(before.to_owned())).chain(stream::once(talk));
+    let sent = sent.map(Ok::<_, Infallible>);
+    Ok(Html(Body::from_stream(sent)).into_response())
+}
+
+/// What an attempt said, or why that cannot be shown.
+async fn talk(app: Shared, id: AttemptId, after: Option<usize>) -> String {
+    let asked = Asked(attempts::After::of_page(after));
+    let told = Told::bare().and("id", &id).and("page_length", &attempts::SAID);
+    let told = match attempts::conversation(State(app), Id(id), asked).await {
+        Ok(Json(conversation)) => told.and("conversation", &conversation),
+        Err(problem) => told.and("silent", &problem.to_string()),
+    };
+    match told.and("after", &after).page("talk.html") {
+        Ok(Html(text)) => text,
+        Err(problem) => {
+            tracing::warn!(%problem, "what an attempt said cannot be shown");
+            String::new()
+        }
+    }
 }
