@@ -162,9 +162,9 @@ fn much_has_happened_and_the_board_stays_small() {
     };
     let end = page("/attempts/1");
     let earlier = link(&end, "earlier").unwrap();
-    let before = page(&earlier);
-    assert!(before.contains("id=\"past\""), "{before}");
-    assert!(link(&before, "earlier").is_some() && link(&before, "later").is_some());
+    let older = page(&earlier);
+    assert!(older.contains("id=\"past\""), "{older}");
+    assert!(link(&older, "earlier").is_some() && link(&older, "later").is_some());
     let first = page("/attempts/1?after=0");
     assert_eq!(link(&first, "earlier"), None);
     assert_eq!(link(&first, "later").unwrap(), "/attempts/1?after=200");
