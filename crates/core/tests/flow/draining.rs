@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use rstest::rstest;
 use turno_core::command::Command;
-use turno_core::event::Event;
+use turno_core::event::{AgentEnd, Event};
+use turno_core::failure::{Cause, Failure};
+use turno_core::holding::{Brought, Leaving};
 use turno_core::ids::IssueId;
 use turno_core::issue::{IssueDraft, IssueStage, Priority, Split};
 use turno_core::shift::{Scope, ShiftEnd};
@@ -12,7 +14,7 @@ use turno_core::units::{Span, Timestamp};
 use turno_core::view::StageName;
 
 use crate::team::{id, sha, titled};
-use crate::world::World;
+use crate::world::{World, left};
 
 const ALL: Scope = Scope::Backlog {
     at_most: None,
@@ -123,6 +125,44 @@ fn what_arrives_meanwhile_joins_at_once_where_there_is_room() {
         draft: titled("second"),
     });
     assert_eq!(opening(&commands), [2]);
+}
+
+/// The writer of the first is stopped for a person; from then on its slot is for others, and still is when they keep it
+/// aside. Before, when nobody is attached, the one slot there is is taken.
+#[rstest]
+#[case::attached(None)]
+#[case::kept(Some(Leaving::Kept))]
+fn an_issue_that_a_person_holds_does_not_hold_back_the_others(#[case] leaving: Option<Leaving>) {
+    let mut world = with_slots(1);
+    world.file(titled("first"));
+    world.file(titled("second"));
+    world.drain(ALL);
+    opened(&mut world, 1);
+    let task = id("1.1");
+    let commands = world.take(Event::TaskTaken { task });
+    assert!(
+        opening(&commands).is_empty(),
+        "what runs has its slot until its end"
+    );
+    let running = world.task(task).run().unwrap().attempt;
+    let stopped = AgentEnd::Failed(Failure::new(Cause::Stopped, "as asked"));
+    let mut commands = world.end_attempt(running, stopped, left("a"));
+    if let Some(leaving) = leaving {
+        let visit = world.task(task).hold.visit().unwrap().attempt;
+        commands.extend(world.take(Event::TaskGivenBack {
+            task,
+            attempt: visit,
+            brought: Brought::Nothing,
+            leaving,
+        }));
+    }
+    assert_eq!(opening(&commands), [2]);
+    opened(&mut world, 2);
+    world.completes(id("2.1"));
+    match leaving {
+        None => assert_eq!(world.ended(), None, "it waits for the person"),
+        Some(_) => assert_eq!(world.ended(), Some(ShiftEnd::NeedsPerson)),
+    }
 }
 
 #[test]
