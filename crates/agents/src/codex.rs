@@ -18,7 +18,7 @@ use turno_core::command::Session;
 use turno_core::persona::{Access, Effort, Model};
 
 use crate::dialect::{
-    AfterInput, AtTerminal, Begins, Capabilities, Conversation, Dialect, Job, Launch, LaunchError,
+    AfterInput, AtTerminal, Before, Begins, Capabilities, Conversation, Dialect, Job, Launch, LaunchError,
     Support, ToolServer,
 };
 use crate::needs::{self, Needs};
@@ -137,6 +137,7 @@ impl Dialect for Codex {
             env: BTreeMap::new(),
             settings: Vec::new(),
             begins,
+            before: Before::Nothing,
         })
     }
 
