@@ -11,7 +11,7 @@ use nix::unistd::Pid;
 use super::project::{Done, Project};
 
 /// No wait in a story is longer, unless the story says so.
-const PATIENCE: Duration = Duration::from_secs(25);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(25);
 
 /// A process that is still there.
 #[derive(Debug)]

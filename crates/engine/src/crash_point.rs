@@ -108,12 +108,18 @@ pub enum Deed {
     PlanEdit,
     /// `turno pr`.
     PullRequest,
+    /// `turno attach`, whose effect is that the person was there.
+    Attach,
+    /// What a person who was attached hands in.
+    GiveBack,
+    /// `turno attach --release`.
+    Release,
 }
 
 impl Deed {
     /// All of them, but for stops by the budget of a task, an issue, an agent or a day, and for a person: they are carried out as those by
     /// the shift's.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 39] = [
         Self::StartAgent,
         Self::RunChecks,
         Self::Land,
@@ -150,6 +156,9 @@ impl Deed {
         Self::Collect,
         Self::PlanEdit,
         Self::PullRequest,
+        Self::Attach,
+        Self::GiveBack,
+        Self::Release,
     ];
 
     fn word(self) -> &'static str {
@@ -195,6 +204,9 @@ impl Deed {
             Self::Collect => "collect",
             Self::PlanEdit => "plan-edit",
             Self::PullRequest => "pull-request",
+            Self::Attach => "attach",
+            Self::GiveBack => "give-back",
+            Self::Release => "release",
         }
     }
 
@@ -208,7 +220,9 @@ impl Deed {
             | Self::BudgetSet
             | Self::Answer
             | Self::Comment
-            | Self::Say => &Moment::ALL[..2],
+            | Self::Say
+            | Self::GiveBack
+            | Self::Release => &Moment::ALL[..2],
             Self::StartAgent
             | Self::RunChecks
             | Self::Land
@@ -230,7 +244,8 @@ impl Deed {
             | Self::Revert
             | Self::Restore
             | Self::Collect
-            | Self::PullRequest => &Moment::ALL,
+            | Self::PullRequest
+            | Self::Attach => &Moment::ALL,
         }
     }
 
@@ -275,6 +290,9 @@ impl Deed {
             Event::PlanEdited { .. } => Some(Self::PlanEdit),
             Event::PromotionBegun { .. } => Some(Self::Promote),
             Event::PullRequestBegun { .. } => Some(Self::PullRequest),
+            Event::TaskTaken { .. } => Some(Self::Attach),
+            Event::TaskGivenBack { .. } => Some(Self::GiveBack),
+            Event::TaskReleased { .. } => Some(Self::Release),
             // Of a reversal it is the verb that says where it is: its record comes last.
             Event::Promoted { .. }
             | Event::PullRequestOpened { .. }
@@ -282,9 +300,6 @@ impl Deed {
             | Event::ConfigLoaded { .. }
             | Event::ShiftStarted { .. }
             | Event::StopAsked { .. }
-            | Event::TaskTaken { .. }
-            | Event::TaskGivenBack { .. }
-            | Event::TaskReleased { .. }
             | Event::LessonAdded { .. }
             | Event::LessonEdited { .. }
             | Event::IssueOpened { .. }

@@ -24,6 +24,7 @@ use turno_sandbox::limits::rlimit::Rlimits;
 
 pub use self::screen::{Gone, Unopened};
 use super::{agent, clear, lodger, not_ready, workspace};
+use crate::crash_point::{self, Deed, Moment};
 use crate::process::doorman::Doorman;
 use crate::process::limited::{self, LimitOrders};
 use crate::process::tree::{MARKER, kill_marked};
@@ -238,6 +239,7 @@ impl Attached<'_> {
         let gone = screen::open(&self.argv, &self.path, &self.env, &self.limits).await;
         // What it left behind belongs to nobody.
         kill_marked(&self.site.marker(self.start.attempt)).await;
+        crash_point::reached(Moment::AfterEffect, Deed::Attach);
         gone
     }
 
