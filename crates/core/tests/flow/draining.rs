@@ -307,8 +307,8 @@ fn what_an_earlier_shift_began_is_not_forgotten_at_the_end() {
     world.take(Event::StopAsked {
         how: turno_core::event::StopHow::Now,
     });
-    let stopped = turno_core::failure::Failure::new(turno_core::failure::Cause::Stopped, "");
-    world.says(id("1.1"), turno_core::event::AgentEnd::Failed(stopped));
+    let stopped = Failure::new(Cause::Stopped, "");
+    world.says(id("1.1"), AgentEnd::Failed(stopped));
     world.budget = turno_core::units::MicroUsd(100_000);
     world.drain(ALL);
     let writing = world.state.running().next().unwrap().id;
