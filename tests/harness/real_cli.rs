@@ -393,6 +393,10 @@ stream_max_retries = {retries}
 
 [analytics]
 enabled = false
+
+# The person has been asked about the newer model, and has said no.
+[notice.model_migrations]
+"{CODEX_MODEL}" = "gpt-6-sol"
 "#
         )
     }
