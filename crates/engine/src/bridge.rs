@@ -5,8 +5,8 @@
 //! In: `{"id": 1, "method": "POST", "path": "/session", "body": {..}}`, one line a request.
 //! Out: `{"response": {"id": 1, "status": 200, "body": ..}}`, or with `error` instead of both; `{"event": {..}}`;
 //! `{"log": ".."}` for what the server prints; `{"over": ".."}` last, when it ends otherwise than by our own will,
-//! or `{"unstarted": ".."}`. It ends well when its input ends; one that is to see every answer waits for them first, and
-//! ends well when none of them was a refusal.
+//! or `{"unstarted": ".."}`. It ends well when its input ends; one that is to see every answer waits for them first,
+//! and ends well when none of them was a refusal.
 //!
 //! The server listens on loopback, where every user of the machine could speak to it; so it is given a password
 //! that nobody else knows.

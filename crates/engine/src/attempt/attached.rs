@@ -160,7 +160,7 @@ pub async fn attach(site: &Site, start: AgentStart) -> Result<Attached<'_>, Fail
     env.insert(MARKER.to_owned(), site.marker(start.attempt));
     let mut doorman = None;
     let mut grows = vec![path.clone()];
-    let wrap: Box<dyn Fn(Vec<String>) -> Result<Vec<String>, Failure>>;
+    let mut held = None;
     if let Some(bounds) = bounds {
         // The person's own home is left as it is.
         let whose = HomeOf {
@@ -173,15 +173,15 @@ pub async fn attach(site: &Site, start: AgentStart) -> Result<Attached<'_>, Fail
         doorman = bounds.net.map(Doorman::open).transpose().map_err(workspace)?;
         grows = bounds.profile.grows().map(Path::to_owned).collect();
         let rlimits = Rlimits::beside(&site.means, &site.config.sandbox.limits);
-        wrap = Box::new(move |argv| {
-            let wrapped = site
-                .hold
-                .wrap(&site.turno, bounds.profile.clone(), &rlimits, argv);
-            wrapped.map_err(workspace)
-        });
-    } else {
-        wrap = Box::new(Ok);
+        held = Some((bounds.profile, rlimits));
     }
+    let wrap = |argv| match &held {
+        Some((profile, rlimits)) => {
+            let wrapped = site.hold.wrap(&site.turno, profile.clone(), rlimits, argv);
+            wrapped.map_err(workspace)
+        }
+        None => Ok(argv),
+    };
     let limits = site.limits_of(start.attempt, &dir, grows).map_err(workspace)?;
     let (argv, begins) = match terminal.before {
         Before::Nothing => (terminal.argv, terminal.begins),
@@ -194,7 +194,6 @@ pub async fn attach(site: &Site, start: AgentStart) -> Result<Attached<'_>, Fail
         }
     };
     let argv = wrap(argv)?;
-    drop(wrap);
     Ok(Attached {
         site,
         ground,

@@ -1,5 +1,5 @@
-//! Owns the program on a person's terminal: the errand before it, the limits that it is held to, the signals that are its
-//! and not ours, its end. It must not know what is made of its work.
+//! Owns the program on a person's terminal: the errand before it, the limits that it is held to, the signals that are
+//! its and not ours, its end. It must not know what is made of its work.
 
 use std::collections::BTreeMap;
 use std::path::Path;
