@@ -13,9 +13,11 @@ use turno_core::State;
 use turno_core::decision::Decision;
 use turno_core::explain::headline;
 use turno_core::foresight::{self, Weather};
-use turno_core::ids::{AttemptId, Seq};
+use turno_core::ids::{AttemptId, Seq, TaskId};
 use turno_core::record::Record;
+use turno_core::shift::Shift;
 use turno_core::state::Entity;
+use turno_core::task::Task;
 use turno_core::view::{self, StageName};
 use turno_engine::live::{Live, LiveLine};
 use turno_engine::run::{Handle, now};
@@ -113,6 +115,7 @@ struct Panel {
     show: Show,
     bars: MultiProgress,
     lines: BTreeMap<AttemptId, ProgressBar>,
+    held: BTreeMap<TaskId, ProgressBar>,
     total: ProgressBar,
     counts: ProgressBar,
     doing: BTreeMap<AttemptId, String>,
@@ -148,6 +151,7 @@ impl Panel {
             show,
             bars,
             lines: BTreeMap::new(),
+            held: BTreeMap::new(),
             total,
             counts,
             doing: BTreeMap::new(),
@@ -242,6 +246,7 @@ impl Panel {
             bar.set_message(format!("  {}  {}", run_line(run, now), print::dim(doing)));
         }
         if let (Some(shift), Some(at_work)) = (&status.shift, state.shift()) {
+            self.held(state, at_work);
             // What other shifts have done is not this one's.
             let pieces = || at_work.issues.iter().flat_map(|i| state.pieces_of(*i));
             let count = |stage| pieces().filter(|t| StageName::of(&t.stage) == stage).count();
@@ -277,7 +282,35 @@ impl Panel {
         }
     }
 
+    /// A line for each task that a person holds: nothing is started for it, and this is why.
+    fn held(&mut self, state: &State, shift: &Shift) {
+        let tasks = shift.issues.iter().flat_map(|i| state.tasks_of(*i));
+        let held: BTreeMap<TaskId, &Task> = tasks
+            .filter(|t| t.hold.is_held() && !t.is_over())
+            .map(|t| (t.id, &**t))
+            .collect();
+        self.held.retain(|id, bar| {
+            let is_held = held.contains_key(id);
+            if !is_held {
+                bar.finish_and_clear();
+                self.bars.remove(bar);
+            }
+            is_held
+        });
+        for (id, task) in held {
+            let (bars, total) = (&self.bars, &self.total);
+            let bar = self
+                .held
+                .entry(id)
+                .or_insert_with(|| bars.insert_before(total, plain_bar()));
+            bar.set_message(format!("  {id}  {}", task.hold.phrase()));
+        }
+    }
+
     fn clear(&mut self) {
+        for bar in self.held.values() {
+            bar.finish_and_clear();
+        }
         for bar in self.lines.values() {
             bar.finish_and_clear();
         }

@@ -23,6 +23,8 @@ pub(crate) struct Browser {
     pub(crate) wrong: Vec<String>,
     /// What the page asked for, by its address.
     pub(crate) asked: Vec<String>,
+    /// What the mouse has begun to drag.
+    dragged: Option<Value>,
 }
 
 /// How large a page is, in CSS pixels.
@@ -83,6 +85,7 @@ impl Browser {
             calls: 0,
             wrong: Vec::new(),
             asked: Vec::new(),
+            dragged: None,
         };
         let target = browser.call("Target.createTarget", json!({"url": "about:blank"}));
         let attached = browser.call(
@@ -138,6 +141,7 @@ impl Browser {
                     self.wrong.push(entry["text"].to_string());
                 }
             }
+            Some("Input.dragIntercepted") => self.dragged = Some(told["params"]["data"].clone()),
             Some("Network.requestWillBeSent") => {
                 let url = told["params"]["request"]["url"].as_str().unwrap_or_default();
                 self.asked.push(url.to_owned());
@@ -241,6 +245,76 @@ impl Browser {
                 json!({"type": kind, "key": key, "modifiers": 2, "windowsVirtualKeyCode": code(key)});
             self.call("Input.dispatchKeyEvent", params);
         }
+    }
+
+    /// Where the middle of something is, once it is in sight.
+    #[track_caller]
+    fn middle(&mut self, selector: &str) -> (f64, f64) {
+        let at = self.eval(&format!(
+            "(() => {{ const e = document.querySelector('{selector}'); e.scrollIntoView({{block: 'center'}}); \
+             const r = e.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2]; }})()"
+        ));
+        (at[0].as_f64().unwrap(), at[1].as_f64().unwrap())
+    }
+
+    fn mouse(&mut self, kind: &str, (x, y): (f64, f64)) {
+        let held = u8::from(kind != "mouseReleased");
+        let params =
+            json!({"type": kind, "x": x, "y": y, "button": "left", "buttons": held, "clickCount": 1});
+        self.call("Input.dispatchMouseEvent", params);
+    }
+
+    /// Clicks with the mouse, as a person does: what lies above would be hit instead.
+    #[track_caller]
+    pub(crate) fn click(&mut self, selector: &str) {
+        let at = self.middle(selector);
+        self.mouse("mousePressed", at);
+        self.mouse("mouseReleased", at);
+    }
+
+    /// Drags something with the mouse and lets it go elsewhere.
+    #[track_caller]
+    pub(crate) fn drag(&mut self, selector: &str, onto: &str) {
+        self.call("Input.setInterceptDrags", json!({"enabled": true}));
+        let (to, from) = (self.middle(onto), self.middle(selector));
+        self.mouse("mousePressed", from);
+        self.mouse("mouseMoved", (from.0 + 8.0, from.1 + 8.0));
+        let begun = Instant::now();
+        let data = loop {
+            match self.dragged.take() {
+                Some(data) => break data,
+                None => assert!(begun.elapsed() < PATIENCE, "{selector} cannot be dragged"),
+            }
+            self.eval("0");
+        };
+        for kind in ["dragEnter", "dragOver", "drop"] {
+            let params = json!({"type": kind, "x": to.0, "y": to.1, "data": data});
+            self.call("Input.dispatchDragEvent", params);
+        }
+        self.mouse("mouseReleased", to);
+        self.call("Input.setInterceptDrags", json!({"enabled": false}));
+    }
+
+    /// Keeps a whole page as three people see it: at a desk in the light and in the dark, and on a phone, where nothing
+    /// may be wider than the screen.
+    #[track_caller]
+    pub(crate) fn shots(&mut self, name: &str) {
+        for (scheme, size, form) in [
+            ("light", Size(1200, 800), "light"),
+            ("dark", Size(1200, 800), "dark"),
+            ("light", PHONE, "phone"),
+        ] {
+            self.likes(scheme);
+            self.size(size);
+            let wide = self.eval("document.documentElement.scrollWidth").as_u64();
+            assert!(
+                wide <= Some(u64::from(size.0)),
+                "{name} is {wide:?} px wide, {form}"
+            );
+            self.shot(&format!("{name}-{form}"));
+        }
+        self.likes("light");
+        self.size(DESK);
     }
 
     /// Types into what has the focus.

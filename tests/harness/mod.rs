@@ -3,6 +3,7 @@
 pub(crate) mod board;
 pub(crate) mod browser;
 pub(crate) mod containers;
+pub(crate) mod forge_server;
 pub(crate) mod hook;
 pub(crate) mod imprint;
 pub(crate) mod model_server;

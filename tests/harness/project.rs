@@ -326,7 +326,7 @@ impl Project {
                 break status;
             }
             meanwhile();
-            if begun.elapsed() > Duration::from_secs(25) {
+            if begun.elapsed() > super::processes::PATIENCE {
                 child.kill().unwrap();
                 child.wait().unwrap();
                 panic!(

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 use std::{env, fs, io};
 
 use serde_json::{Value, json};
@@ -77,8 +78,21 @@ impl Cli {
 
     /// Looks for the program: the variable, then `tests/real-clis/node_modules`, then `PATH`.
     ///
-    /// A program counts as found when it states its version. A variable that is set is the only place tried.
+    /// A program counts as found when it states its version. A variable that is set is the only place tried. Each is
+    /// asked once: some take seconds to say it.
     pub(crate) fn locate(self) -> Located {
+        static FOUND: [OnceLock<Located>; 5] = [const { OnceLock::new() }; 5];
+        let found = match self {
+            Self::Claude => &FOUND[0],
+            Self::Codex => &FOUND[1],
+            Self::Opencode => &FOUND[2],
+            Self::Gemini => &FOUND[3],
+            Self::ClaudeAcp => &FOUND[4],
+        };
+        found.get_or_init(|| self.look()).clone()
+    }
+
+    fn look(self) -> Located {
         let mut failures = Vec::new();
         for path in self.candidates() {
             match self.version(&path) {
@@ -393,6 +407,10 @@ stream_max_retries = {retries}
 
 [analytics]
 enabled = false
+
+# The person has been asked about the newer model, and has said no.
+[notice.model_migrations]
+"{CODEX_MODEL}" = "gpt-6-sol"
 "#
         )
     }

@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 use std::process::{Command, Output};
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use turno_engine::crash_point::CrashPoint;
 
-use super::processes::{until, until_within};
+use super::processes::{PATIENCE, until_within};
 use super::project::Project;
 
 /// Whether there is a tmux. Where there must be one and is none, the story fails.
@@ -31,11 +33,34 @@ pub(crate) struct Tmux {
 
 impl Tmux {
     /// A terminal of this size in which turno runs a verb; then it says `LEFT` with the exit code, and stays.
-    pub(crate) fn turno(project: &Project, name: &str, (columns, lines): (u16, u16), verb: &str) -> Self {
+    pub(crate) fn turno(project: &Project, name: &str, size: (u16, u16), verb: &str) -> Self {
+        Self::begin(project, name, size, verb, None)
+    }
+
+    /// The same, with a turno that is killed at a point.
+    pub(crate) fn dying(
+        project: &Project,
+        name: &str,
+        size: (u16, u16),
+        verb: &str,
+        point: CrashPoint,
+    ) -> Self {
+        let (variable, value) = point.armed();
+        Self::begin(project, name, size, verb, Some((variable.to_owned(), value)))
+    }
+
+    fn begin(
+        project: &Project,
+        name: &str,
+        (columns, lines): (u16, u16),
+        verb: &str,
+        more: Option<(String, String)>,
+    ) -> Self {
         let env: Vec<(String, String)> = project
             .environment()
             .iter()
             .map(|(name, value)| (name.clone(), value.clone()))
+            .chain(more)
             .collect();
         let tmux = Self {
             socket: project.repo().parent().unwrap().join(format!("tmux-{name}")),
@@ -111,9 +136,15 @@ impl Tmux {
     /// Waits until the terminal shows all of this; gives the screen.
     #[track_caller]
     pub(crate) fn shows(&self, parts: &[&str]) -> String {
+        self.shows_within(PATIENCE, parts)
+    }
+
+    /// The same, of a program that needs its time.
+    #[track_caller]
+    pub(crate) fn shows_within(&self, patience: Duration, parts: &[&str]) -> String {
         let mut screen = String::new();
         let seen = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            until("the screen shows it", || {
+            until_within(patience, "the screen shows it", || {
                 screen = self.screen();
                 parts.iter().all(|part| screen.contains(part))
             });
@@ -170,7 +201,7 @@ pub(crate) fn matches(name: &str, mut screen: impl FnMut() -> String) {
     // One look may fall between two strokes of the pen.
     let mut shown = String::new();
     let seen = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        until_within(std::time::Duration::from_secs(8), "the screen looks so", || {
+        until_within(Duration::from_secs(8), "the screen looks so", || {
             shown = timeless(&screen());
             shown == golden
         });

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::project::Project;
 
 /// The longest wait for a line.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(50);
 
 /// A client with its server.
 pub(crate) struct ToolClient {

@@ -3,11 +3,8 @@
 
 use nix::sys::signal::Signal;
 
-use super::real_agents::{ENGINEER, Stage, approval, engineer, reviewer};
-use crate::harness::model_server::{Api, Matcher, Script, Turn};
 use crate::harness::processes::{alive, until};
 use crate::harness::project::Project;
-use crate::harness::real_cli::Cli;
 use crate::harness::tmux::{Tmux, is_there};
 
 const CONFIG: &str = r#"
@@ -91,8 +88,10 @@ fn a_person_takes_a_task_from_its_agent_and_what_they_leave_lands() {
     let second = Tmux::turno(&project, "second", SIZE, "attach 1.1 --now");
     second.shows(&["somebody is attached to task 1.1 already", "LEFT 2"]);
     // Ctrl-C is the program's, not turno's.
-    types(&person, "sleep 600");
+    types(&person, "sh -c 'echo asleep-$((40 + 3)); exec sleep 600'");
+    person.shows(&["asleep-43"]);
     person.keys(&["C-c"]);
+    person.shows(&["^C"]);
     types(&person, "echo by hand > hand.txt; exit");
     person.shows(&["task 1.1: its candidate is", "LEFT 0"]);
     until("it lands while the other is at work", || {
@@ -222,46 +221,32 @@ fn what_cannot_be_attached_to_is_said() {
     }
 }
 
+/// What a person's agent may use of the machine is what the task's attempts may.
 #[test]
-fn claude_goes_on_with_the_conversation_of_its_task_on_its_own_screen() {
+fn an_agent_that_a_person_has_open_is_held_to_the_limits_of_an_attempt() {
     if !is_there() {
         return;
     }
-    let scripts = vec![
-        engineer(
-            Api::Messages,
-            "The task is new",
-            [Turn::bash("true"), Turn::hang()],
-        ),
-        Script::new(
-            Matcher::conversation("The task is new")
-                .and_message("by hand please")
-                .only(Api::Messages),
-            [
-                Turn::edit("greet.txt", "hello", "hello world"),
-                Turn::say("It greets now."),
-            ],
-        ),
-        reviewer(Api::Messages, "# Review of task 1.1", [approval()]),
-    ];
-    let Some(stage) = Stage::new("claude at a terminal", &[Cli::Claude], scripts) else {
-        return;
-    };
-    let project = &stage.project;
-    project.issue("Greet the world");
-    let run = Tmux::turno(project, "run", SIZE, "run 1 --agent claude");
-    until("claude is at work", || stage.requests(ENGINEER).len() > 1);
-    let person = Tmux::turno(project, "person", SIZE, "attach 1.1 --now");
-    person.shows(&["? for shortcuts"]);
-    types(&person, "by hand please");
-    // Its own question whether it may: a person says so.
-    person.shows(&["Do you want to"]);
-    person.keys(&["Enter"]);
-    person.shows(&["It greets now."]);
-    person.keys(&["-l", "/exit"]);
-    person.shows(&["/exit"]);
-    person.keys(&["Enter"]);
-    person.shows(&["its candidate is", "LEFT 0"]);
-    run.shows(&["LEFT 0"]);
-    assert_eq!(project.at("turno/1/base", "greet.txt"), "hello world");
+    let limits = format!("{CONFIG}[limits]\nfiles = 2000\n");
+    let project = Project::new(&[("turno.toml", &limits), ("script.yaml", SCRIPT)])
+        .env("TURNO_AGENT", "actor")
+        .env("SHELL", "/bin/sh");
+    project.issue("Stuck on something");
+    let run = Tmux::turno(&project, "run", SIZE, "run 1");
+    until("the agent is at work", || {
+        project.shared().join("at-work").exists()
+    });
+    let person = Tmux::turno(&project, "person", SIZE, "attach 1.1 --now --park");
+    person.shows(&["is opened in slot"]);
+    run.shows(&["1.1  you are attached"]);
+    types(&person, "echo by hand > hand.txt; mkdir many; cd many");
+    types(
+        &person,
+        "n=0; while [ $n -lt 3000 ]; do : > $n; n=$((n+1)); done; sleep 600",
+    );
+    person.shows(&["the agent was ended", "more than its 2000 files"]);
+    person.shows(&["its candidate is", "it is kept aside", "LEFT 0"]);
+    run.shows(&["LEFT 1"]);
+    drop((run, person));
+    until("nothing runs", || alive(&project).is_empty());
 }

@@ -6,7 +6,7 @@
 use std::fs;
 
 use crate::harness::board::Shown;
-use crate::harness::browser::{Browser, DESK, PHONE};
+use crate::harness::browser::Browser;
 use crate::harness::processes::{ended, until};
 use crate::harness::project::Project;
 
@@ -98,7 +98,7 @@ sessions:
       - outcome: {summary: The table tells when a session was ended., evidence: [the checks], open_questions: [old rows were not looked at]}
   - persona: engineer
     steps:
-      - run: 'mkdir -p src; printf "key\nclient\nlast use\nended\n%s\n" "$TURNO_ATTEMPT" > "src/table-$TURNO_TASK.txt"; [ "$TURNO_TASK" != 2.5 ] || { rm -r src; echo told > help.txt; }'
+      - run: 'mkdir -p src; printf "key\nclient\nlast use\nended\n%s\n" "$TURNO_ATTEMPT" > "src/table-$TURNO_TASK.txt"; [ "$TURNO_TASK" != 2.5 ] || { rm src/table-1.1.txt; echo told > help.txt; }'
       - usage: {usd: 0.14}
       - outcome: {summary: it is done, evidence: [the checks], open_questions: [old rows were not looked at]}
   - persona: reviewer
@@ -184,14 +184,7 @@ fn a_person_follows_a_shift_answers_and_promotes_by_the_keyboard() {
         "what it does is told",
         "document.querySelector('#issue-2 .now').textContent.includes('go-write')",
     );
-    browser.likes("light");
-    browser.shot("board-light");
-    browser.likes("dark");
-    browser.shot("board-dark");
-    browser.size(PHONE);
-    browser.shot("board-phone");
-    browser.size(DESK);
-    browser.likes("light");
+    browser.shots("board");
 
     // The focus stays on a card that moves to another column.
     browser.eval("document.querySelector('#open-3').focus()");
@@ -213,13 +206,22 @@ fn a_person_follows_a_shift_answers_and_promotes_by_the_keyboard() {
     );
     browser.shot("attempt");
     browser.go(&format!("{}/issues/2", board.url));
-    browser.shot("issue");
-    browser.likes("dark");
-    browser.shot("issue-dark");
-    browser.likes("light");
-    browser.size(PHONE);
-    browser.shot("issue-phone");
-    browser.size(DESK);
+    browser.shots("issue-working");
+    // What has landed is shown, and what is not in that is named.
+    browser.go(&format!("{}/issues/2/diff", board.url));
+    let told = browser.text();
+    assert!(
+        told.contains("src/table.txt") && told.contains("Not in it"),
+        "{told}"
+    );
+    assert!(told.contains("A session can be ended"), "{told}");
+    browser.shots("issue-diff-working");
+    let typed = project.turno(&["diff", "2", "--stat"]).exits(0);
+    assert!(typed.err.contains("2.2 has not landed"), "{}", typed.err);
+    assert!(!typed.err.contains("2.1 has not landed"), "{}", typed.err);
+    // It was sent back once, and landed as two commits: both are what it has written.
+    let diff = project.turno(&["diff", "2.1"]).exits(0).out;
+    assert!(diff.contains("\n+key\n") && diff.contains("\n+ended\n"), "{diff}");
     browser.go(&format!("{}/tasks/2.1", board.url));
     browser.shot("task");
 
@@ -227,7 +229,7 @@ fn a_person_follows_a_shift_answers_and_promotes_by_the_keyboard() {
     browser.key("g");
     browser.key("i");
     browser.at("/decisions");
-    browser.shot("inbox");
+    browser.shots("inbox");
     browser.key("1");
     browser.until("nothing waits", "!document.querySelector('.question')");
     browser.until(
@@ -325,11 +327,10 @@ fn a_person_follows_a_shift_answers_and_promotes_by_the_keyboard() {
         "document.querySelector('a[href=\"/issues/2/promote\"]')",
     );
     browser.go(&format!("{}/issues/2/diff", board.url));
-    browser.shot("diff");
     browser.go(&format!("{}/issues/2/promote", board.url));
     let told = browser.text();
     assert!(told.contains("main would get 1 new commit"), "{told}");
-    browser.shot("promote");
+    browser.shots("promote");
     browser.eval("document.querySelector('.confirm button').focus()");
     browser.key("Enter");
     browser.until(
@@ -349,25 +350,26 @@ fn a_person_follows_a_shift_answers_and_promotes_by_the_keyboard() {
         report.head
     );
     assert!(report.body.contains("A session can be ended"));
-    for page in [
-        "shifts",
-        "shifts/S2",
-        "salvage",
-        "config",
-        "personas",
-        "tasks/2.1/diff",
-        "report",
+    for (page, name) in [
+        ("", "home"),
+        ("issues/2", "issue"),
+        ("issues/2/diff", "issue-diff"),
+        ("tasks/2.1", "task"),
+        ("tasks/2.1/diff", "task-diff"),
+        (&format!("attempts/{attempt}"), "attempt"),
+        ("decisions", "decisions"),
+        ("shifts", "shifts"),
+        ("shifts/S2", "shift"),
+        ("report", "report"),
+        ("salvage", "salvage"),
+        ("config", "config"),
+        ("personas", "personas"),
     ] {
         browser.go(&format!("{}/{page}", board.url));
         let told = browser.text();
         assert!(!told.contains("cannot be shown"), "{page}: {told}");
-        browser.shot(&page.replace('/', "-"));
+        browser.shots(name);
     }
-    browser.go(&format!("{}/shifts/S2", board.url));
-    browser.likes("dark");
-    browser.shot("shift-dark");
-    browser.size(PHONE);
-    browser.shot("shift-phone");
     assert_eq!(browser.wrong, Vec::<String>::new());
     board.end();
 }

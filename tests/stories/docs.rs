@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use crate::harness::processes::{ended_or_killed, nothing_runs, sweep};
@@ -235,6 +236,20 @@ fn worked() -> Project {
     project
 }
 
+/// What is wrong with a command, if it is not understood or breaks.
+fn misunderstood(project: &Project, command: &str, page: &str) -> Option<String> {
+    let words = words(command);
+    let args: Vec<&str> = words.iter().skip(1).map(String::as_str).collect();
+    // Some have no end of their own: a board, a display, what follows.
+    let done = ended_or_killed(Duration::from_secs(4), project, project.start(&args));
+    // In running text a verb may be named without what it needs.
+    let only_named = words.iter().all(|w| w.chars().all(|c| c.is_ascii_lowercase()))
+        && done.err.contains("required arguments were not provided");
+    let unknown = done.err.contains("For more information, try") && !only_named;
+    let broken = matches!(done.code, 70 | 101) || done.err.contains("panicked");
+    (unknown || broken).then(|| format!("{page}: {command}: {}", done.err))
+}
+
 /// Each command is one that the binary takes. What it then says of this project is another matter: it may refuse, with
 /// words; it does not fail to understand, and does not break.
 #[test]
@@ -242,20 +257,18 @@ fn every_command_of_every_page_is_understood() {
     let commands = commands();
     assert!(commands.len() > 60, "they are not found: {commands:#?}");
     let project = worked();
-    let mut wrong = Vec::new();
-    for (command, page) in commands {
-        let words = words(&command);
-        let args: Vec<&str> = words.iter().skip(1).map(String::as_str).collect();
-        // Some have no end of their own: a board, a display, what follows.
-        let done = ended_or_killed(Duration::from_secs(4), &project, project.start(&args));
-        // In running text a verb may be named without what it needs.
-        let only_named = words.iter().all(|w| w.chars().all(|c| c.is_ascii_lowercase()))
-            && done.err.contains("required arguments were not provided");
-        let misunderstood = done.err.contains("For more information, try") && !only_named;
-        if misunderstood || matches!(done.code, 70 | 101) || done.err.contains("panicked") {
-            wrong.push(format!("{page}: {command}: {}", done.err));
-        }
-    }
+    let left = Mutex::new(commands.into_iter());
+    let next = || left.lock().unwrap().next();
+    let one_after_another = || -> Vec<String> {
+        let all = std::iter::from_fn(next);
+        all.filter_map(|(command, page)| misunderstood(&project, &command, &page))
+            .collect()
+    };
+    let wrong: Vec<String> = std::thread::scope(|scope| {
+        // Some are only waited for.
+        let people = [(); 4].map(|()| scope.spawn(one_after_another));
+        people.into_iter().flat_map(|p| p.join().unwrap()).collect()
+    });
     sweep(&project);
     assert!(wrong.is_empty(), "{wrong:#?}");
 }

@@ -3,6 +3,7 @@
 //!
 //! A new command needs a deed in the engine's `crash_point`, and so a line in the table below.
 
+mod attached;
 mod left;
 mod orphans;
 mod verbs;
@@ -440,6 +441,7 @@ fn every_deed_is_killed() {
     let tables = [
         include_str!("kill_points.rs"),
         include_str!("kill_points/verbs.rs"),
+        include_str!("kill_points/attached.rs"),
         include_str!("pull_request.rs"),
         include_str!("remarks.rs"),
     ]

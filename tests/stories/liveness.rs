@@ -182,7 +182,8 @@ fn one_that_talks_and_changes_files_makes_progress() {
         .collect();
     let project = project(
         &format!("{steps}{WORKS}"),
-        "silence = \"2s\"\nsilence_hard = \"4s\"\nno_progress = \"3s\"",
+        // That a busy machine stands still for some seconds is no silence of the agent's.
+        "silence = \"10s\"\nsilence_hard = \"20s\"\nno_progress = \"3s\"",
     );
     project.turno(&["run", "1"]).exits(0);
     assert_eq!(stalled(&project), NONE);

@@ -153,6 +153,21 @@ fn much_has_happened_and_the_board_stays_small() {
         println!("/{page}: {:?}, {} kB", begun.elapsed(), answer.body.len() >> 10);
         assert!(answer.body.len() < 8 << 20, "{page}: {}", answer.body.len());
     }
+    // All of it can be read by links alone, a page at a time, however long it is.
+    let page = |path: &str| board.ask("GET", path, &[], "").body;
+    let link = |page: &str, id: &str| {
+        let found = page.split_once(&format!("id=\"{id}\" href=\""));
+        let (href, _) = found.and_then(|(_, rest)| rest.split_once('"'))?;
+        Some(href.to_owned())
+    };
+    let end = page("/attempts/1");
+    let earlier = link(&end, "earlier").unwrap();
+    let older = page(&earlier);
+    assert!(older.contains("id=\"past\""), "{older}");
+    assert!(link(&older, "earlier").is_some() && link(&older, "later").is_some());
+    let first = page("/attempts/1?after=0");
+    assert_eq!(link(&first, "earlier"), None);
+    assert_eq!(link(&first, "later").unwrap(), "/attempts/1?after=200");
     for attempt in 1..=attempts {
         board.ask(
             "GET",

@@ -50,7 +50,7 @@ sessions:
       - outcome: {summary: it is done}
 "#;
 
-fn project() -> Project {
+pub(super) fn project() -> Project {
     let project =
         Project::new(&[("turno.toml", CONFIG), ("script.yaml", SCRIPT)]).env("TURNO_AGENT", "actor");
     project.issue("A house");
@@ -58,13 +58,13 @@ fn project() -> Project {
 }
 
 /// A shift in which 1.1 is being written.
-fn begin(project: &Project) -> Child {
+pub(super) fn begin(project: &Project) -> Child {
     let child = project.start(&["run", "1", "--budget", "20"]);
     until("it has begun", || project.shared().join("begun").exists());
     child
 }
 
-fn go(project: &Project) {
+pub(super) fn go(project: &Project) {
     fs::write(project.shared().join("go"), "").unwrap();
 }
 
@@ -87,7 +87,7 @@ fn stage(project: &Project, id: &str) -> String {
 }
 
 /// What is on the issue's branch, by name.
-fn landed(project: &Project) -> Vec<String> {
+pub(super) fn landed(project: &Project) -> Vec<String> {
     let names = project.git(&["ls-tree", "--name-only", "turno/1/base"]);
     names
         .lines()

@@ -115,6 +115,17 @@ fn there_and_back_and_there_again(#[case] manner: &str, #[case] parents: usize, 
 }
 
 #[test]
+fn what_the_branch_had_already_is_shown_whole() {
+    let project = landed();
+    project.git(&["merge", "-q", "turno/1/base"]);
+    user_commits(&project, "own.txt", "own\n");
+    let done = project.turno(&["promote", "1"]).exits(0);
+    assert!(done.out.contains("had it all already"), "{}", done.out);
+    let shown = project.turno(&["diff", "1", "--stat"]).exits(0).out;
+    assert!(shown.starts_with("a.txt\n1 file"), "{shown}");
+}
+
+#[test]
 fn the_manner_of_the_configuration_is_taken_where_none_is_typed() {
     let project = landed();
     user_commits(&project, "turno.toml", &format!("promote = \"merge\"\n{CONFIG}"));

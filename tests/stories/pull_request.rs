@@ -34,22 +34,29 @@ sessions:
 const GH: &str = r#"#!/bin/sh
 echo "$*" >> "$FORGE/calls"
 mode=$(cat "$FORGE/mode")
-case "$1 $2" in
-  "pr list")
+request() {
+  echo '{"number":'$1',"html_url":"https://forge.example/a/b/pull/'$1'","base":{"ref":"main","repo":{"full_name":"a/b"}},'
+  echo '"head":{"ref":"turno/1-add-a-b-file-b","repo":{"full_name":"'$2'"}}}'
+}
+case "$4 $2" in
+  "GET repos/"*/pulls*)
+    if [ -e "$FORGE/open" ]; then echo "[$(request 12 a/b)]"; else echo "[$(request 3 c/b)]"; fi ;;
+  "GET repos/"*)
     [ "$mode" != list-fails ] || { echo "no such repository" >&2; exit 1; }
-    if [ -e "$FORGE/open" ]; then echo '[{"number":12,"url":"https://forge.example/a/b/pull/12","isCrossRepository":false}]'
-    else echo '[{"number":3,"url":"https://forge.example/a/b/pull/3","isCrossRepository":true}]'; fi ;;
-  "pr create")
+    echo '{"full_name":"a/b","html_url":"https://forge.example/a/b"}' ;;
+  "POST repos/a/b/pulls")
     case $mode in
       fails) echo "you may not: ghp_0123456789abcdefghijABCDEFGHIJ012345" >&2; exit 1 ;;
       hangs) exec sleep 300 ;;
       lies) echo "all is well"; exit 0 ;;
       looks) "$TURNO" status > "$FORGE/status" 2>&1 || { echo "nobody else gets in" >&2; exit 1; } ;;
+      closes*) "$TURNO" issue close 1 > "$FORGE/status" 2>&1 || exit 1
+        [ "$mode" = closes ] || { echo "you may not" >&2; exit 1; } ;;
     esac
     cat > "$FORGE/body"
     echo once >> "$FORGE/open"
-    [ "$mode" = silent ] || echo "https://forge.example/a/b/pull/12" ;;
-  "pr edit") cat > "$FORGE/body" ;;
+    [ "$mode" = silent ] || request 12 a/b ;;
+  "PATCH repos/a/b/pulls/12") cat > "$FORGE/body"; request 12 a/b ;;
   *) exit 1 ;;
 esac
 "#;
@@ -157,7 +164,8 @@ fn it_is_pushed_and_opened_told_of_and_updated_by_a_second_time() {
         done.out
     );
     assert_eq!(there(&project, BRANCH), head(&project));
-    let body = fs::read_to_string(forge(&project).join("body")).unwrap();
+    let wish: Value = serde_json::from_slice(&fs::read(forge(&project).join("body")).unwrap()).unwrap();
+    let body = wish["body"].as_str().unwrap();
     for part in [
         "What was asked for",
         "What landed",
@@ -180,7 +188,7 @@ fn it_is_pushed_and_opened_told_of_and_updated_by_a_second_time() {
     project.turno(&["pr", "1"]).exits(0);
     assert_eq!(opened(&project), 1, "nothing is opened twice");
     let calls = fs::read_to_string(forge(&project).join("calls")).unwrap();
-    assert!(calls.contains("pr edit 12"), "{calls}");
+    assert!(calls.contains("pulls/12 --method PATCH"), "{calls}");
 }
 
 #[rstest]
@@ -233,7 +241,9 @@ fn the_forge_is_asked_for_what_was_pushed_to_and_ssh_asks_nobody() {
     assert_eq!(there(&project, BRANCH), head(&project));
     let calls = fs::read_to_string(forge(&project).join("calls")).unwrap();
     assert!(
-        calls.lines().all(|l| l.ends_with("--repo forge.example/a/b")),
+        calls
+            .lines()
+            .all(|l| l.starts_with("api repos/a/b") && l.contains("--hostname forge.example")),
         "{calls}"
     );
     let asked = fs::read_to_string(forge(&project).join("ssh")).unwrap();
@@ -250,6 +260,45 @@ fn nobody_waits_for_a_forge() {
     let told = fs::read_to_string(forge(&project).join("status")).unwrap();
     assert!(told.contains("was begun"), "{told}");
     assert_eq!(events(&project, "pull-request-opened").len(), 1);
+}
+
+#[test]
+fn an_issue_that_is_closed_meanwhile_is_told_of_as_it_is() {
+    let project = landed().env("TURNO", env!("CARGO_BIN_EXE_turno"));
+    mode(&project, "closes");
+    let done = project.turno(&["pr", "1"]).exits(0);
+    assert!(done.out.contains("pull/12"), "{}", done.out);
+    assert_eq!(
+        events(&project, "pull-request-opened").len(),
+        1,
+        "what is there is known"
+    );
+    let project = landed().env("TURNO", env!("CARGO_BIN_EXE_turno"));
+    mode(&project, "closes-and-fails");
+    let refused = project.turno(&["pr", "1"]).exits(1);
+    for part in ["you may not", "closed", &format!("Delete {BRANCH} on origin")] {
+        assert!(refused.err.contains(part), "{part}: {}", refused.err);
+    }
+    assert!(!refused.err.contains("`turno pr 1` goes on"), "{}", refused.err);
+}
+
+#[test]
+fn another_title_after_one_that_came_to_nothing_makes_no_second_branch() {
+    let project = landed();
+    mode(&project, "fails");
+    project.turno(&["pr", "1"]).exits(1);
+    project
+        .turno(&["issue", "edit", "1", "--title", "Another title"])
+        .exits(0);
+    mode(&project, "well");
+    project.turno(&["pr", "1"]).exits(0);
+    let request = &events(&project, "pull-request-opened")[0]["request"];
+    assert_eq!(request["pushed"]["branch"], BRANCH);
+    let remote = remote(&project);
+    let branches = project.git(&["ls-remote", "--heads", &remote]);
+    assert_eq!(branches.lines().count(), 2, "{branches}");
+    let wish: Value = serde_json::from_slice(&fs::read(forge(&project).join("body")).unwrap()).unwrap();
+    assert_eq!(wish["title"], "Another title");
 }
 
 #[test]
@@ -314,7 +363,14 @@ fn without_a_remote_a_landing_or_a_forge_it_says_so() {
     let project = landed();
     project.issue("Not begun");
     project.turno(&["pr", "2"]).exits(2);
+    // The machine may have one of its own.
     fs::remove_file(project.home().join("bin/gh")).unwrap();
+    let path = project.environment()["PATH"].clone();
+    let git = std::env::split_paths(&path).find(|dir| dir.join("git").is_file());
+    let only = project.home().join("only");
+    fs::create_dir(&only).unwrap();
+    std::os::unix::fs::symlink(git.unwrap().join("git"), only.join("git")).unwrap();
+    let project = project.env("PATH", only.to_str().unwrap());
     let done = project.turno(&["pr", "1"]).exits(0);
     assert!(done.out.contains("without a pull request"), "{}", done.out);
     assert_eq!(there(&project, BRANCH), head(&project));

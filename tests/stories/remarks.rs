@@ -282,7 +282,7 @@ fn a_line_of_a_diff_is_commented_in_the_browser() {
     until("it is reviewed", || begun(&project, "reviewer"));
     browser.size(PHONE);
     browser.go(&format!("{}/tasks/1.1/diff", board.url));
-    browser.eval("document.querySelector('td.at button[data-line=\"1\"]').focus()");
+    browser.eval("document.querySelector('td.at a[data-line=\"1\"]').focus()");
     browser.key("Enter");
     browser.until("it asks for words", "document.querySelector('#comment').open");
     assert_eq!(

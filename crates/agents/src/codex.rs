@@ -18,8 +18,8 @@ use turno_core::command::Session;
 use turno_core::persona::{Access, Effort, Model};
 
 use crate::dialect::{
-    AfterInput, AtTerminal, Begins, Capabilities, Conversation, Dialect, Job, Launch, LaunchError, Support,
-    ToolServer,
+    AfterInput, AtTerminal, Before, Begins, Capabilities, Conversation, Dialect, Job, Launch, LaunchError,
+    Support, ToolServer,
 };
 use crate::needs::{self, Needs};
 use crate::schema;
@@ -116,12 +116,15 @@ impl Dialect for Codex {
         // A slot is a directory that it has never seen, and it would ask whether to trust it.
         let trusted = format!("projects={{{}={{trust_level=\"trusted\"}}}}", json!(job.cwd));
         argv.extend(["-c".to_owned(), trusted]);
+        // The conversation was held in another slot: unless told, it asks in which of the two it is to go on.
+        argv.push(format!("--cd={}", job.cwd));
         if let Model::Named(model) = &job.model {
             argv.push(format!("--model={model}"));
         }
         let begins = match &job.session {
             Session::Resume(id) => {
-                argv.extend(["resume".to_owned(), id.to_string()]);
+                // What comes from an agent is never read as a flag.
+                argv.extend(["resume".to_owned(), "--".to_owned(), id.to_string()]);
                 Begins::GoingOn
             }
             Session::Fresh => {
@@ -134,6 +137,7 @@ impl Dialect for Codex {
             env: BTreeMap::new(),
             settings: Vec::new(),
             begins,
+            before: Before::Nothing,
         })
     }
 

@@ -168,6 +168,29 @@ pub struct AtTerminal {
     pub settings: Vec<HomeSetting>,
     /// Whether it remembers what was done.
     pub begins: Begins,
+    /// What has to be done before.
+    pub before: Before,
+}
+
+/// What has to be done before an agent is opened at a terminal, in the same place and with the same environment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Before {
+    /// Nothing.
+    Nothing,
+    /// An errand, without which its conversation cannot be gone on with.
+    Errand(Errand),
+}
+
+/// A program that is run to its end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Errand {
+    /// Program and arguments.
+    pub argv: Vec<String>,
+    /// The lines of its standard input, without line ends.
+    pub input: Vec<String>,
+    /// What is opened instead where it does not end well: a new conversation.
+    pub otherwise: Vec<String>,
 }
 
 /// A file of JSON in an agent's private home, and what is to be in it besides what is there.

@@ -9,7 +9,8 @@ use turno_core::persona::{Access, Model};
 
 use crate::acp::{self, Acp};
 use crate::dialect::{
-    AfterInput, AtTerminal, Begins, Capabilities, Conversation, Dialect, Job, Launch, LaunchError, LaunchFile,
+    AfterInput, AtTerminal, Before, Begins, Capabilities, Conversation, Dialect, Job, Launch, LaunchError,
+    LaunchFile,
 };
 use crate::needs::{self, Needs};
 
@@ -98,6 +99,7 @@ impl Dialect for Gemini {
                 .into(),
             settings: Vec::new(),
             begins: Begins::Anew,
+            before: Before::Nothing,
         })
     }
 

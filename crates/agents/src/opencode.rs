@@ -17,7 +17,8 @@ use turno_core::command::Session;
 use turno_core::persona::{Effort, Model};
 
 use crate::dialect::{
-    AfterInput, AtTerminal, Begins, Capabilities, Conversation, Dialect, Job, Launch, LaunchError, Support,
+    AfterInput, AtTerminal, Before, Begins, Capabilities, Conversation, Dialect, Errand, Job, Launch,
+    LaunchError, Support,
 };
 use crate::needs::{self, Needs};
 use crate::schema;
@@ -85,14 +86,8 @@ impl Dialect for Opencode {
     }
 
     fn launch(&self, job: &Job) -> Result<Launch, LaunchError> {
-        let mut argv: Vec<String> = [&job.turno, "bridge", "--events", "/event"]
-            .map(str::to_owned)
-            .into();
         // The server's own sign of life says nothing of the agent, and would hide its silence.
-        argv.extend(["--skip", "server.heartbeat", "--user", USER].map(str::to_owned));
-        argv.extend(["--secret-in", PASSWORD, "--", &job.program].map(str::to_owned));
-        argv.extend(job.extra_args.iter().cloned());
-        argv.extend(["serve", "--hostname", "127.0.0.1", "--port", "0"].map(str::to_owned));
+        let argv = bridge(job, &["--skip", "server.heartbeat"]);
         let env = [
             (CONFIG, config(job).to_string()),
             ("OPENCODE_DISABLE_AUTOUPDATE", "1".to_owned()),
@@ -112,15 +107,23 @@ impl Dialect for Opencode {
         if let Model::Named(model) = &job.model {
             argv.push(format!("--model={model}"));
         }
-        let begins = match &job.session {
+        let with = |more: String| argv.iter().cloned().chain([more]).collect::<Vec<_>>();
+        let anew = with(format!("--prompt={}", job.prompt));
+        let (argv, begins, before) = match &job.session {
             Session::Resume(id) => {
-                argv.push(format!("--session={id}"));
-                Begins::GoingOn
+                // It would work where the session began, and that slot is not to be seen from here.
+                let errand = Errand {
+                    argv: bridge(job, &["--until-answered"]),
+                    input: vec![move_request(id.as_str(), &job.cwd).line(FIRST)],
+                    otherwise: anew,
+                };
+                (
+                    with(format!("--session={id}")),
+                    Begins::GoingOn,
+                    Before::Errand(errand),
+                )
             }
-            Session::Fresh => {
-                argv.push(format!("--prompt={}", job.prompt));
-                Begins::Anew
-            }
+            Session::Fresh => (anew, Begins::Anew, Before::Nothing),
         };
         let env = [
             (
@@ -134,6 +137,7 @@ impl Dialect for Opencode {
             env: env.map(|(name, value)| (name.to_owned(), value)).into(),
             settings: Vec::new(),
             begins,
+            before,
         })
     }
 
@@ -174,6 +178,18 @@ impl Request {
     fn line(&self, id: u64) -> String {
         json!({ "id": id, "method": self.method, "path": self.path, "body": self.body }).to_string()
     }
+}
+
+/// Its server, spoken to through a verb of ours.
+fn bridge(job: &Job, how: &[&str]) -> Vec<String> {
+    let mut argv: Vec<String> = [&job.turno, "bridge", "--events", "/event"]
+        .map(str::to_owned)
+        .into();
+    argv.extend(how.iter().map(|word| (*word).to_owned()));
+    argv.extend(["--user", USER, "--secret-in", PASSWORD, "--", &job.program].map(str::to_owned));
+    argv.extend(job.extra_args.iter().cloned());
+    argv.extend(["serve", "--hostname", "127.0.0.1", "--port", "0"].map(str::to_owned));
+    argv
 }
 
 /// What is configured for this run alone.

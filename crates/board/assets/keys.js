@@ -1,5 +1,5 @@
 // Owns the keyboard: everything that a mouse can do. Plain keys are for pages, never for a field that is written in.
-import { nudge } from "./drag.js";
+import { nudge, start } from "./drag.js";
 import { soon } from "./live.js";
 import { palette } from "./palette.js";
 import { open } from "./send.js";
@@ -70,6 +70,7 @@ const KEYS = {
   g: () => { going = true; },
   "+": () => card() && nudge(card(), -1),
   "-": () => card() && nudge(card(), 1),
+  s: () => card() && start(card()),
 };
 
 function card() {
@@ -119,6 +120,8 @@ export function listen() {
     if (button) DOES[button.dataset.do]?.(button);
     const opens = event.target.closest?.("[data-open]");
     if (opens) {
+      // A link, for who runs no scripts, leads to the same form on a page of its own.
+      event.preventDefault();
       const shown = dialog(opens.dataset.open);
       // What was typed for another task is not this one's.
       for (const form of shown.querySelectorAll("form")) form.reset();

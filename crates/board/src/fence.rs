@@ -122,7 +122,9 @@ pub(crate) async fn outer(State(names): State<Names>, request: Request, next: Ne
     };
     say(X_CONTENT_TYPE_OPTIONS, "nosniff");
     say(X_FRAME_OPTIONS, "DENY");
-    say(REFERRER_POLICY, "no-referrer");
+    // A form that says nothing of where it is from could not be told from one of another page; other sites are told
+    // nothing.
+    say(REFERRER_POLICY, "same-origin");
     say(
         HeaderName::from_static("cross-origin-resource-policy"),
         "same-origin",

@@ -6,6 +6,7 @@ mod api;
 mod auth;
 mod error;
 mod fence;
+mod heard;
 mod metrics;
 mod mirror;
 mod openapi;

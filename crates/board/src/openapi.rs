@@ -43,6 +43,7 @@ use crate::view::event::LiveView;
         changes::file,
         changes::edit,
         changes::close,
+        changes::start,
         promotions::promote,
         pulls::open,
         changes::discard_issue,

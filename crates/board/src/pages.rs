@@ -6,6 +6,7 @@ mod assets;
 mod chart;
 mod diff;
 mod filters;
+pub(crate) mod forms;
 mod graph;
 pub(crate) mod home;
 pub(crate) mod lists;
@@ -22,7 +23,7 @@ use include_dir::{Dir, include_dir};
 use serde::Serialize;
 use tera::{Context, Tera};
 
-use crate::api::board::now_of;
+use crate::api::board::head_of;
 use crate::error::Problem;
 use crate::routes::App;
 use crate::view::board::BoardView;
@@ -45,13 +46,13 @@ static PAGES: LazyLock<Result<Tera, String>> = LazyLock::new(|| {
     Ok(tera)
 });
 
-/// What a page is told. Every page has the board in it, for its head.
+/// What a page is told. Every page has the head of the board in it; one has all of it.
 #[derive(Debug)]
 pub(crate) struct Told(Context);
 
 impl Told {
     fn new(app: &App) -> Self {
-        Self::with(&now_of(app))
+        Self::with(&head_of(app))
     }
 
     fn with(board: &BoardView) -> Self {

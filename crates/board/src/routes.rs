@@ -13,7 +13,7 @@ use axum::routing::{MethodRouter, get, patch, post};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use turno_core::State;
-use turno_core::ids::{Seq, ShiftId};
+use turno_core::ids::{AttemptId, Seq, ShiftId};
 use turno_core::report::{Fold, Report};
 
 use crate::api::{
@@ -22,6 +22,7 @@ use crate::api::{
 use crate::auth::Gate;
 use crate::error::Problem;
 use crate::fence::{self, Names};
+use crate::heard::Heard;
 use crate::mirror::{Mirror, Seen};
 use crate::view::attempt::{AttemptView, Attempts};
 use crate::workspace::{Wish, Workspace};
@@ -70,6 +71,7 @@ pub(crate) struct App {
     heavy: Arc<Semaphore>,
     told: Arc<Mutex<Option<Arc<Told>>>>,
     attempts: Arc<Mutex<(Seq, Attempts)>>,
+    pub(crate) heard: Arc<Heard>,
 }
 
 /// The last report that was folded.
@@ -100,6 +102,7 @@ impl App {
             heavy: Arc::new(Semaphore::new(HEAVY)),
             told: Arc::default(),
             attempts: Arc::new(Mutex::new((Seq(0), Attempts::default()))),
+            heard: Arc::default(),
         }
     }
 
@@ -141,12 +144,21 @@ impl App {
 
     /// Every attempt until what is seen. Only records that are news are read; it may block for as long as that takes.
     pub(crate) fn attempts(&self, seen: &Seen) -> Result<Vec<AttemptView>, Problem> {
+        self.of_attempts(seen, |attempts| attempts.clone().finish(&seen.state))
+    }
+
+    /// One attempt until what is seen, in the same way.
+    pub(crate) fn attempt(&self, seen: &Seen, id: AttemptId) -> Result<Option<AttemptView>, Problem> {
+        self.of_attempts(seen, |attempts| attempts.one(&seen.state, id))
+    }
+
+    fn of_attempts<T>(&self, seen: &Seen, of: impl FnOnce(&Attempts) -> T) -> Result<T, Problem> {
         let mut known = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
         let (at, attempts) = &mut *known;
         self.mirror
             .each_between(*at, seen.head, |record| attempts.take(record))?;
         *at = seen.head.max(*at);
-        Ok(attempts.clone().finish(&seen.state))
+        Ok(of(attempts))
     }
 
     /// Folds the report of a shift, unless it is the last one that was folded. It may block.
@@ -195,6 +207,16 @@ pub(crate) fn routes() -> Vec<Route> {
         route(Get, "/issues/{id}/diff", pages::work::issue_diff),
         route(Get, "/issues/{id}/promote", pages::work::promote),
         route(Get, "/issues/{id}/pull-request", pages::work::pull_request),
+        route(Get, "/issues/{id}/plan", pages::forms::plan),
+        route(Post, "/issues/{id}/plan", pages::forms::change_plan),
+        route(Get, "/issues/{id}/comment", pages::forms::about_issue),
+        route(Post, "/issues/{id}/comment", pages::forms::comment_issue),
+        route(Post, "/issues/{id}/promote", pages::forms::promote),
+        route(Post, "/issues/{id}/start", pages::forms::start),
+        route(Get, "/tasks/{id}/comment", pages::forms::about_task),
+        route(Post, "/tasks/{id}/comment", pages::forms::comment_task),
+        route(Post, "/decisions/{id}/answer", pages::forms::answer),
+        route(Post, "/attempts/{id}/messages", pages::forms::tell),
         route(Get, "/tasks/{id}", pages::work::task),
         route(Get, "/tasks/{id}/diff", pages::work::task_diff),
         route(Get, "/attempts/{id}", pages::work::attempt),
@@ -237,6 +259,7 @@ pub(crate) fn routes() -> Vec<Route> {
         route(Post, "/api/issues/{id}/promote", promotions::promote),
         route(Post, "/api/issues/{id}/pull-request", pulls::open),
         route(Post, "/api/issues/{id}/close", changes::close),
+        route(Post, "/api/issues/{id}/start", changes::start),
         route(Post, "/api/issues/{id}/discard", changes::discard_issue),
         route(Post, "/api/tasks/{id}/discard", changes::discard_task),
         route(Post, "/api/decisions/{id}/answer", changes::answer),

@@ -82,6 +82,7 @@ impl Workspace for Fake {
         Box::pin(async move {
             let event = match wish {
                 Wish::File(draft) => Event::IssueAdded { draft: *draft },
+                Wish::Join { issue } => Event::IssueJoined { issue },
                 Wish::Close { issue, why } => Event::IssueClosed { issue, why },
                 Wish::Comment { on, finding, commit } => Event::Commented { on, finding, commit },
                 Wish::Tell { attempt, words } => Event::Told { attempt, words },

@@ -41,6 +41,11 @@ pub enum Wish {
         /// Why.
         why: String,
     },
+    /// An issue of the backlog is begun in the shift that runs; without one nothing begins it.
+    Join {
+        /// Which.
+        issue: IssueId,
+    },
     /// An answer to a question.
     Answer {
         /// Which.

@@ -56,6 +56,9 @@ pub(crate) struct Bridge {
     /// The variable in which the server is given its password.
     #[arg(long)]
     pub(crate) secret_in: String,
+    /// End when everything that was asked is answered, and not well when anything was refused.
+    #[arg(long)]
+    pub(crate) until_answered: bool,
     /// The server and its arguments.
     #[arg(last = true, required = true)]
     pub(crate) argv: Vec<String>,

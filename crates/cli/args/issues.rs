@@ -27,6 +27,11 @@ pub(crate) enum Issue {
     },
     /// Change an issue's words. Only what is given is changed.
     Edit(IssueEdit),
+    /// Put an issue of the backlog into the shift that runs: it is begun at once.
+    Start {
+        /// Which.
+        issue: IssueId,
+    },
     /// Close an issue without promoting it.
     Close {
         /// Which.

@@ -13,7 +13,7 @@ use turno_core::event::Event;
 use turno_core::holding::{Brought, Leaving};
 use turno_core::ids::{AgentName, TaskId};
 use turno_core::step::visit_start;
-use turno_engine::attach::{Seat, Unopened, attach, found_gone};
+use turno_engine::attach::{Gone, Seat, Unopened, attach, found_gone};
 use turno_engine::config::{Confine, Overrides};
 use turno_engine::site::Site;
 use turno_engine::wallet::Wallet;
@@ -78,8 +78,7 @@ pub(crate) async fn run(scene: &Scene, verb: &Attach) -> Result<ExitCode, Failur
         Err(Left::InTheSlot(failure)) => return Err(failure),
     };
     let said = said(&event);
-    let mut door = Door::open(scene).await?;
-    door.take(event).await?;
+    let door = give_back(scene, id, event).await?;
     drop(seat);
     print::data(&format!("task {id}: {said}"));
     if let Door::Own { .. } = door
@@ -191,10 +190,16 @@ async fn visit(scene: &Scene, start: AgentStart, verb: &Attach) -> Result<Event,
     let attached = attach(&site, start).await.map_err(from_engine)?;
     print::note(&attached.words());
     print::note("leave the agent to give the task back; what it costs is not metered by turno");
-    attached.open().await.map_err(|unopened| match unopened {
+    let gone = attached.open().await.map_err(|unopened| match unopened {
         Unopened::NotStarted(failure) => Left::Before(from_engine(failure)),
         Unopened::Lost(failure) => Left::InTheSlot(from_engine(failure)),
     })?;
+    match gone {
+        Gone::Ended => {}
+        Gone::AtLimit(why) => print::warning(&format!(
+            "the agent was ended: {why} (`[limits]`). What is in the slot is kept"
+        )),
+    }
     let leaving = if verb.park { Leaving::Kept } else { Leaving::GoesOn };
     let left = attached.leave(leaving).await;
     let (event, notes) = left.map_err(|f| Left::InTheSlot(from_engine(f)))?;
@@ -233,6 +238,31 @@ pub(super) async fn site(
         hold,
     )?;
     Ok(site.with_wallet(wallet))
+}
+
+/// Hands in what the person brings. A coordinator that dies while it is told has either heard it, or whoever has the
+/// store now is told again.
+async fn give_back(scene: &Scene, id: TaskId, event: Event) -> Result<Door, Failure> {
+    let mut door = Door::open(scene).await?;
+    let before = match (door.take(event.clone()).await, &door) {
+        (Ok(()), _) => return Ok(door),
+        (Err(failure), Door::Live(_)) => failure,
+        (Err(failure), Door::Own { .. } | Door::Look { .. }) => return Err(failure),
+    };
+    drop(door);
+    let (mut door, state) = Door::look_in(scene).await?;
+    let is_there = |attempt| {
+        let visit = state.tasks.get(&id).and_then(|t| t.hold.visit());
+        visit.is_some_and(|v| v.attempt == attempt)
+    };
+    match &event {
+        Event::TaskGivenBack { attempt, .. } if is_there(*attempt) => {
+            tracing::debug!(%before, "told again");
+            door.take(event).await?;
+            Ok(door)
+        }
+        _ => Ok(door),
+    }
 }
 
 /// Gives back what was never worked on.

@@ -250,6 +250,7 @@ fn is_there(state: &State, wish: &Wish) -> Result<(), Problem> {
         Wish::Edit { issue, .. }
         | Wish::Plan { issue, .. }
         | Wish::Close { issue, .. }
+        | Wish::Join { issue }
         | Wish::Promote { issue, .. }
         | Wish::PullRequest { issue, .. }
         | Wish::Discard(Discard::Issue(issue)) => {
@@ -283,6 +284,7 @@ async fn take(scene: &Scene, mut door: Door, wish: Wish) -> Result<State, Failur
             let draft = edited(old.unwrap_or_default(), edit);
             door.take(Event::IssueEdited { issue, draft }).await?;
         }
+        Wish::Join { issue } => door.take(Event::IssueJoined { issue }).await?,
         Wish::Close { issue, why } => door.take(Event::IssueClosed { issue, why }).await?,
         Wish::Answer { decision, answer } => {
             let state = door.state().await?;

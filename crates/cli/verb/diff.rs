@@ -21,14 +21,32 @@ const SHOWN: usize = 64 << 20;
 pub(crate) async fn run(scene: &Scene, verb: &Diff) -> Result<ExitCode, Failure> {
     let state = Door::open(scene).await?.state().await?;
     let (repo, base, commit) = range(scene, &state, verb.subject)?;
+    show(verb, &repo, &base, &commit)?;
+    if let Subject::Issue(id) = verb.subject {
+        not_in_it(&state, id);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Names the tasks whose work is not in what an issue has landed, so that nobody takes that for all of it.
+fn not_in_it(state: &State, id: IssueId) {
+    for task in state.pieces_of(id).filter(|t| !t.is_over()) {
+        let (id, title) = (task.id, print::plain(&task.spec.title, 60));
+        print::warning(&format!(
+            "{id} has not landed, so nothing of it is shown: {title}; `turno diff {id}` shows what it has so far"
+        ));
+    }
+}
+
+fn show(verb: &Diff, repo: &Repo, base: &CommitId, commit: &CommitId) -> Result<(), Failure> {
     if verb.stat {
-        for file in repo.changed_files(&base, &commit)? {
+        for file in repo.changed_files(base, commit)? {
             print::data(&print::plain(&file, 4096));
         }
-        print::data(&print::harmless(&repo.diff_stat(&base, &commit)?.to_string()));
-        return Ok(ExitCode::SUCCESS);
+        print::data(&print::harmless(&repo.diff_stat(base, commit)?.to_string()));
+        return Ok(());
     }
-    match repo.diff_text(&base, &commit, SHOWN)? {
+    match repo.diff_text(base, commit, SHOWN)? {
         DiffText::Whole(text) => print::data(&print::harmless(text.trim_end())),
         DiffText::Shortened { text, bytes } => {
             print::data(&print::harmless(&text));
@@ -37,7 +55,7 @@ pub(crate) async fn run(scene: &Scene, verb: &Diff) -> Result<ExitCode, Failure>
             ));
         }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 /// Where an issue's or a task's change begins and ends, and in which repository.
@@ -70,12 +88,12 @@ fn of_issue(repo: &Repo, state: &State, id: IssueId) -> Result<(CommitId, Commit
         return Ok((base.clone(), head.clone()));
     }
     match &issue.stage {
-        IssueStage::Done {
-            commit,
-            back: TakeBack::Possible { before, .. },
-            ..
-        } => Ok((before.clone(), commit.clone())),
-        IssueStage::Done { commit, .. } => Ok((repo.parent_of(commit)?, commit.clone())),
+        IssueStage::Done { commit, back, .. } => Ok(match back {
+            TakeBack::Possible { before, .. } => (before.clone(), commit.clone()),
+            TakeBack::WasThere { base, head } => (base.clone(), head.clone()),
+            // Promoted by an older turno, which kept no more of it.
+            TakeBack::Impossible => (repo.before_issue(commit, id)?, commit.clone()),
+        }),
         IssueStage::Backlog
         | IssueStage::Opening { .. }
         | IssueStage::Working { .. }
@@ -88,8 +106,15 @@ fn of_issue(repo: &Repo, state: &State, id: IssueId) -> Result<(CommitId, Commit
 
 fn of_task(repo: &Repo, state: &State, id: TaskId) -> Result<(CommitId, CommitId), Failure> {
     let task = state.tasks.get(&id).ok_or(Refused::NoSuchTask(id))?;
+    if id.is_lead() && state.pieces_of(id.issue).next().is_some() {
+        let issue = id.issue;
+        return Err(Failure::usage(format!(
+            "task {id} plans and accepts, and writes nothing itself; `turno diff {issue}` shows all that has landed"
+        )));
+    }
     if let Stage::Landed { commit, .. } = &task.stage {
-        return Ok((repo.parent_of(commit)?, commit.clone()));
+        // It may have landed as several: each time that it was sent back there is one more.
+        return Ok((repo.before_task(commit, id)?, commit.clone()));
     }
     if let Stage::Entered { proven } = &task.stage {
         return Ok((proven.change.base.clone(), proven.change.commit.clone()));

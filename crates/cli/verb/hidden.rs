@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use turno_agents::dialect::Cue;
-use turno_engine::bridge::{self, Served};
+use turno_engine::bridge::{self, Served, Until};
 use turno_engine::perform::{self, Performance};
 use turno_engine::process::{confine, supervisor};
 use turno_engine::tools::{self, Way};
@@ -52,6 +52,11 @@ pub(crate) fn bridge(verb: &args::Bridge) -> ExitCode {
         skip: verb.skip.clone(),
         user: verb.user.clone(),
         secret_in: verb.secret_in.clone(),
+        until: if verb.until_answered {
+            Until::Answered
+        } else {
+            Until::InputEnds
+        },
     };
     bridge::bridge(&served).unwrap_or_else(|_| ExitCode::from(crate::exit::BUG))
 }

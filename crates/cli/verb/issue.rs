@@ -10,6 +10,7 @@ use turno_core::foresight::clashes_phrase;
 use turno_core::ids::{IssueId, RepoName, Seq};
 use turno_core::issue::{IssueDraft, IssueStage};
 use turno_core::retention::History;
+use turno_core::shift::joined_phrase;
 use turno_core::view::{self, IssueView, waiting_phrase};
 
 use turno_engine::gc::disk;
@@ -27,6 +28,10 @@ pub(crate) async fn run(scene: &Scene, verb: Issue) -> Result<ExitCode, Failure>
         Issue::List { all, json } => list(&door.state().await?, all, json)?,
         Issue::Show { issue, json } => show(scene, &mut door, issue, json).await?,
         Issue::Edit(edit) => change(&mut door, edit).await?,
+        Issue::Start { issue } => {
+            door.take(Event::IssueJoined { issue }).await?;
+            print::data(&joined_phrase(&door.state().await?, issue));
+        }
         Issue::Close { issue, why } => {
             door.take(Event::IssueClosed { issue, why }).await?;
             print::data(&format!("issue {issue} is closed"));

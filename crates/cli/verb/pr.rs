@@ -201,7 +201,7 @@ async fn carry_out(
         issue,
         pushed: pushed.clone(),
     };
-    record(scene, begun).await?;
+    record(scene, begun.clone()).await?;
     let words = match &plan.there {
         Move::Nothing => String::new(),
         Move::From(there) => {
@@ -220,13 +220,18 @@ async fn carry_out(
         body: &plan.body,
         known: known.filter(|k| k.pushed.branch == pushed.branch && k.pushed.remote == pushed.remote),
     };
-    let page = pull::open(&plan.forge, &wanted, means).await.map_err(|error| {
-        let why = format!(
-            "{} is pushed to {}, and the pull request is not known to be there: {error}. `turno pr {issue}` goes on",
-            pushed.branch, pushed.remote
-        );
-        refused(&reach.env, Kind::NeedsPerson, &why)
-    })?;
+    let page = match pull::open(&plan.forge, &wanted, means).await {
+        Ok(page) => page,
+        Err(error) => {
+            let why = format!(
+                "{} is pushed to {}, and the pull request is not known to be there: {error}. {}",
+                pushed.branch,
+                pushed.remote,
+                next(scene, &begun, issue, &pushed).await
+            );
+            return Err(refused(&reach.env, Kind::NeedsPerson, &why));
+        }
+    };
     crash_point::reached(Moment::AfterEffect, Deed::PullRequest);
     let request = PullRequest { pushed, page };
     let opened = Event::PullRequestOpened {
@@ -241,6 +246,18 @@ async fn carry_out(
         refused(&reach.env, Kind::NeedsPerson, &why)
     })?;
     Ok(Came::There { request, words })
+}
+
+/// What to do after one that failed: somebody may have closed the issue meanwhile.
+async fn next(scene: &Scene, begun: &Event, issue: IssueId, pushed: &Pushed) -> String {
+    let now = Door::look_in(scene).await.map(|(_, state)| admit(&state, begun));
+    match now {
+        Ok(Err(over)) => format!(
+            "Nor does `turno pr {issue}` go on any more: {over}. Delete {} on {}, if nobody needs it",
+            pushed.branch, pushed.remote
+        ),
+        Ok(Ok(())) | Err(_) => format!("`turno pr {issue}` goes on"),
+    }
 }
 
 /// Writes down what is or was done. Whoever has the workspace at that moment is waited for, some seconds each time.
@@ -332,11 +349,10 @@ async fn target(
     let base = base.or(theirs).or(local);
     let base =
         base.ok_or_else(|| Failure::usage("into which branch? HEAD is detached: name one with --base"))?;
-    let before = issue.pull.known().filter(|k| k.pushed.remote == remote);
-    let branch = before.map_or_else(
-        || branch_name(verb.issue, &issue.draft.title),
-        |k| k.pushed.branch.clone(),
-    );
+    let branch = issue
+        .pull
+        .branch_on(&remote)
+        .map_or_else(|| branch_name(verb.issue, &issue.draft.title), str::to_owned);
     Ok(Pushed {
         remote,
         branch,
@@ -360,7 +376,13 @@ async fn look(
         head,
     } = pushed;
     let heads = repo.ask_remote(remote, &[base, branch], reach).await;
-    let heads = heads.map_err(|e| refused(&reach.env, Kind::CannotStart, &e.to_string()))?;
+    let heads = heads.map_err(|error| {
+        let why = format!(
+            "{error}\nNothing is pushed. See to it that {remote} can be reached and lets you in (`git ls-remote {remote}` \
+             says), then type `turno pr {id}` again"
+        );
+        refused(&reach.env, Kind::CannotStart, &why)
+    })?;
     let tip = heads.get(base).ok_or_else(|| {
         Failure::usage(format!(
             "{remote} has no branch {base} to ask for it; --base names another"

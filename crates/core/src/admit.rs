@@ -14,7 +14,8 @@ use crate::plan::edit::{self, PlanEdit, PlanVersion};
 use crate::plan::issue_cycle;
 use crate::promotion::TakeBack;
 use crate::remark::{Fate, Subject, fate, takes_tasks};
-use crate::step::cannot_attach;
+use crate::shift::ShiftStage;
+use crate::step::{cannot_attach, unmet_needs};
 use crate::task::Stage;
 
 /// Why a request is refused, with what to do instead.
@@ -32,6 +33,25 @@ pub enum Refused {
     /// A shift is running.
     #[error("shift {0} is running; wait for it or stop it with `turno stop`")]
     ShiftRuns(ShiftId),
+    /// The shift begins nothing more.
+    #[error(
+        "shift {0} is winding down and begins nothing more; `turno run {1}` works on issue {1} when it is over"
+    )]
+    ShiftWinds(ShiftId, IssueId),
+    /// It is in the shift already.
+    #[error("issue {0} is in shift {1} already; `turno status` tells how far it is, or what it waits for")]
+    IsInShift(IssueId, ShiftId),
+    /// The issue is no longer in the backlog.
+    #[error("issue {0} is not in the backlog: it was begun before; `turno run {0}` goes on with it")]
+    HasBegun(IssueId),
+    /// What the issue needs is neither done nor worked on.
+    #[error("issue {issue} needs {} first, which no shift works on; begin that one first", needs.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))]
+    NeedsFirst {
+        /// Which.
+        issue: IssueId,
+        /// What is not done.
+        needs: Vec<IssueId>,
+    },
     /// No shift is running.
     #[error("no shift is running; `turno run ISSUE` starts one")]
     NoShift,
@@ -207,6 +227,7 @@ pub fn admit(state: &State, event: &Event) -> Result<(), Refused> {
                 Some(_) | None => Ok(()),
             }
         }
+        Event::IssueJoined { issue } => joins(state, *issue),
         Event::ShiftStarted { issues, budget, .. } => {
             if let Some(shift) = state.shift() {
                 return Err(Refused::ShiftRuns(shift.id));
@@ -267,6 +288,15 @@ pub fn admit(state: &State, event: &Event) -> Result<(), Refused> {
             version,
             edits,
         } => plan_edited(state, *issue, *version, edits),
+        // It was begun while it could be, and is there: whoever closed the issue meanwhile does not make it unknown.
+        Event::PullRequestOpened { issue, request }
+            if state
+                .issues
+                .get(issue)
+                .is_some_and(|i| i.pull.is_begun(&request.pushed)) =>
+        {
+            Ok(())
+        }
         Event::PromotionBegun { issue, .. }
         | Event::Promoted { issue, .. }
         | Event::PullRequestBegun { issue, .. }
@@ -291,7 +321,7 @@ pub fn admit(state: &State, event: &Event) -> Result<(), Refused> {
             }) => Ok(()),
             Some(IssueStage::Done {
                 onto,
-                back: TakeBack::Impossible,
+                back: TakeBack::Impossible | TakeBack::WasThere { .. },
                 ..
             }) => Err(Refused::NothingPut(*issue, onto.clone())),
             Some(
@@ -448,6 +478,31 @@ fn lesson(draft: &LessonDraft) -> Result<(), Refused> {
         .paths
         .iter()
         .try_for_each(|glob| globs::check(glob).map_err(Refused::NoGlob))
+}
+
+/// Whether an issue of the backlog may come into the shift that runs.
+fn joins(state: &State, id: IssueId) -> Result<(), Refused> {
+    open_issue(state, id)?;
+    let shift = state.shift().ok_or(Refused::NoShift)?;
+    if shift.stage != ShiftStage::Running {
+        return Err(Refused::ShiftWinds(shift.id, id));
+    }
+    if shift.issues.contains(&id) && !shift.refused.contains_key(&id) {
+        return Err(Refused::IsInShift(id, shift.id));
+    }
+    if state
+        .issues
+        .get(&id)
+        .is_some_and(|i| i.stage != IssueStage::Backlog)
+    {
+        return Err(Refused::HasBegun(id));
+    }
+    let mut needs: Vec<IssueId> = unmet_needs(state, id).into_iter().collect();
+    needs.retain(|need| !shift.issues.contains(need));
+    if needs.is_empty() {
+        return Ok(());
+    }
+    Err(Refused::NeedsFirst { issue: id, needs })
 }
 
 fn open_issue(state: &State, id: IssueId) -> Result<(), Refused> {

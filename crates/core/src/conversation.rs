@@ -185,6 +185,7 @@ fn spoken(event: &Event, ask: Option<&Ask>) -> Option<(String, Vec<String>)> {
         | Event::IssueAdded { .. }
         | Event::IssueEdited { .. }
         | Event::IssueClosed { .. }
+        | Event::IssueJoined { .. }
         | Event::ShiftStarted { .. }
         | Event::IssueOpened { .. }
         | Event::IssueNotOpened { .. }

@@ -85,6 +85,11 @@ pub enum Event {
         /// Why.
         why: String,
     },
+    /// A person put an issue of the backlog into the shift that runs.
+    IssueJoined {
+        /// Which.
+        issue: IssueId,
+    },
     /// A person started a shift.
     ShiftStarted {
         /// Its mode.
@@ -431,6 +436,7 @@ impl Event {
             | Self::IssueAdded { .. }
             | Self::IssueEdited { .. }
             | Self::IssueClosed { .. }
+            | Self::IssueJoined { .. }
             | Self::ShiftStarted { .. }
             | Self::IssueOpened { .. }
             | Self::IssueNotOpened { .. }

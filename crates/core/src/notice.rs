@@ -247,6 +247,7 @@ fn of_event(event: &Event) -> Option<Told> {
         | Event::IssueAdded { .. }
         | Event::IssueEdited { .. }
         | Event::IssueClosed { .. }
+        | Event::IssueJoined { .. }
         | Event::ShiftStarted { .. }
         | Event::IssueOpened { .. }
         | Event::TargetMoved { .. }

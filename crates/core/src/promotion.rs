@@ -107,6 +107,13 @@ pub enum TakeBack {
     /// It cannot be: nothing is known to have been put on the branch.
     #[default]
     Impossible,
+    /// It cannot be: the branch had all of it already.
+    WasThere {
+        /// Where the integration branch began.
+        base: CommitId,
+        /// Where it was.
+        head: CommitId,
+    },
     /// By undoing what is between `before` and the promoted commit.
     Possible {
         /// Where the branch was.

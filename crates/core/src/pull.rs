@@ -122,12 +122,32 @@ impl Pull {
         }
     }
 
+    /// The branch of that remote on which it is, or was begun last: it keeps its name when the title changes.
+    pub fn branch_on(&self, remote: &str) -> Option<&str> {
+        let (begun, earlier) = self.begun();
+        let known = self.known().map(|k| &k.pushed);
+        let mut all = known.into_iter().chain(begun).chain(earlier.iter().rev());
+        let there = all.find(|p| p.remote == remote);
+        there.map(|p| p.branch.as_str())
+    }
+
+    /// Whether that was begun, and is not known to have come to anything yet.
+    pub fn is_begun(&self, pushed: &Pushed) -> bool {
+        let (begun, earlier) = self.begun();
+        begun.into_iter().chain(earlier).any(|p| p == pushed)
+    }
+
+    /// The one begun last that is not known to have come to anything, and those before it.
+    fn begun(&self) -> (Option<&Pushed>, &[Pushed]) {
+        match self {
+            Self::Begun { pushed, earlier, .. } => (Some(pushed), earlier.as_slice()),
+            Self::Nothing | Self::There(_) => (None, &[]),
+        }
+    }
+
     /// Where Turno itself may have put that branch of that remote.
     pub fn put(&self, remote: &str, branch: &str) -> Vec<&CommitId> {
-        let (begun, earlier) = match self {
-            Self::Begun { pushed, earlier, .. } => (Some(pushed), earlier.as_slice()),
-            Self::Nothing | Self::There(_) => (None, [].as_slice()),
-        };
+        let (begun, earlier) = self.begun();
         let known = self.known().map(|k| &k.pushed);
         let all = begun.into_iter().chain(earlier).chain(known);
         let there = all.filter(|p| p.remote == remote && p.branch == branch);

@@ -12,6 +12,7 @@ mod figures;
 mod fold;
 mod outcomes;
 mod todo;
+mod visits;
 mod waits;
 
 use serde::Serialize;
@@ -26,6 +27,7 @@ pub use outcomes::{
     UntriedWhat,
 };
 pub use todo::Todo;
+pub use visits::{Stay, Visited, With};
 pub use waits::{Queued, Wait, WaitKind, WaitSum, Waits};
 
 use crate::config::Confinement;
@@ -60,6 +62,8 @@ pub struct Report {
     pub untried: Vec<Untried>,
     /// What it cost, and for what.
     pub costs: Costs,
+    /// People who were attached to its tasks. What that cost is in no figure.
+    pub visits: Vec<Visited>,
     /// Every attempt, in the order they began.
     pub attempts: Vec<Attempt>,
     /// What had been spent, whenever that changed; thinned out when there are very many.

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::following::Target;
 use crate::ids::{CommitId, IssueId, PolicyName, ShiftId};
+use crate::state::State;
+use crate::step::unmet_needs;
 use crate::units::{MicroUsd, Timestamp};
 
 /// How a shift ended.
@@ -106,4 +108,20 @@ pub struct Shift {
     /// Issues that could not be begun in it, and why.
     #[serde(default)]
     pub refused: BTreeMap<IssueId, String>,
+}
+
+/// What a person is told who has put an issue into the shift that runs.
+pub fn joined_phrase(state: &State, issue: IssueId) -> String {
+    let shift = state
+        .shift()
+        .map_or_else(|| "the shift".to_owned(), |s| format!("shift {}", s.id));
+    let needs = unmet_needs(state, issue);
+    if needs.is_empty() {
+        return format!("issue {issue} is begun in {shift}");
+    }
+    let needs: Vec<_> = needs.iter().map(ToString::to_string).collect();
+    format!(
+        "issue {issue} is begun in {shift} when {} is done",
+        needs.join(", ")
+    )
 }

@@ -41,6 +41,7 @@ pub use fill::{Reasons, Waiting, waiting};
 pub use following::{Watched, watched};
 pub use funding::lacking;
 pub use holding::{cannot_attach, visit_start};
+pub(crate) use joining::unmet_needs;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -116,6 +117,7 @@ impl Turn<'_> {
             Event::IssueAdded { draft } => self.issue_added(draft),
             Event::IssueEdited { issue, draft } => self.issue_edited(*issue, draft),
             Event::IssueClosed { issue, why } => self.issue_closed(*issue, why),
+            Event::IssueJoined { issue } => self.issue_joined(*issue),
             Event::ShiftStarted {
                 mode,
                 issues,

@@ -20,7 +20,7 @@ mod windows;
 pub(crate) use adopt::{adopted, can_be_adopted};
 pub(crate) use agent::{agent, begun, branch_of, message_of, told_or_unknown};
 pub(crate) use attached::is_used;
-pub use attached::{Attached, Seat, Unopened, attach, found_gone};
+pub use attached::{Attached, Gone, Seat, Unopened, attach, found_gone};
 pub(crate) use checks::checks;
 pub(crate) use following::following;
 pub(crate) use landing::landing;

@@ -5,7 +5,8 @@
 //! In: `{"id": 1, "method": "POST", "path": "/session", "body": {..}}`, one line a request.
 //! Out: `{"response": {"id": 1, "status": 200, "body": ..}}`, or with `error` instead of both; `{"event": {..}}`;
 //! `{"log": ".."}` for what the server prints; `{"over": ".."}` last, when it ends otherwise than by our own will,
-//! or `{"unstarted": ".."}`.
+//! or `{"unstarted": ".."}`. It ends well when its input ends; one that is to see every answer waits for them first,
+//! and ends well when none of them was a refusal.
 //!
 //! The server listens on loopback, where every user of the machine could speak to it; so it is given a password
 //! that nobody else knows.
@@ -64,6 +65,17 @@ pub struct Served {
     pub user: String,
     /// The variable in which it is given its password.
     pub secret_in: String,
+    /// When it is spoken to no longer.
+    pub until: Until,
+}
+
+/// When the bridge ends by its own will.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Until {
+    /// With its input: whatever was not answered by then is of no use to anybody.
+    InputEnds,
+    /// When everything that was asked is answered.
+    Answered,
 }
 
 /// A request, as a line of input.
@@ -81,6 +93,8 @@ struct Asked {
 enum End {
     /// Nothing more will be asked.
     NothingMore,
+    /// Nothing more will be asked, and something that was asked for was not done.
+    Refused,
     /// It cannot go on; in words.
     Broken(String),
     /// The server could not be started; in words.
@@ -100,6 +114,7 @@ pub fn bridge(served: &Served) -> std::io::Result<ExitCode> {
     runtime.shutdown_background();
     match end? {
         End::NothingMore => Ok(ExitCode::SUCCESS),
+        End::Refused => Ok(ExitCode::FAILURE),
         End::Broken(why) => {
             print(&json!({ "over": why }))?;
             Ok(ExitCode::FAILURE)
@@ -187,17 +202,30 @@ async fn relay(
     let mut events = pin!(events);
     let mut input = BufReader::new(tokio::io::stdin()).lines();
     let mut asking = JoinSet::new();
+    let mut end = End::NothingMore;
+    let mut more = true;
     loop {
+        if !more && asking.is_empty() {
+            return Ok(end);
+        }
         tokio::select! {
-            asked = input.next_line() => match asked? {
-                None => return Ok(End::NothingMore),
+            asked = input.next_line(), if more => match asked? {
+                None => match served.until {
+                    Until::InputEnds => return Ok(end),
+                    Until::Answered => more = false,
+                },
                 Some(text) => match serde_json::from_str::<Asked>(&text) {
                     Ok(asked) => { asking.spawn(wire.clone().answer(asked)); }
                     Err(error) => print(&json!({ "log": format!("a line that is no request: {error}") }))?,
                 },
             },
             Some(answered) = asking.join_next() => match answered {
-                Ok(answer) => print(&json!({ "response": answer }))?,
+                Ok(answer) => {
+                    if served.until == Until::Answered && !is_done(&answer) {
+                        end = End::Refused;
+                    }
+                    print(&json!({ "response": answer }))?;
+                }
                 Err(error) => return broken(format!("a request came to no end: {error}")),
             },
             event = events.next() => match event {
@@ -214,6 +242,11 @@ async fn relay(
             },
         }
     }
+}
+
+/// Whether an answer says that what was asked for is done.
+fn is_done(answer: &Value) -> bool {
+    answer["status"].as_u64().is_some_and(|s| (200..300).contains(&s))
 }
 
 fn is_skipped(event: &Value, skip: &[String]) -> bool {

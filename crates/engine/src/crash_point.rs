@@ -86,6 +86,8 @@ pub enum Deed {
     IssueEdit,
     /// `turno issue close`.
     IssueClose,
+    /// An issue of the backlog is put into the shift that runs.
+    IssueJoin,
     /// `turno budget set`.
     BudgetSet,
     /// `turno answer`.
@@ -108,12 +110,18 @@ pub enum Deed {
     PlanEdit,
     /// `turno pr`.
     PullRequest,
+    /// `turno attach`, whose effect is that the person was there.
+    Attach,
+    /// What a person who was attached hands in.
+    GiveBack,
+    /// `turno attach --release`.
+    Release,
 }
 
 impl Deed {
     /// All of them, but for stops by the budget of a task, an issue, an agent or a day, and for a person: they are carried out as those by
     /// the shift's.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 40] = [
         Self::StartAgent,
         Self::RunChecks,
         Self::Land,
@@ -139,6 +147,7 @@ impl Deed {
         Self::IssueAdd,
         Self::IssueEdit,
         Self::IssueClose,
+        Self::IssueJoin,
         Self::BudgetSet,
         Self::Answer,
         Self::Discard,
@@ -150,6 +159,9 @@ impl Deed {
         Self::Collect,
         Self::PlanEdit,
         Self::PullRequest,
+        Self::Attach,
+        Self::GiveBack,
+        Self::Release,
     ];
 
     fn word(self) -> &'static str {
@@ -186,6 +198,7 @@ impl Deed {
             Self::IssueAdd => "issue-add",
             Self::IssueEdit => "issue-edit",
             Self::IssueClose => "issue-close",
+            Self::IssueJoin => "issue-join",
             Self::BudgetSet => "budget-set",
             Self::Answer => "answer",
             Self::Discard => "discard",
@@ -195,6 +208,9 @@ impl Deed {
             Self::Collect => "collect",
             Self::PlanEdit => "plan-edit",
             Self::PullRequest => "pull-request",
+            Self::Attach => "attach",
+            Self::GiveBack => "give-back",
+            Self::Release => "release",
         }
     }
 
@@ -204,11 +220,14 @@ impl Deed {
             Self::IssueAdd
             | Self::IssueEdit
             | Self::IssueClose
+            | Self::IssueJoin
             | Self::PlanEdit
             | Self::BudgetSet
             | Self::Answer
             | Self::Comment
-            | Self::Say => &Moment::ALL[..2],
+            | Self::Say
+            | Self::GiveBack
+            | Self::Release => &Moment::ALL[..2],
             Self::StartAgent
             | Self::RunChecks
             | Self::Land
@@ -230,7 +249,8 @@ impl Deed {
             | Self::Revert
             | Self::Restore
             | Self::Collect
-            | Self::PullRequest => &Moment::ALL,
+            | Self::PullRequest
+            | Self::Attach => &Moment::ALL,
         }
     }
 
@@ -267,6 +287,7 @@ impl Deed {
             Event::IssueAdded { .. } => Some(Self::IssueAdd),
             Event::IssueEdited { .. } => Some(Self::IssueEdit),
             Event::IssueClosed { .. } => Some(Self::IssueClose),
+            Event::IssueJoined { .. } => Some(Self::IssueJoin),
             Event::DecisionAnswered { .. } => Some(Self::Answer),
             Event::Commented { .. } => Some(Self::Comment),
             Event::Told { .. } => Some(Self::Say),
@@ -275,6 +296,9 @@ impl Deed {
             Event::PlanEdited { .. } => Some(Self::PlanEdit),
             Event::PromotionBegun { .. } => Some(Self::Promote),
             Event::PullRequestBegun { .. } => Some(Self::PullRequest),
+            Event::TaskTaken { .. } => Some(Self::Attach),
+            Event::TaskGivenBack { .. } => Some(Self::GiveBack),
+            Event::TaskReleased { .. } => Some(Self::Release),
             // Of a reversal it is the verb that says where it is: its record comes last.
             Event::Promoted { .. }
             | Event::PullRequestOpened { .. }
@@ -282,9 +306,6 @@ impl Deed {
             | Event::ConfigLoaded { .. }
             | Event::ShiftStarted { .. }
             | Event::StopAsked { .. }
-            | Event::TaskTaken { .. }
-            | Event::TaskGivenBack { .. }
-            | Event::TaskReleased { .. }
             | Event::LessonAdded { .. }
             | Event::LessonEdited { .. }
             | Event::IssueOpened { .. }

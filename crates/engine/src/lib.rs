@@ -54,5 +54,5 @@ pub use attempt::understudy;
 /// A person at an agent's own terminal.
 pub mod attach {
     pub(crate) use crate::attempt::is_used;
-    pub use crate::attempt::{Attached, Seat, Unopened, attach, found_gone};
+    pub use crate::attempt::{Attached, Gone, Seat, Unopened, attach, found_gone};
 }

@@ -2,6 +2,7 @@
 //! the user's. It must not push, and must not take a word for a deed: what names no address was not opened.
 
 mod address;
+mod api;
 mod gh;
 mod glab;
 
@@ -18,7 +19,7 @@ pub use address::{Address, address_of};
 
 use crate::config::ForgeChoice;
 use crate::git::is_gits_own;
-use crate::process::{self, Call, End, Input};
+use crate::process::{self, Call, End, Finished, Input};
 
 /// No answer of such a program is longer.
 const OUTPUT_CAP: usize = 4 << 20;
@@ -119,12 +120,12 @@ pub async fn forge_of(choice: &ForgeChoice, at: Option<&Address>, means: &Means<
                 return Forge::Nobody;
             };
             if let Some(gh) = program("gh")
-                && is_logged_in(&gh, host, means).await
+                && gh_knows(&gh, host, means).await
             {
                 return Forge::Gh(gh);
             }
             match program("glab") {
-                Some(glab) if is_logged_in(&glab, host, means).await => Forge::Glab(glab),
+                Some(glab) if glab_knows(&glab, host, means).await => Forge::Glab(glab),
                 Some(_) | None => Forge::Nobody,
             }
         }
@@ -141,10 +142,57 @@ fn find(program: &str, env: &BTreeMap<String, String>) -> Option<PathBuf> {
         .find(runs)
 }
 
-async fn is_logged_in(program: &Path, host: &str, means: &Means<'_>) -> bool {
+/// A token from the environment is given to these programs for every host; it says nothing of one host.
+const TOKENS_FOR_ALL: [&str; 6] = [
+    "GH_ENTERPRISE_TOKEN",
+    "GITHUB_ENTERPRISE_TOKEN",
+    "GITLAB_TOKEN",
+    "GITLAB_ACCESS_TOKEN",
+    "OAUTH_TOKEN",
+    "CI_JOB_TOKEN",
+];
+
+/// Whether GitHub's program has a login for a host. One that is refused by now, or whose host cannot be reached, is
+/// one: the work then fails and says so, instead of being left out.
+async fn gh_knows(program: &Path, host: &str, means: &Means<'_>) -> bool {
+    let asked = async |args: &[&str], means: &Means<'_>| {
+        run(program.as_os_str().to_owned(), args, Input::Nothing, means)
+            .await
+            .is_ok()
+    };
+    let env = stored_only(means.env);
+    let stored = Means { env: &env, ..*means };
+    asked(&["auth", "token", "--hostname", host], &stored).await
+        || asked(&["auth", "status", "--hostname", host], means).await
+}
+
+/// The same of GitLab's, some releases of which end well when they know nothing of the host.
+async fn glab_knows(program: &Path, host: &str, means: &Means<'_>) -> bool {
+    let env = stored_only(means.env);
+    let stored = Means { env: &env, ..*means };
+    let program = || program.as_os_str().to_owned();
+    let args = ["config", "get", "token", "--host", host];
+    let token = run(program(), &args, Input::Nothing, &stored).await;
+    if token.is_ok_and(|token| !token.trim().is_empty()) {
+        return true;
+    }
     let args = ["auth", "status", "--hostname", host];
-    let asked = run(program.as_os_str().to_owned(), &args, Input::Nothing, means);
-    asked.await.is_ok()
+    match finish(program(), &args, Input::Nothing, means).await {
+        Ok(Finished {
+            end, stdout, stderr, ..
+        }) => {
+            let unknown = |said: &[u8]| String::from_utf8_lossy(said).contains("not authenticated");
+            end == End::Exited(0) && !unknown(&stdout) && !unknown(&stderr)
+        }
+        Err(_) => false,
+    }
+}
+
+fn stored_only(env: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let kept = env
+        .iter()
+        .filter(|(name, _)| !TOKENS_FOR_ALL.contains(&name.as_str()));
+    kept.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 /// Opens the pull request, or brings the one that is there up to date.
@@ -214,10 +262,6 @@ async fn command(argv: &[String], wanted: &Wanted<'_>, means: &Means<'_>) -> Res
     }
 }
 
-fn body(wanted: &Wanted<'_>) -> Input {
-    Input::Bytes(wanted.body.as_bytes().to_vec())
-}
-
 fn no_url(what: &str, said: &str) -> Error {
     Error::NoUrl {
         what: what.to_owned(),
@@ -228,11 +272,6 @@ fn no_url(what: &str, said: &str) -> Error {
 fn tail(text: &str) -> String {
     let text: Vec<char> = text.trim().chars().collect();
     text[text.len().saturating_sub(500)..].iter().collect()
-}
-
-/// The last address in a text.
-fn url_in(said: &str) -> Option<Page> {
-    said.split_whitespace().rev().find_map(page_of)
 }
 
 fn page_of(url: &str) -> Option<Page> {
@@ -250,21 +289,41 @@ fn page_of(url: &str) -> Option<Page> {
 }
 
 async fn run(program: OsString, args: &[&str], input: Input, means: &Means<'_>) -> Result<String, Error> {
-    let own = [
-        ("GH_PROMPT_DISABLED", "1"),
-        ("GH_NO_UPDATE_NOTIFIER", "1"),
-        ("NO_PROMPT", "1"),
-        ("NO_COLOR", "1"),
-        ("GIT_TERMINAL_PROMPT", "0"),
-    ];
-    let users = means.env.iter().filter(|(name, _)| !is_gits_own(name));
-    let users = users.map(|(name, value)| (OsString::from(name), OsString::from(value)));
     let what = [
         program.to_string_lossy().as_ref(),
         args.first().copied().unwrap_or_default(),
         args.get(1).copied().unwrap_or_default(),
     ]
     .join(" ");
+    let finished = finish(program, args, input, means).await?;
+    let code = match finished.end {
+        End::Exited(0) => return Ok(String::from_utf8_lossy(&finished.stdout).into_owned()),
+        End::Exited(code) => format!("exit code {code}"),
+        End::Signalled(signal) => format!("signal {signal}"),
+    };
+    let words = tail(&String::from_utf8_lossy(&finished.stderr));
+    Err(Error::Failed { what, code, words })
+}
+
+async fn finish(
+    program: OsString,
+    args: &[&str],
+    input: Input,
+    means: &Means<'_>,
+) -> Result<Finished, process::Error> {
+    let own = [
+        ("GH_PROMPT_DISABLED", "1"),
+        ("GH_NO_UPDATE_NOTIFIER", "1"),
+        ("GLAB_CHECK_UPDATE", "false"),
+        ("NO_PROMPT", "1"),
+        ("NO_COLOR", "1"),
+        ("GIT_TERMINAL_PROMPT", "0"),
+    ];
+    // By these an answer that is to be read would be painted.
+    let painted = ["GH_FORCE_TTY", "CLICOLOR_FORCE"];
+    let users = means.env.iter();
+    let users = users.filter(|(name, _)| !is_gits_own(name) && !painted.contains(&name.as_str()));
+    let users = users.map(|(name, value)| (OsString::from(name), OsString::from(value)));
     let call = Call {
         program,
         args: args.iter().map(OsString::from).collect(),
@@ -273,14 +332,7 @@ async fn run(program: OsString, args: &[&str], input: Input, means: &Means<'_>) 
         input,
         output_cap: OUTPUT_CAP,
     };
-    let finished = process::run_to_end(call, means.limit).await?;
-    let code = match finished.end {
-        End::Exited(0) => return Ok(String::from_utf8_lossy(&finished.stdout).into_owned()),
-        End::Exited(code) => format!("exit code {code}"),
-        End::Signalled(signal) => format!("signal {signal}"),
-    };
-    let words = tail(&String::from_utf8_lossy(&finished.stderr));
-    Err(Error::Failed { what, code, words })
+    process::run_to_end(call, means.limit).await
 }
 
 #[cfg(test)]
@@ -307,14 +359,15 @@ mod tests {
 
     #[test]
     fn only_an_address_is_taken_for_one() {
-        assert_eq!(url_in("Creating…\nfailed"), None);
+        assert_eq!(page_of("failed"), None);
         assert_eq!(
-            url_in("Warning: 1 change\nhttps://github.com/a/b/pull/12\n"),
+            page_of("https://github.com/a/b/pull/12"),
             Some(Page::Opened {
                 url: "https://github.com/a/b/pull/12".to_owned(),
                 number: Some(12)
             })
         );
-        assert_eq!(url_in("javascript:alert(1) https://\u{202e}x"), None);
+        assert_eq!(page_of("https://\u{202e}x"), None);
+        assert_eq!(page_of("javascript:alert(1)"), None);
     }
 }

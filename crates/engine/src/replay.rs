@@ -49,16 +49,21 @@ impl Replay {
 
     /// Gives what has been said since the last call.
     pub fn read(&mut self, mut each: impl FnMut(Doing)) {
+        while self.read_piece(&mut each) {}
+    }
+
+    /// Gives what the next piece of it says, some tens of kilobytes long. False when there is no more by now.
+    pub fn read_piece(&mut self, mut each: impl FnMut(Doing)) -> bool {
         let Self {
             conversation, tail, ..
         } = self;
-        tail.read(|line| {
+        tail.read_piece(|line| {
             conversation
                 .line(line)
                 .into_iter()
                 .filter_map(Doing::of)
                 .for_each(&mut each);
-        });
+        })
     }
 }
 

@@ -432,6 +432,7 @@ fn ends_something(event: &Event) -> bool {
         | Event::IssueAdded { .. }
         | Event::IssueEdited { .. }
         | Event::IssueClosed { .. }
+        | Event::IssueJoined { .. }
         | Event::ShiftStarted { .. }
         | Event::IssueNotOpened { .. }
         | Event::TargetMoved { .. }

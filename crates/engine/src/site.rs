@@ -308,6 +308,23 @@ impl Site {
         &self.toolchains
     }
 
+    /// What a run of an attempt is held to, and how. More than one run of an attempt may be there: an agent, its checks.
+    /// Each has a directory of its own, and places that it may write to.
+    pub(crate) fn limits_of(
+        &self,
+        attempt: AttemptId,
+        dir: &Path,
+        disk_roots: Vec<PathBuf>,
+    ) -> Result<LimitOrders, BadName> {
+        let sum = crc32c::crc32c(dir.as_os_str().as_encoded_bytes());
+        Ok(LimitOrders {
+            limits: self.config.sandbox.limits.clone(),
+            means: self.means.clone(),
+            group: format!("turno-{}-{sum:08x}", self.marker(attempt)).try_into()?,
+            disk_roots,
+        })
+    }
+
     /// Starts a supervised program in a directory of its own, confined to a profile where programs are confined.
     pub(crate) async fn supervise(&self, run: Run<'_>) -> Result<Supervised, process::Error> {
         let Run {
@@ -326,19 +343,13 @@ impl Site {
             program: dir.display().to_string(),
             why,
         };
-        // More than one run of an attempt may be there: an agent, its checks. Each has a directory of its own.
-        let sum = crc32c::crc32c(dir.as_os_str().as_encoded_bytes());
-        let limits = LimitOrders {
-            limits: self.config.sandbox.limits.clone(),
-            means: self.means.clone(),
-            group: format!("turno-{}-{sum:08x}", self.marker(attempt))
-                .try_into()
-                .map_err(|e: BadName| odd(e.to_string()))?,
-            disk_roots: match &profile {
-                Some(profile) => profile.grows().map(Path::to_owned).collect(),
-                None => vec![cwd.to_owned()],
-            },
+        let grows = match &profile {
+            Some(profile) => profile.grows().map(Path::to_owned).collect(),
+            None => vec![cwd.to_owned()],
         };
+        let limits = self
+            .limits_of(attempt, dir, grows)
+            .map_err(|e| odd(e.to_string()))?;
         let argv = match profile {
             None => argv,
             Some(profile) => {

@@ -16,7 +16,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use turno_core::ids::Seq;
 use turno_core::trace::{Came, Key, Span, Tracer, Value};
@@ -33,8 +33,8 @@ const RECORDS: usize = 256;
 const SPANS: usize = 256;
 /// A collector has so long to take them.
 const TAKES: Duration = Duration::from_secs(5);
-/// At the end it has so long for all that is left.
-const LEAVE: Duration = Duration::from_secs(3);
+/// At the end it has so long for what is on its way and all that is left.
+const LEAVE: Duration = Duration::from_secs(5);
 /// No more bytes of its answer are read.
 const ANSWER: usize = 1 << 16;
 /// After a failure it is tried again after so long at first, and at most.
@@ -117,6 +117,7 @@ impl Sender {
         // Without a mark, what ended before this began is nobody's wish.
         self.sent = marked(&self.mark).unwrap_or(*head.borrow());
         let (mut why, mut wait, mut not_before) = (None, AGAIN, Instant::now());
+        let mut leave_by = None;
         loop {
             let stopping = stop.is_cancelled();
             let until = *head.borrow_and_update();
@@ -128,10 +129,14 @@ impl Sender {
                 break;
             }
             if !self.waiting.is_empty() && Instant::now() >= not_before {
-                // What was on its way is sent again at the end.
+                // What is on its way at the end is waited for: a collector that takes its time is not told twice.
+                let over = async {
+                    stop.cancelled().await;
+                    sleep_until(*leave_by.insert(Instant::now() + LEAVE)).await;
+                };
                 let sent = tokio::select! {
                     sent = self.send() => sent,
-                    () = stop.cancelled() => continue,
+                    () = over => Err("it took too long".to_owned()),
                 };
                 match sent {
                     Ok(()) => (why, wait) = (None, AGAIN),
@@ -148,7 +153,7 @@ impl Sender {
             tokio::select! {
                 () = stop.cancelled() => {}
                 changed = head.changed() => if changed.is_err() { stop.cancel(); },
-                () = tokio::time::sleep_until(not_before.max(Instant::now() + AGAIN / 10)), if more => {}
+                () = sleep_until(not_before.max(Instant::now() + AGAIN / 10)), if more => {}
             }
         }
         let rest = async {
@@ -161,7 +166,8 @@ impl Sender {
                 }
             }
         };
-        match timeout(LEAVE, rest).await {
+        let leave_by = leave_by.unwrap_or_else(|| Instant::now() + LEAVE);
+        match timeout_at(leave_by, rest).await {
             Ok(Ok(())) => {
                 self.remember();
                 return Sent::All;

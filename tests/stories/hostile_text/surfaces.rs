@@ -53,6 +53,10 @@ pub(super) const ROWS: &[(&str, Row)] = &[
             &["issue", "edit", "HARM"],
         ]),
     ),
+    (
+        "issue start",
+        Lines(&[&["issue", "start", "HARM"], &["issue", "start", "1"]]),
+    ),
     ("issue close", Lines(&[&["issue", "close", "9", "--why", "HARM"]])),
     (
         "run",
@@ -262,6 +266,15 @@ pub(super) const PAGES: &[(&str, Page)] = &[
     ),
     ("/tasks/{id}", Seen(&["/tasks/1.1", "/tasks/2.1"])),
     ("/tasks/{id}/diff", Seen(&["/tasks/1.1/diff"])),
+    (
+        "/issues/{id}/comment",
+        Seen(&["/issues/1/comment?file=%3Cimg%20src=x%3E%E2%80%AE&line=1"]),
+    ),
+    (
+        "/tasks/{id}/comment",
+        Seen(&["/tasks/1.1/comment?file=%3Cimg%20src=x%3E%E2%80%AE&line=1"]),
+    ),
+    ("/issues/{id}/plan", Seen(&["/issues/1/plan"])),
     (
         "/attempts/{id}",
         Seen(&["/attempts/1", "/attempts/2", "/attempts/3"]),

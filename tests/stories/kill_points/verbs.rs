@@ -106,21 +106,55 @@ fn an_answer_is_heard_once(#[case] deed: Deed) {
     });
 }
 
-/// An agent outlived its coordinator, and a person speaks while nobody coordinates.
+/// An agent outlived its coordinator.
+fn orphaned() -> Project {
+    let project = remarks::project();
+    let mut child = project.start(&["run", "1"]);
+    until("the engineer is at work", || {
+        project.shared().join("starts").exists()
+    });
+    child.kill().unwrap();
+    project.wait(child);
+    project
+}
+
+/// A person puts another issue into the shift while nobody coordinates: whoever goes on begins it, once.
+#[rstest]
+#[case(Deed::IssueJoin)]
+fn what_is_put_into_a_shift_is_begun_once(#[case] deed: Deed) {
+    let orphaned = || {
+        let project = orphaned();
+        project.issue("Greet again");
+        project
+    };
+    each(deed, orphaned, |project, moment| {
+        let count = |what: &str| {
+            let journal = project.journal();
+            journal.iter().filter(|r| r["event"].get(what).is_some()).count()
+        };
+        dies(project, &["issue", "start", "2"], deed, moment);
+        assert_eq!(
+            count("issue-joined"),
+            usize::from(is_committed(moment)),
+            "{moment:?}"
+        );
+        if !is_committed(moment) {
+            project.turno(&["issue", "start", "2"]).exits(0);
+        }
+        let again = project.turno(&["issue", "start", "2"]).exits(2);
+        assert!(again.err.contains("in shift S1 already"), "{}", again.err);
+        remarks::go(project, "go-write");
+        project.turno(&["resume"]).exits(0);
+        assert_eq!((count("issue-joined"), count("shift-started")), (1, 1));
+        assert_eq!(project.at("turno/2/base", "greet.txt"), "hello");
+    });
+}
+
+/// A person speaks while nobody coordinates.
 #[rstest]
 #[case::comment(Deed::Comment, &["comment", "1.1", "in French"])]
 #[case::say(Deed::Say, &["tell", "1.1", "in French"])]
 fn what_is_said_is_recorded_once(#[case] deed: Deed, #[case] verb: &[&str]) {
-    let orphaned = || {
-        let project = remarks::project();
-        let mut child = project.start(&["run", "1"]);
-        until("the engineer is at work", || {
-            project.shared().join("starts").exists()
-        });
-        child.kill().unwrap();
-        project.wait(child);
-        project
-    };
     each(deed, orphaned, |project, moment| {
         dies(project, verb, deed, moment);
         let said = || {

@@ -72,10 +72,16 @@ impl Stage {
         let done = ended_within(PATIENCE, &self.project, shift);
         println!("{}\n{}", done.out, done.err);
         println!("{}", self.project.turno(&["log"]).out);
+        self.no_surprise();
+        done
+    }
+
+    /// No request was a surprise to the model server.
+    #[track_caller]
+    pub(super) fn no_surprise(&self) {
         let unmatched = self.server.unmatched();
         let unmatched: Vec<_> = unmatched.iter().map(|r| (&r.path, &r.message, &r.body)).collect();
         assert!(unmatched.is_empty(), "{unmatched:#?}");
-        done
     }
 
     /// A whole shift.

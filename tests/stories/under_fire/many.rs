@@ -3,7 +3,7 @@
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rstest::rstest;
 use serde_json::json;
@@ -15,8 +15,9 @@ use crate::harness::project::Project;
 const SLOTS: usize = 8;
 /// Eight tasks and whoever works beside them share a small machine.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// A person who types fast.
+/// A person who types fast, and looks at what came of it for a while: work must be able to follow their commits.
 const PAUSE: Duration = Duration::from_millis(50);
+const LOOKS: u32 = 4;
 
 /// Nobody goes on before all are there.
 fn all_at_once() -> serde_json::Value {
@@ -97,13 +98,15 @@ fn beside<T>(project: &Project, commands: &[&str], what: impl FnOnce() -> T) -> 
             scope.spawn(move || {
                 let words: Vec<&str> = command.split(' ').collect();
                 while !over.load(Ordering::Relaxed) {
+                    let begun = Instant::now();
                     let done = project.try_git(&words);
+                    let took = begun.elapsed();
                     assert!(
                         done.code == 0 || ITS_OWN.iter().any(|words| done.err.contains(words)),
                         "git {words:?}: {}",
                         done.err
                     );
-                    thread::sleep(PAUSE);
+                    thread::sleep(PAUSE + took * LOOKS);
                 }
             });
         }

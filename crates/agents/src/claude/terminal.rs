@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use turno_core::command::Session;
 use turno_core::persona::Model;
 
-use crate::dialect::{AtTerminal, Begins, HomeSetting, Job};
+use crate::dialect::{AtTerminal, Before, Begins, HomeSetting, Job};
 
 /// So much of a key's end is how it remembers which one a person has approved.
 const KEY_END: usize = 20;
@@ -43,6 +43,7 @@ pub(super) fn at_terminal(job: &Job, env: &BTreeMap<String, String>) -> AtTermin
             })
             .into(),
         begins,
+        before: Before::Nothing,
     }
 }
 

@@ -1,5 +1,7 @@
 //! How agents are started, as snapshots, and what is too long to be started.
 
+use std::collections::BTreeMap;
+
 use insta::assert_json_snapshot;
 use rstest::rstest;
 use turno_agents::dialect::{AfterInput, LaunchError};
@@ -36,6 +38,36 @@ fn every_launch_is_a_snapshot(
     let launch = dialect(kind).launch(&job).unwrap();
     let access = serde_json::to_value(access).unwrap();
     assert_json_snapshot!(format!("{kind}-{}-{session}", access.as_str().unwrap()), launch);
+}
+
+/// How a person's own screen of each is opened, and what is done before. Others have none.
+#[rstest]
+fn every_terminal_is_a_snapshot(
+    #[values(
+        DialectKind::Claude,
+        DialectKind::Codex,
+        DialectKind::Opencode,
+        DialectKind::Gemini
+    )]
+    kind: DialectKind,
+    #[values("fresh", "resumed")] session: &str,
+) {
+    let mut job = job(Access::Write);
+    if session == "resumed" {
+        job.session = Session::Resume("ses-7".parse().unwrap());
+        job.model = Model::Named("big-2".to_owned());
+        job.extra_args = vec!["--configured".to_owned(), "yes".to_owned()];
+    }
+    let terminal = dialect(kind).at_terminal(&job, &BTreeMap::new()).unwrap();
+    assert_json_snapshot!(format!("{kind}-terminal-{session}"), terminal);
+}
+
+#[test]
+fn nobody_else_has_a_screen() {
+    for kind in [DialectKind::Acp, DialectKind::Command, DialectKind::Script] {
+        let terminal = dialect(kind).at_terminal(&job(Access::Write), &BTreeMap::new());
+        assert_eq!(terminal, None, "{kind}");
+    }
 }
 
 #[rstest]

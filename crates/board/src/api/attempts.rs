@@ -1,7 +1,6 @@
 //! Owns attempts: what they were told, what they said, in words and raw. It reads files of the state directory that
 //! are named by an attempt's id and by what a listing of its directory gives, and by nothing that is asked.
 
-use std::collections::VecDeque;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
@@ -14,7 +13,6 @@ use serde::Deserialize;
 use turno_core::command::AgentStart;
 use turno_core::ids::AttemptId;
 use turno_engine::gc;
-use turno_engine::live::Doing;
 use turno_engine::process::supervisor::files;
 use turno_engine::regular;
 use turno_engine::replay::Replay;
@@ -22,18 +20,16 @@ use turno_engine::workspace::StateDir;
 
 use super::{Asked, Id};
 use crate::error::{Problem, ProblemBody};
+use crate::heard::{Life, Which};
 use crate::routes::{App, Shared};
-use crate::view::attempt::{AttemptPage, ConversationPage, KeptView, PartView, SaidView};
-use crate::view::word;
+use crate::view::attempt::{AttemptPage, ConversationPage, KeptView, PartView};
 
 /// So many bytes of a transcript are given where nothing else is asked, and at most.
 const PIECE: u64 = 64 << 10;
 const LONGEST: u64 = 1 << 20;
 /// So many things that were said are given where nothing else is asked, and at most.
-const SAID: usize = 200;
+pub(crate) const SAID: usize = 200;
 const MOST_SAID: usize = 2000;
-/// All of them together are not longer, in bytes; what comes after is asked for next.
-const WORDS: usize = 2 << 20;
 /// No prompt is longer than what is given of it.
 const PROMPT: u64 = 4 << 20;
 
@@ -56,7 +52,7 @@ pub(crate) async fn attempt(
     known(&app, id)?;
     let page = app.heavy(move |app| {
         let seen = app.seen();
-        let attempt = app.attempts(&seen)?.into_iter().find(|a| a.id == id);
+        let attempt = app.attempt(&seen, id)?;
         Ok(AttemptPage {
             attempt: attempt.ok_or_else(|| Problem::no_such("attempt", id))?,
             doing: app.mirror.doing().remove(&id),
@@ -118,11 +114,12 @@ pub(crate) struct After {
 }
 
 impl After {
-    /// The end of what was said, as a page begins with.
-    pub(crate) fn end() -> Self {
+    /// What a page shows: a piece from where it is asked for, else the end.
+    pub(crate) fn of_page(after: Option<usize>) -> Self {
         Self {
-            last: Some(SAID),
-            ..Self::default()
+            after: after.unwrap_or_default(),
+            limit: Some(SAID),
+            last: after.is_none().then_some(SAID),
         }
     }
 }
@@ -146,94 +143,30 @@ pub(crate) async fn conversation(
         let nothing = || Problem::NotFound(format!("{id} has no conversation: Turno itself did it"));
         let start = regular::open_below(&dir, Path::new("start.json")).map_err(|_| nothing())?;
         let start: AgentStart = serde_json::from_reader(start.take(PROMPT)).map_err(|_| nothing())?;
-        let config = app.workspace.config()?;
-        let mut words = Replay::of(&config, &start, &dir).ok_or_else(|| {
-            Problem::NotFound(format!(
-                "the agent {} is not configured any more, so only the transcript can be shown",
-                start.agent
-            ))
-        })?;
-        let mut piece = match page.last {
-            Some(last) => Said::last(last.clamp(1, MOST_SAID)),
-            None => Said::after(page.after, limit),
+        let begin = || {
+            let config = app.workspace.config()?;
+            Replay::of(&config, &start, &dir).ok_or_else(|| {
+                Problem::NotFound(format!(
+                    "the agent {} is not configured any more, so only the transcript can be shown",
+                    start.agent
+                ))
+            })
         };
-        words.read(|doing| piece.take(&doing));
-        Ok(piece.page(id))
+        let which = match page.last {
+            Some(last) => Which::Last(last.clamp(1, MOST_SAID)),
+            None => Which::After {
+                after: page.after,
+                limit,
+            },
+        };
+        let life = if app.seen().state.attempts().contains(&id) {
+            Life::Running
+        } else {
+            Life::Over
+        };
+        app.heard.piece(id, &dir, life, which, begin)
     });
     page.await.map(Json)
-}
-
-/// A piece of what was said, as all of it goes by: no more of it is held than is given.
-struct Said {
-    which: Which,
-    seen: usize,
-    bytes: usize,
-    items: VecDeque<SaidView>,
-}
-
-/// Which piece.
-enum Which {
-    /// So many after that one.
-    After(usize, usize),
-    /// The last so many.
-    Last(usize),
-}
-
-impl Said {
-    fn after(after: usize, limit: usize) -> Self {
-        Self::of(Which::After(after, limit))
-    }
-
-    fn last(most: usize) -> Self {
-        Self::of(Which::Last(most))
-    }
-
-    fn of(which: Which) -> Self {
-        Self {
-            which,
-            seen: 0,
-            bytes: 0,
-            items: VecDeque::new(),
-        }
-    }
-
-    fn take(&mut self, doing: &Doing) {
-        self.seen += 1;
-        let has_room = match self.which {
-            // What is given has no gaps, so it ends for good where there is no room.
-            Which::After(after, limit) => {
-                self.seen == after + self.items.len() + 1 && self.items.len() < limit && self.bytes < WORDS
-            }
-            Which::Last(_) => true,
-        };
-        if !has_room {
-            return;
-        }
-        self.bytes += doing.text().len();
-        self.items.push_back(SaidView {
-            n: self.seen,
-            kind: word(doing),
-            text: doing.text().to_owned(),
-        });
-        if let Which::Last(most) = self.which {
-            while self.items.len() > most || self.items.len() > 1 && self.bytes > WORDS {
-                self.bytes -= self.items.pop_front().map_or(0, |gone| gone.text.len());
-            }
-        }
-    }
-
-    fn page(self, attempt: AttemptId) -> ConversationPage {
-        let next = match self.which {
-            Which::After(after, _) => after + self.items.len(),
-            Which::Last(_) => self.seen,
-        };
-        ConversationPage {
-            attempt,
-            items: self.items.into(),
-            next,
-            more: self.seen > next,
-        }
-    }
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -310,29 +243,4 @@ pub(crate) async fn prompt(State(app): State<Shared>, Id(id): Id<AttemptId>) -> 
         read(&dir, Path::new("prompt.md"), 0, PROMPT)
     })
     .await
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn given(mut said: Said, all: usize, long: usize) -> (Vec<usize>, bool) {
-        for _ in 0..all {
-            said.take(&Doing::Says("x".repeat(long)));
-        }
-        let page = said.page(AttemptId(1));
-        (page.items.iter().map(|i| i.n).collect(), page.more)
-    }
-
-    #[test]
-    fn a_piece_holds_no_more_than_is_given() {
-        assert_eq!(given(Said::after(2, 3), 9, 1), (vec![3, 4, 5], true));
-        assert_eq!(given(Said::after(7, 3), 9, 1), (vec![8, 9], false));
-        assert_eq!(given(Said::last(2), 9, 1), (vec![8, 9], false));
-        assert_eq!(given(Said::last(5), 2, 1), (vec![1, 2], false));
-        // Long ones: less is given at once, and always something.
-        assert_eq!(given(Said::after(0, 9), 9, WORDS / 2), (vec![1, 2], true));
-        assert_eq!(given(Said::last(9), 9, WORDS / 2), (vec![8, 9], false));
-        assert_eq!(given(Said::last(9), 3, WORDS * 2), (vec![3], false));
-    }
 }

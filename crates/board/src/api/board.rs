@@ -16,7 +16,7 @@ use super::Asked;
 use crate::error::{Problem, ProblemBody};
 use crate::routes::{App, Shared};
 use crate::stream;
-use crate::view::board::{BoardView, board as view};
+use crate::view::board::{BoardView, board as view, head};
 use crate::view::event::RecordView;
 
 /// An idle stream says so often that it is there.
@@ -25,6 +25,11 @@ const ALIVE: Duration = Duration::from_secs(15);
 /// The board as it is now.
 pub(crate) fn now_of(app: &App) -> BoardView {
     view(&app.seen(), &app.mirror.doing(), app.workspace.name(), now())
+}
+
+/// What every page has at its top.
+pub(crate) fn head_of(app: &App) -> BoardView {
+    head(&app.seen(), app.workspace.name(), now())
 }
 
 /// The board: columns, cards, open questions.

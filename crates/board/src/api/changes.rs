@@ -9,6 +9,7 @@ use turno_core::event::{Discard, StopHow};
 use turno_core::ids::{DecisionId, IssueId, RepoName, TaskId};
 use turno_core::issue::{IssueDraft, Priority};
 use turno_core::ledger::{Allowance, Level};
+use turno_core::shift::joined_phrase;
 use turno_core::units::{MicroUsd, Span};
 use utoipa::ToSchema;
 
@@ -160,6 +161,15 @@ pub(crate) async fn close(
     text([&why])?;
     app.take(Wish::Close { issue, why }).await?;
     Ok(done(format!("issue {issue} is closed")))
+}
+
+/// Puts an issue of the backlog into the shift that runs. It starts no shift: that is typed in a terminal.
+#[utoipa::path(post, path = "/api/issues/{id}/start", tag = "changes",
+    params(("id" = String, Path, description = "like 7")),
+    responses((status = 200, body = Done), (status = 404, body = ProblemBody), (status = 409, body = ProblemBody)))]
+pub(crate) async fn start(State(app): State<Shared>, Id(issue): Id<IssueId>) -> Result<Json<Done>, Problem> {
+    let state = app.take(Wish::Join { issue }).await?;
+    Ok(done(joined_phrase(&state, issue)))
 }
 
 /// Gives up an issue. Its commits are kept.

@@ -1,7 +1,15 @@
 //! Owns the words that templates put numbers into: money, times, lengths of time, sizes. All are for people.
 
 use chrono::{DateTime, Local};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tera::{Kwargs, State, Tera};
+
+/// What stands for itself after the question mark of an address.
+const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'/')
+    .remove(b'.')
+    .remove(b'-')
+    .remove(b'_');
 
 pub(super) fn register(tera: &mut Tera) {
     tera.register_filter("usd", |micros: u64, _: Kwargs, _: &State| dollars(micros));
@@ -14,6 +22,9 @@ pub(super) fn register(tera: &mut Tera) {
     tera.register_filter("count", |n: u64, _: Kwargs, _: &State| grouped(n));
     tera.register_filter("short", |id: &str, _: Kwargs, _: &State| {
         id.chars().take(10).collect::<String>()
+    });
+    tera.register_filter("query", |text: &str, _: Kwargs, _: &State| {
+        utf8_percent_encode(text, PLAIN).to_string()
     });
     tera.register_filter("paint", |stage: &str, _: Kwargs, _: &State| paint(stage));
     tera.register_filter("tone", |stage: &str, _: Kwargs, _: &State| tone(stage));

@@ -8,7 +8,7 @@ use turno_core::ids::TaskId;
 
 use crate::view::issue::TaskNode;
 
-const WIDE: usize = 200;
+const WIDE: usize = 220;
 const HIGH: usize = 52;
 const ACROSS: usize = 56;
 const BELOW: usize = 16;

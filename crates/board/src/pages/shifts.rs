@@ -60,8 +60,13 @@ pub(crate) async fn report(State(app): State<Shared>, Id(id): Id<ShiftId>) -> Re
         }
         app.report(id, |report| app.workspace.report(report))?
     });
-    let html = html.await?;
+    let html = back(&html.await?);
     Ok(([(CONTENT_SECURITY_POLICY, policy(&html)?)], Html(html)).into_response())
+}
+
+/// With a way back, which the file alone has no use for.
+fn back(html: &str) -> String {
+    html.replacen("<body>", "<body><p><a href=\"/\">The board</a></p>", 1)
 }
 
 /// The report of the latest shift.

@@ -206,7 +206,7 @@ async fn each_answer_tells_a_browser_to_load_and_keep_nothing_else() {
             }
             assert!(!policy.contains("unsafe"), "{policy}");
             assert_eq!(header("x-content-type-options"), "nosniff");
-            assert_eq!(header("referrer-policy"), "no-referrer");
+            assert_eq!(header("referrer-policy"), "same-origin");
             assert_eq!(header("access-control-allow-origin"), "");
             let kept = header("cache-control");
             let asset = path.starts_with("/assets/") && answer.status == StatusCode::OK;

@@ -10,6 +10,7 @@ use turno_core::explain::event_phrase;
 use turno_core::ids::{AgentName, AttemptId, CommitId, PersonaName, SlotId, TaskId};
 use turno_core::record::Record;
 use turno_core::units::{MicroUsd, Spend, Timestamp};
+use turno_engine::live::Doing;
 use utoipa::ToSchema;
 
 use super::{TokensView, word};
@@ -170,9 +171,27 @@ pub struct SaidView {
     /// Its number, counted from 1.
     pub n: usize,
     /// `says`, `uses`, `used`, `step` or `notes`.
-    pub kind: String,
+    #[schema(value_type = String)]
+    pub kind: &'static str,
     /// What, as it was said. It is text from outside.
     pub text: String,
+}
+
+impl SaidView {
+    pub(crate) fn of(n: usize, doing: &Doing) -> Self {
+        let kind = match doing {
+            Doing::Says(_) => "says",
+            Doing::Uses(_) => "uses",
+            Doing::Used(_) => "used",
+            Doing::Step(_) => "step",
+            Doing::Notes(_) => "notes",
+        };
+        Self {
+            n,
+            kind,
+            text: doing.text().to_owned(),
+        }
+    }
 }
 
 /// The attempts of a journal. Takes its records in order.
@@ -205,6 +224,12 @@ impl Attempts {
             };
             view.spent = spend.map(Into::into);
         }
+    }
+
+    /// One of them, if there was one.
+    pub(crate) fn one(&self, state: &State, id: AttemptId) -> Option<AttemptView> {
+        let own = self.0.get_key_value(&id).map(|(id, view)| (*id, view.clone()));
+        Self(own.into_iter().collect()).finish(state).pop()
     }
 
     /// The attempts, in the order of their ids. What runs is known from the state.

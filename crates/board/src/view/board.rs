@@ -6,6 +6,7 @@ use serde::Serialize;
 use turno_core::State;
 use turno_core::board::{Column, column};
 use turno_core::check::CheckVerdict;
+use turno_core::decision::Decision;
 use turno_core::ids::{
     AgentName, AttemptId, CheckName, DecisionId, IssueId, PersonaName, RepoName, Seq, SlotId, TaskId,
 };
@@ -227,8 +228,14 @@ pub(crate) fn board(
     now: Timestamp,
 ) -> BoardView {
     let state = seen.state.as_ref();
-    let status = view::status(state);
-    let running: Vec<RunCard> = status.running.iter().map(|r| RunCard::of(r, doing)).collect();
+    let running = view::status(state).running;
+    let running: Vec<RunCard> = running.iter().map(|r| RunCard::of(r, doing)).collect();
+    let open: Vec<&Decision> = state
+        .decisions
+        .values()
+        .filter(|d| d.is_open())
+        .map(AsRef::as_ref)
+        .collect();
     let mut standing: BTreeMap<Column, Vec<&Issue>> = BTreeMap::new();
     let mut closed = 0;
     for issue in state.issues.values() {
@@ -250,9 +257,20 @@ pub(crate) fn board(
             column,
             title: column.title(),
             issues: count,
-            cards: issues.iter().map(|i| card(state, i, &running)).collect(),
+            cards: issues.iter().map(|i| card(state, i, &running, &open)).collect(),
         }
     });
+    BoardView {
+        columns: columns.collect(),
+        closed,
+        ..head(seen, project, now)
+    }
+}
+
+/// What every page has at its top: the board without its columns.
+pub(crate) fn head(seen: &Seen, project: String, now: Timestamp) -> BoardView {
+    let state = seen.state.as_ref();
+    let open = state.decisions.values().filter(|d| d.is_open());
     let warned = levels(state, now);
     BoardView {
         seq: seen.head,
@@ -261,10 +279,10 @@ pub(crate) fn board(
         coordinator: (&seen.coordinator).into(),
         shift: state.shifts.values().next_back().map(|s| ShiftCard::of(state, s)),
         slots: state.config.as_ref().map_or(0, |c| c.slots),
-        free_slots: u16::try_from(status.free_slots.len()).unwrap_or(u16::MAX),
-        columns: columns.collect(),
-        closed,
-        decisions: status.decisions.iter().map(DecisionView::of).collect(),
+        free_slots: u16::try_from(state.free_slots().len()).unwrap_or(u16::MAX),
+        columns: Vec::new(),
+        closed: 0,
+        decisions: open.map(|d| DecisionView::of(d)).collect(),
         warnings: warned
             .iter()
             .filter(|l| !l.warned.is_empty())
@@ -273,15 +291,14 @@ pub(crate) fn board(
     }
 }
 
-fn card(state: &State, issue: &Issue, running: &[RunCard]) -> CardView {
+fn card(state: &State, issue: &Issue, running: &[RunCard], open: &[&Decision]) -> CardView {
     let tasks: Vec<&Task> = state.tasks_of(issue.id).map(AsRef::as_ref).collect();
     let running: Vec<RunCard> = running
         .iter()
         .filter(|r| r.task.issue == issue.id)
         .cloned()
         .collect();
-    let questions = state.decisions.values();
-    let questions = questions.filter(|d| d.is_open() && d.task.issue == issue.id);
+    let questions = open.iter().filter(|d| d.task.issue == issue.id);
     CardView {
         id: issue.id,
         title: issue.draft.title.clone(),

@@ -5,8 +5,9 @@ use std::fmt::Display;
 
 use turno_core::contact::Answer;
 use turno_core::decision::{AnsweredBy, DecisionStage};
+use turno_core::holding::Leaving;
 use turno_core::lesson::LessonStage;
-use turno_core::report::{Attempt, Ending, Report, Share};
+use turno_core::report::{Attempt, Ending, Report, Share, Stay, Visited, With};
 use turno_core::units::{MicroUsd, Span, Tokens};
 use turno_core::view::{RunBy, RunPlace};
 
@@ -250,7 +251,40 @@ fn costs(report: &Report) -> Vec<Part> {
     if !notes.is_empty() && !parts.is_empty() {
         parts.push(Part::List(notes));
     }
+    let visits = report.visits.iter().map(|v| visited(v, report));
+    let visits: Vec<String> = visits.collect();
+    if !visits.is_empty() {
+        parts.push(Part::List(visits));
+    }
     parts
+}
+
+/// A person at an agent's terminal, whose cost is in no figure.
+fn visited(visit: &Visited, report: &Report) -> String {
+    let stayed = lasting(visit.span(report.shift.end.at()));
+    let (agent, left) = match &visit.stay {
+        Stay::GoesOn => (String::new(), "still there".to_owned()),
+        Stay::Left { leaving, with, .. } => {
+            let (agent, what) = match with {
+                With::Nothing => (String::new(), "changed nothing".to_owned()),
+                With::Candidate { commit, agent } => (
+                    format!(" at {agent}'s terminal"),
+                    format!("left {}", commit.short()),
+                ),
+            };
+            let how = match leaving {
+                Leaving::GoesOn => "",
+                Leaving::Kept => " and keep it aside",
+                Leaving::Lost => " and were found gone",
+            };
+            (agent, format!("{what}{how}"))
+        }
+    };
+    format!(
+        "Not metered: you were attached to task {} for {stayed} from {}{agent}; {left}.",
+        visit.task,
+        print::clock(visit.from),
+    )
 }
 
 fn waits(report: &Report) -> Vec<Part> {

@@ -48,6 +48,7 @@ pub fn event_phrase(event: &Event) -> String {
         Event::IssueAdded { draft } => format!("issue filed: {}", draft.title),
         Event::IssueEdited { issue, .. } => format!("issue {issue} edited"),
         Event::IssueClosed { issue, why } => format!("issue {issue} closed: {why}"),
+        Event::IssueJoined { issue } => format!("a person put issue {issue} into the shift"),
         Event::ShiftStarted {
             mode,
             issues,

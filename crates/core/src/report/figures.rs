@@ -158,6 +158,7 @@ impl Since {
             | Event::PullRequestOpened { issue, .. }
             | Event::Reverted { issue, .. }
             | Event::IssueClosed { issue, .. }
+            | Event::IssueJoined { issue }
             | Event::PlanEdited { issue, .. }
             | Event::IssueEdited { issue, .. } => ours.contains(issue),
             Event::DecisionAnswered { decision, .. } => decisions.iter().any(|d| d.id == *decision),

@@ -10,6 +10,7 @@ use super::figures::{Asked, Learnt, Since, Tally};
 use super::outcomes::{
     Dropped, Effort, Failed, Grounds, Landed, OfIssue, Parked, Unfinished, Untried, UntriedWhat,
 };
+use super::visits::Visits;
 use super::waits::Tracker;
 use super::{End, FORMAT, Head, Report, line};
 use crate::check::Reach;
@@ -56,6 +57,7 @@ struct Notes {
     attempts: Attempts,
     waits: Tracker,
     tally: Tally,
+    visits: Visits,
     spending: Vec<Point>,
     budgets: Vec<Limit>,
     grounds: BTreeMap<TaskId, Grounds>,
@@ -110,6 +112,7 @@ impl Fold {
             Phase::Before => {
                 let mut notes = Notes::new(record);
                 notes.attempts.seed(&self.state, record.at);
+                notes.visits.seed(&self.state);
                 notes.take(&before, &self.state, shift, record)
             }
             Phase::During(notes) => notes.take(&before, &self.state, shift, record),
@@ -144,6 +147,7 @@ impl Notes {
             attempts: Attempts::default(),
             waits: Tracker::default(),
             tally: Tally::default(),
+            visits: Visits::default(),
             spending: Vec::new(),
             budgets: Vec::new(),
             grounds: BTreeMap::new(),
@@ -182,6 +186,7 @@ impl Notes {
     fn task(&mut self, was: Option<&Task>, now: &Task, record: &Record) {
         self.attempts.task(was, now, record);
         self.tally.task(now, record.at);
+        self.visits.task(was, now, record);
         self.touched.insert(now.id);
         if let Stage::Landing { approved, .. } = &now.stage {
             self.grounds.insert(now.id, Grounds::of(approved));
@@ -233,6 +238,7 @@ impl Notes {
             spending: std::mem::take(&mut self.spending),
             budgets: std::mem::take(&mut self.budgets),
             since: Vec::new(),
+            visits: std::mem::take(&mut self.visits).finish(shift),
             costs,
             attempts,
             waits: Tracker::default().finish(end.at()),

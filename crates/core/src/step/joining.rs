@@ -27,7 +27,7 @@ pub(super) fn deadline(state: &State) -> Option<Timestamp> {
 }
 
 /// The issues that must be done before this one and are not.
-pub(super) fn unmet_needs(state: &State, id: IssueId) -> BTreeSet<IssueId> {
+pub(crate) fn unmet_needs(state: &State, id: IssueId) -> BTreeSet<IssueId> {
     let Some(issue) = state.issues.get(&id) else {
         return BTreeSet::new();
     };
@@ -89,8 +89,17 @@ fn is_active(state: &State, id: IssueId) -> bool {
     }
 }
 
+/// How much an issue is wanted, the most first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Wanted {
+    /// A person named it for this shift.
+    ByName,
+    /// It is of the backlog, in its turn.
+    InTurn(Priority),
+}
+
 /// What could come into the shift next, most wanted first.
-fn candidates(state: &State, shift: &Shift) -> Vec<(Priority, IssueId)> {
+fn candidates(state: &State, shift: &Shift) -> Vec<(Wanted, IssueId)> {
     let mut found: Vec<_> = state
         .issues
         .values()
@@ -106,7 +115,14 @@ fn candidates(state: &State, shift: &Shift) -> Vec<(Priority, IssueId)> {
             },
         })
         .filter(|i| !shift.refused.contains_key(&i.id) && unmet_needs(state, i.id).is_empty())
-        .map(|i| (i.draft.priority, i.id))
+        .map(|i| {
+            let wanted = if shift.issues.contains(&i.id) {
+                Wanted::ByName
+            } else {
+                Wanted::InTurn(i.draft.priority)
+            };
+            (wanted, i.id)
+        })
         .collect();
     found.sort_unstable();
     found
@@ -151,11 +167,11 @@ impl Turn<'_> {
                 .filter(|id| is_active(self.state, **id))
                 .count();
             let next = candidates(self.state, shift).into_iter().next();
-            let Some((priority, id)) = next else { return };
-            let full = match shift.scope {
-                Scope::Listed => false,
+            let Some((wanted, id)) = next else { return };
+            let full = match (shift.scope, wanted) {
+                (Scope::Listed, _) | (Scope::Backlog { .. }, Wanted::ByName) => false,
                 // What is urgent is begun at once: it has the next free slot, and those that are kept for it.
-                Scope::Backlog { at_most, .. } => {
+                (Scope::Backlog { at_most, .. }, Wanted::InTurn(priority)) => {
                     active >= slots && priority != Priority::Urgent
                         || at_most.is_some_and(|most| shift.issues.len() >= usize::from(most))
                 }
@@ -167,6 +183,17 @@ impl Turn<'_> {
                 shift.issues.insert(id);
             }
             self.begin(id);
+        }
+    }
+
+    /// A person wants it in this shift: it is begun as soon as what it needs is done, whatever else waits.
+    pub(super) fn issue_joined(&mut self, id: IssueId) {
+        if !self.state.issues.contains_key(&id) {
+            return;
+        }
+        if let Some(shift) = self.shift() {
+            shift.issues.insert(id);
+            shift.refused.remove(&id);
         }
     }
 

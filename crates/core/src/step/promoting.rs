@@ -34,7 +34,10 @@ impl Turn<'_> {
             return;
         };
         let back = match put {
-            Put::Nothing => TakeBack::Impossible,
+            Put::Nothing => TakeBack::WasThere {
+                base: base.clone(),
+                head: head.clone(),
+            },
             Put::Commits { before, fork, .. } => TakeBack::Possible {
                 before: before.clone(),
                 fork: fork.clone(),

@@ -3,8 +3,11 @@
 use std::collections::BTreeSet;
 
 use rstest::rstest;
+use turno_core::admit::{Refused, admit};
 use turno_core::command::Command;
-use turno_core::event::Event;
+use turno_core::event::{AgentEnd, Event, StopHow};
+use turno_core::failure::{Cause, Failure};
+use turno_core::holding::{Brought, Leaving};
 use turno_core::ids::IssueId;
 use turno_core::issue::{IssueDraft, IssueStage, Priority, Split};
 use turno_core::shift::{Scope, ShiftEnd};
@@ -12,7 +15,7 @@ use turno_core::units::{Span, Timestamp};
 use turno_core::view::StageName;
 
 use crate::team::{id, sha, titled};
-use crate::world::World;
+use crate::world::{World, left};
 
 const ALL: Scope = Scope::Backlog {
     at_most: None,
@@ -123,6 +126,119 @@ fn what_arrives_meanwhile_joins_at_once_where_there_is_room() {
         draft: titled("second"),
     });
     assert_eq!(opening(&commands), [2]);
+}
+
+/// The writer of the first is stopped for a person; from then on its slot is for others, and still is when they keep it
+/// aside. Before, when nobody is attached, the one slot there is is taken.
+#[rstest]
+#[case::attached(None)]
+#[case::kept(Some(Leaving::Kept))]
+fn an_issue_that_a_person_holds_does_not_hold_back_the_others(#[case] leaving: Option<Leaving>) {
+    let mut world = with_slots(1);
+    world.file(titled("first"));
+    world.file(titled("second"));
+    world.drain(ALL);
+    opened(&mut world, 1);
+    let task = id("1.1");
+    let commands = world.take(Event::TaskTaken { task });
+    assert!(
+        opening(&commands).is_empty(),
+        "what runs has its slot until its end"
+    );
+    let running = world.task(task).run().unwrap().attempt;
+    let stopped = AgentEnd::Failed(Failure::new(Cause::Stopped, "as asked"));
+    let mut commands = world.end_attempt(running, stopped, left("a"));
+    if let Some(leaving) = leaving {
+        let visit = world.task(task).hold.visit().unwrap().attempt;
+        commands.extend(world.take(Event::TaskGivenBack {
+            task,
+            attempt: visit,
+            brought: Brought::Nothing,
+            leaving,
+        }));
+    }
+    assert_eq!(opening(&commands), [2]);
+    opened(&mut world, 2);
+    world.completes(id("2.1"));
+    match leaving {
+        None => assert_eq!(world.ended(), None, "it waits for the person"),
+        Some(_) => assert_eq!(world.ended(), Some(ShiftEnd::NeedsPerson)),
+    }
+}
+
+#[rstest]
+#[case::of_a_list(Scope::Listed)]
+#[case::of_the_backlog(ALL)]
+fn what_a_person_puts_into_the_shift_is_begun_at_once(#[case] scope: Scope) {
+    let mut world = with_slots(1);
+    world.file(titled("first"));
+    let joined = Event::IssueJoined { issue: IssueId(3) };
+    assert_eq!(
+        admit(&world.state, &joined),
+        Err(Refused::NoSuchIssue(IssueId(3)))
+    );
+    world.file(titled("second"));
+    world.file(titled("third"));
+    assert_eq!(admit(&world.state, &joined), Err(Refused::NoShift));
+    let begun = world.take(Event::ShiftStarted {
+        mode: "feature-dev".parse().unwrap(),
+        issues: match scope {
+            Scope::Listed => vec![turno_core::shift::IssueAtStart {
+                issue: IssueId(1),
+                base: sha(1),
+                target: turno_core::following::Target::Unknown,
+            }],
+            Scope::Backlog { .. } => Vec::new(),
+        },
+        budget: world.budget,
+        scope,
+    });
+    if let Scope::Backlog { .. } = scope {
+        assert_eq!(opening(&begun), [1]);
+        opened(&mut world, 1);
+    }
+    assert_eq!(admit(&world.state, &joined), Ok(()));
+    // Before the second, which was filed earlier, and though every slot has its work.
+    assert_eq!(opening(&world.take(joined.clone())), [3]);
+    let shift = world.state.shift().unwrap();
+    assert_eq!(
+        admit(&world.state, &joined),
+        Err(Refused::IsInShift(IssueId(3), shift.id))
+    );
+    assert!(shift.issues.contains(&IssueId(3)));
+    opened(&mut world, 3);
+    assert!(matches!(
+        world.state.issues[&IssueId(3)].stage,
+        IssueStage::Working { .. }
+    ));
+}
+
+#[test]
+fn what_would_never_begin_is_not_put_into_a_shift() {
+    let mut world = with_slots(2);
+    world.start_shift(2);
+    world.file(after(1));
+    world.file(titled("apart"));
+    world.file(after(4));
+    let joined = |issue| Event::IssueJoined {
+        issue: IssueId(issue),
+    };
+    // What it needs is in the shift.
+    assert_eq!(admit(&world.state, &joined(3)), Ok(()));
+    assert!(opening(&world.take(joined(3))).is_empty());
+    assert_eq!(
+        admit(&world.state, &joined(5)),
+        Err(Refused::NeedsFirst {
+            issue: IssueId(5),
+            needs: vec![IssueId(4)]
+        })
+    );
+    let shift = world.state.shift().unwrap().id;
+    world.take(Event::StopAsked { how: StopHow::Drain });
+    assert_eq!(
+        admit(&world.state, &joined(4)),
+        Err(Refused::ShiftWinds(shift, IssueId(4)))
+    );
 }
 
 #[test]
@@ -264,11 +380,9 @@ fn what_an_earlier_shift_began_is_not_forgotten_at_the_end() {
     world.file(titled("first"));
     world.file(titled("second"));
     world.run_again();
-    world.take(Event::StopAsked {
-        how: turno_core::event::StopHow::Now,
-    });
-    let stopped = turno_core::failure::Failure::new(turno_core::failure::Cause::Stopped, "");
-    world.says(id("1.1"), turno_core::event::AgentEnd::Failed(stopped));
+    world.take(Event::StopAsked { how: StopHow::Now });
+    let stopped = Failure::new(Cause::Stopped, "");
+    world.says(id("1.1"), AgentEnd::Failed(stopped));
     world.budget = turno_core::units::MicroUsd(100_000);
     world.drain(ALL);
     let writing = world.state.running().next().unwrap().id;

@@ -218,4 +218,54 @@ fn a_pull_request_is_known_from_its_begin_and_leaves_the_issue_in_review() {
     assert_eq!(stage(&world), review);
     world.take(promoted(put()));
     assert!(admit(&world.state, &begun("d")).is_err(), "it is over");
+    // What was begun before that may be there all the same; nothing else may.
+    for known in ["d", "e"] {
+        let there = Event::PullRequestOpened {
+            issue: ISSUE,
+            request: opened(known),
+        };
+        assert_eq!(admit(&world.state, &there), Ok(()), "{known}");
+    }
+    let other = Event::PullRequestOpened {
+        issue: ISSUE,
+        request: opened("f"),
+    };
+    assert!(admit(&world.state, &other).is_err(), "nobody began that");
+    world.take(Event::PullRequestOpened {
+        issue: ISSUE,
+        request: opened("d"),
+    });
+    assert_eq!(pull(&world), Pull::There(opened("d")));
+}
+
+#[test]
+fn a_pull_request_that_was_begun_keeps_its_branch_whatever_the_title_becomes() {
+    let mut world = landed();
+    let branch = |world: &World| {
+        world.state.issues[&ISSUE]
+            .pull
+            .branch_on("origin")
+            .map(str::to_owned)
+    };
+    assert_eq!(branch(&world), None);
+    world.take(Event::PullRequestBegun {
+        issue: ISSUE,
+        pushed: pushed("b"),
+    });
+    assert_eq!(branch(&world).as_deref(), Some("turno/1-it"));
+    assert_eq!(world.state.issues[&ISSUE].pull.branch_on("fork"), None);
+    // Another was begun elsewhere; the first is not forgotten.
+    world.take(Event::PullRequestBegun {
+        issue: ISSUE,
+        pushed: Pushed {
+            remote: "fork".to_owned(),
+            branch: "turno/1-other".to_owned(),
+            ..pushed("b")
+        },
+    });
+    assert_eq!(branch(&world).as_deref(), Some("turno/1-it"));
+    assert_eq!(
+        world.state.issues[&ISSUE].pull.branch_on("fork"),
+        Some("turno/1-other")
+    );
 }

@@ -4,11 +4,14 @@ use turno_core::check::LogRef;
 use turno_core::contact::{Answer, Contact};
 use turno_core::decision::Question;
 use turno_core::event::{AgentEnd, Event, LandingEnd, LeftBehind, StopHow};
-use turno_core::failure::Cause;
+use turno_core::failure::{Cause, Failure};
+use turno_core::holding::{Brought, Leaving};
 use turno_core::ids::{DecisionId, ShiftId, TaskId};
 use turno_core::ledger::{Allowance, Level};
 use turno_core::outcome::LessonDraft;
-use turno_core::report::{Bucket, End, Ending, Judged, Report, Stuck, UntriedWhat, WaitKind, report};
+use turno_core::report::{
+    Bucket, End, Ending, Judged, Report, Stay, Stuck, UntriedWhat, WaitKind, With, report,
+};
 use turno_core::shift::ShiftEnd;
 use turno_core::tampering::Tampering;
 use turno_core::units::{CostBasis, MicroUsd, Span, Spend, Tokens};
@@ -112,6 +115,55 @@ fn what_landed_is_told_with_its_proof_and_what_it_cost() {
     assert_eq!((report.checks[0].runs, report.checks[0].red), (3, 1));
     assert_eq!((report.landings.runs, report.landings.landed), (1, 1));
     assert_eq!(report.spending.last().unwrap().spent, MicroUsd(780_000));
+}
+
+#[test]
+fn who_was_attached_is_told_with_how_long_and_what_they_left() {
+    let mut world = World::new();
+    world.start_shift(1);
+    let stays = |world: &World| {
+        let visits = told(world).visits;
+        visits.into_iter().map(|v| v.stay).collect::<Vec<_>>()
+    };
+    assert_eq!(stays(&world), []);
+    let running = world.task(first()).run().unwrap().attempt;
+    world.take(Event::TaskTaken { task: first() });
+    let stopped = AgentEnd::Failed(Failure::new(Cause::Stopped, "as asked"));
+    world.end_attempt(running, stopped, LeftBehind::Nothing);
+    assert_eq!(stays(&world), [Stay::GoesOn]);
+    let visit = world.task(first()).hold.visit().unwrap().clone();
+    world.now = world.now + Span(90_000);
+    world.take(Event::TaskGivenBack {
+        task: first(),
+        attempt: visit.attempt,
+        brought: Brought::Nothing,
+        leaving: Leaving::Kept,
+    });
+    let report = told(&world);
+    let [visited] = &report.visits[..] else {
+        panic!("{:?}", report.visits)
+    };
+    assert_eq!((visited.task, visited.attempt), (first(), visit.attempt));
+    assert_eq!(
+        (visited.from, visited.span(world.now)),
+        (visit.since, world.now.since(visit.since))
+    );
+    assert!(visited.span(world.now) >= Span(90_000));
+    assert!(
+        matches!(
+            &visited.stay,
+            Stay::Left {
+                leaving: Leaving::Kept,
+                with: With::Nothing,
+                ..
+            }
+        ),
+        "{visited:?}"
+    );
+    assert!(
+        !report.attempts.iter().any(|a| a.id == visit.attempt),
+        "it is no attempt of an agent's"
+    );
 }
 
 #[test]

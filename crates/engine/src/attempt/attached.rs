@@ -2,16 +2,16 @@
 //! what is made of the slot when they leave. It decides nothing, and writes no record: what it finds is handed to
 //! whoever may. The repository is not guarded meanwhile: a coordinator beside it moves refs, which a guard would put back.
 
+mod screen;
+
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use tokio::process::Child;
-use tokio::signal::unix::{SignalKind, signal};
 use turno_agents::dialect as find_dialect;
-use turno_agents::dialect::{AfterInput, AtTerminal, Begins, HomeSetting, Launch};
+use turno_agents::dialect::{AfterInput, AtTerminal, Before, Begins, HomeSetting, Launch};
 use turno_core::command::AgentStart;
 use turno_core::event::{AgentEnd, Event, LeftBehind};
 use turno_core::failure::{Cause, Failure};
@@ -22,9 +22,11 @@ use turno_core::task::{Actor, Change, ChangeKind};
 use turno_core::units::{MicroUsd, Spend};
 use turno_sandbox::limits::rlimit::Rlimits;
 
+pub use self::screen::{Gone, Unopened};
 use super::{agent, clear, lodger, not_ready, workspace};
-use crate::process;
+use crate::crash_point::{self, Deed, Moment};
 use crate::process::doorman::Doorman;
+use crate::process::limited::{self, LimitOrders};
 use crate::process::tree::{MARKER, kill_marked};
 use crate::recover;
 use crate::runner::mouth::{self, Mouth};
@@ -78,15 +80,6 @@ pub(crate) fn is_used(dirs: &StateDir, slot: SlotId) -> bool {
     slot.0 >= FIRST_SLOT && tasks.any(|task| !matches!(Seat::take(dirs, task), Ok(Some(_))))
 }
 
-/// Why a screen was not there until the person left it.
-#[derive(Debug)]
-pub enum Unopened {
-    /// It was never started: nobody has worked.
-    NotStarted(Failure),
-    /// It was started, and its end cannot be waited for: what the person did is in the slot.
-    Lost(Failure),
-}
-
 /// A person at an agent's terminal.
 pub struct Attached<'a> {
     site: &'a Site,
@@ -98,6 +91,7 @@ pub struct Attached<'a> {
     doorman: Option<Doorman>,
     argv: Vec<String>,
     env: BTreeMap<String, String>,
+    limits: LimitOrders,
     begins: Begins,
     shell: Option<String>,
     mouth: Mouth,
@@ -139,6 +133,7 @@ pub async fn attach(site: &Site, start: AgentStart) -> Result<Attached<'_>, Fail
         env: BTreeMap::new(),
         settings: Vec::new(),
         begins: Begins::Anew,
+        before: Before::Nothing,
     });
     env.extend(terminal.env.clone());
     env.extend(written);
@@ -163,8 +158,9 @@ pub async fn attach(site: &Site, start: AgentStart) -> Result<Attached<'_>, Fail
         .map_err(|e| Failure::new(Cause::Spawn, e.to_string()))?
         .unzip();
     env.insert(MARKER.to_owned(), site.marker(start.attempt));
-    let mut argv = terminal.argv;
     let mut doorman = None;
+    let mut grows = vec![path.clone()];
+    let mut held = None;
     if let Some(bounds) = bounds {
         // The person's own home is left as it is.
         let whose = HomeOf {
@@ -175,12 +171,29 @@ pub async fn attach(site: &Site, start: AgentStart) -> Result<Attached<'_>, Fail
         furnish(&home_of(&site.dirs.homes(), &whose), &terminal.settings).map_err(workspace)?;
         env.insert("TMPDIR".to_owned(), site.hold.tmp_of(&bounds.profile));
         doorman = bounds.net.map(Doorman::open).transpose().map_err(workspace)?;
+        grows = bounds.profile.grows().map(Path::to_owned).collect();
         let rlimits = Rlimits::beside(&site.means, &site.config.sandbox.limits);
-        argv = site
-            .hold
-            .wrap(&site.turno, bounds.profile, &rlimits, argv)
-            .map_err(workspace)?;
+        held = Some((bounds.profile, rlimits));
     }
+    let wrap = |argv| match &held {
+        Some((profile, rlimits)) => {
+            let wrapped = site.hold.wrap(&site.turno, profile.clone(), rlimits, argv);
+            wrapped.map_err(workspace)
+        }
+        None => Ok(argv),
+    };
+    let limits = site.limits_of(start.attempt, &dir, grows).map_err(workspace)?;
+    let (argv, begins) = match terminal.before {
+        Before::Nothing => (terminal.argv, terminal.begins),
+        Before::Errand(errand) => {
+            let run = wrap(errand.argv)?;
+            match screen::errand(&run, &errand.input, &path, &env).await {
+                screen::Errand::Done => (terminal.argv, terminal.begins),
+                screen::Errand::NotDone => (errand.otherwise, Begins::Anew),
+            }
+        }
+    };
+    let argv = wrap(argv)?;
     Ok(Attached {
         site,
         ground,
@@ -190,7 +203,8 @@ pub async fn attach(site: &Site, start: AgentStart) -> Result<Attached<'_>, Fail
         doorman,
         argv,
         env,
-        begins: terminal.begins,
+        limits,
+        begins,
         shell,
         mouth,
         start,
@@ -220,32 +234,12 @@ impl Attached<'_> {
     ///
     /// # Errors
     /// When it cannot be started, or not be waited for.
-    pub async fn open(&self) -> Result<(), Unopened> {
-        let wrong = |e: std::io::Error| {
-            Unopened::NotStarted(Failure::new(Cause::Spawn, format!("it cannot be started: {e}")))
-        };
-        // Who presses Ctrl-C means the agent. Heard before it starts, so that none of them ends us.
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(wrong)?;
-        let mut quit = signal(SignalKind::quit()).map_err(wrong)?;
-        let mut term = signal(SignalKind::terminate()).map_err(wrong)?;
-        let mut hangup = signal(SignalKind::hangup()).map_err(wrong)?;
-        let mut child = process::at_terminal(&self.argv, &self.path, &self.env).map_err(wrong)?;
-        let ended = loop {
-            tokio::select! {
-                ended = child.wait() => break ended,
-                _ = interrupt.recv() => {}
-                _ = quit.recv() => {}
-                _ = term.recv() => end(&mut child).await,
-                _ = hangup.recv() => end(&mut child).await,
-            }
-        };
+    pub async fn open(&self) -> Result<Gone, Unopened> {
+        let gone = screen::open(&self.argv, &self.path, &self.env, &self.limits).await;
         // What it left behind belongs to nobody.
         kill_marked(&self.site.marker(self.start.attempt)).await;
-        let lost = |e: std::io::Error| {
-            let why = format!("the agent's end cannot be waited for: {e}");
-            Unopened::Lost(Failure::new(Cause::Spawn, why))
-        };
-        ended.map(drop).map_err(lost)
+        crash_point::reached(Moment::AfterEffect, Deed::Attach);
+        gone
     }
 
     /// What the person brings, as the fact to be told. What was odd about it is for them to read.
@@ -286,6 +280,10 @@ impl Attached<'_> {
 pub async fn found_gone(site: &Site, task: TaskId, visit: &Visit) -> Event {
     let dir = site.dirs.attempt(visit.attempt);
     clear(site, visit.attempt).await;
+    match site.limits_of(visit.attempt, &dir, Vec::new()) {
+        Ok(limits) => limited::discard(limits).await,
+        Err(error) => tracing::warn!(%error, "a control group may be left behind"),
+    }
     let start = std::fs::read(dir.join("start.json"))
         .ok()
         .and_then(|bytes| serde_json::from_slice::<AgentStart>(&bytes).ok());
@@ -335,20 +333,6 @@ fn given_back(start: &AgentStart, left: LeftBehind, leaving: Leaving) -> Event {
         attempt: start.attempt,
         brought,
         leaving,
-    }
-}
-
-/// Asks it to leave; a second time, or when it does not hear, it is killed.
-async fn end(child: &mut Child) {
-    if let Some(id) = child.id() {
-        process::tree::send(id.cast_signed(), nix::sys::signal::Signal::SIGTERM);
-    }
-    if tokio::time::timeout(std::time::Duration::from_secs(3), child.wait())
-        .await
-        .is_err()
-        && let Err(error) = child.kill().await
-    {
-        tracing::warn!(%error, "an agent's screen cannot be ended");
     }
 }
 

@@ -31,8 +31,10 @@ const LOOKED_AT: usize = 20_000;
 const LONGEST_HOLD: Duration = Duration::from_secs(600);
 /// So many tools are followed that began and have not ended.
 const OPEN: usize = 64;
-/// So often in a row there must be nobody: a program that has ended and a supervisor that says so are moments apart.
+/// So often in a row, and for so long, there must be nobody: a program that has ended and a supervisor that says so
+/// are moments apart, and on a busy machine seconds.
 const GONE: u8 = 3;
+const GONE_FOR: Duration = Duration::from_secs(5);
 
 /// What is known of one agent's liveness.
 #[derive(Debug)]
@@ -58,6 +60,8 @@ pub(super) struct Pulse {
     newest: Option<SystemTime>,
     /// How often in a row no process was there, once one was.
     gone: u8,
+    /// When one was there, or nobody knew, last.
+    there: Instant,
     told: Activity,
 }
 
@@ -84,6 +88,7 @@ impl Pulse {
             length: 0,
             newest: None,
             gone: 0,
+            there: now,
             told: Activity::Working,
         }
     }
@@ -173,8 +178,8 @@ impl Pulse {
         let since = |at: Instant| Span(u64::try_from((now - at).as_millis()).unwrap_or(u64::MAX));
         let evidence = Evidence {
             processes: match self.gone {
-                GONE.. => Processes::Gone,
-                0..GONE => Processes::There,
+                GONE.. if now - self.there >= GONE_FOR => Processes::Gone,
+                _ => Processes::There,
             },
             question: questions,
             tool: self.open.last().cloned(),
@@ -212,6 +217,7 @@ impl Pulse {
             self.gone = self.gone.saturating_add(1);
         } else if used.processes > 0 {
             self.gone = 0;
+            self.there = now;
         }
         let millis = u64::try_from((now - then).as_millis()).unwrap_or(u64::MAX).max(1);
         let ticks = used.ticks.saturating_sub(before.ticks);

@@ -91,8 +91,9 @@ impl TextFile {
 
     /// The line of a byte of it, counted from 1.
     pub fn line_of(&self, byte: usize) -> u32 {
-        let before = self.text.as_bytes().iter().take(byte);
-        1 + u32::try_from(before.filter(|b| **b == b'\n').count()).unwrap_or(u32::MAX - 1)
+        let before = &self.text.as_bytes()[..byte.min(self.text.len())];
+        let ends = memchr::memchr_iter(b'\n', before).count();
+        1 + u32::try_from(ends).unwrap_or(u32::MAX - 1)
     }
 
     /// Its file name without directory and extension.

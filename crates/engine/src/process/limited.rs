@@ -102,9 +102,13 @@ pub(super) async fn discard_group(dir: &Path) {
     let orders = std::fs::read(dir.join(files::ORDERS))
         .ok()
         .and_then(|bytes| serde_json::from_slice::<Orders>(&bytes).ok());
-    let Some(LimitOrders { means, group, .. }) = orders.and_then(|o| o.limits) else {
-        return;
-    };
+    if let Some(limits) = orders.and_then(|o| o.limits) {
+        discard(limits).await;
+    }
+}
+
+/// Removes the control group of a run that nobody minds any more, with whatever is left in it.
+pub(crate) async fn discard(LimitOrders { means, group, .. }: LimitOrders) {
     match tokio::task::spawn_blocking(move || Group::discard(&means, &group)).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::error!(%error, "a control group is left behind"),
@@ -113,7 +117,7 @@ pub(super) async fn discard_group(dir: &Path) {
 }
 
 /// What a run is held by.
-pub(super) enum Limited {
+pub(crate) enum Limited {
     /// Nothing.
     Not,
     /// These.
@@ -121,7 +125,7 @@ pub(super) enum Limited {
 }
 
 /// The limits in force on a run.
-pub(super) struct Held {
+pub(crate) struct Held {
     orders: LimitOrders,
     group: Option<Group>,
     disk: Option<DiskWatch>,
@@ -130,7 +134,7 @@ pub(super) struct Held {
 
 impl Limited {
     /// Puts the limits in force, before anything is started.
-    pub(super) fn begin(orders: Option<&LimitOrders>) -> std::io::Result<Self> {
+    pub(crate) fn begin(orders: Option<&LimitOrders>) -> std::io::Result<Self> {
         let Some(orders) = orders else {
             return Ok(Self::Not);
         };
@@ -146,7 +150,7 @@ impl Limited {
     }
 
     /// Starts something that is inside from its first moment on, because its parent is.
-    pub(super) fn born_inside<T>(&self, start: impl FnOnce() -> std::io::Result<T>) -> std::io::Result<T> {
+    pub(crate) fn born_inside<T>(&self, start: impl FnOnce() -> std::io::Result<T>) -> std::io::Result<T> {
         let Self::By(held) = self else { return start() };
         let Some(group) = &held.group else { return start() };
         let started = match group.join() {
@@ -162,7 +166,7 @@ impl Limited {
     }
 
     /// How long until it wants to look again, if it does.
-    pub(super) fn next_look(&self) -> Option<Duration> {
+    pub(crate) fn next_look(&self) -> Option<Duration> {
         match self {
             Self::Not => None,
             Self::By(held) => Some(held.next_look.saturating_duration_since(Instant::now())),
@@ -170,7 +174,7 @@ impl Limited {
     }
 
     /// What was hit and ends the run at once, if it is time to look and something was.
-    pub(super) fn look(&mut self) -> Option<LimitHit> {
+    pub(crate) fn look(&mut self) -> Option<LimitHit> {
         let Self::By(held) = self else { return None };
         if Instant::now() < held.next_look {
             return None;
@@ -179,6 +183,14 @@ impl Limited {
         held.killed_for_memory()
             .or_else(|| held.over())
             .or_else(|| held.crowd())
+    }
+
+    /// What the kernel has killed it for, if that is known.
+    pub(crate) fn killed(&self) -> Option<LimitHit> {
+        match self {
+            Self::Not => None,
+            Self::By(held) => held.killed_for_memory(),
+        }
     }
 
     /// What the program failed of, now that it has ended by itself.
@@ -190,7 +202,7 @@ impl Limited {
     }
 
     /// Kills what is in the group, where there is one.
-    pub(super) fn kill_all(&self) {
+    pub(crate) fn kill_all(&self) {
         if let Self::By(held) = self
             && let Some(group) = &held.group
         {
@@ -199,7 +211,7 @@ impl Limited {
     }
 
     /// Removes the group.
-    pub(super) fn end(&mut self) -> Result<(), Error> {
+    pub(crate) fn end(&mut self) -> Result<(), Error> {
         match std::mem::replace(self, Self::Not) {
             Self::Not => Ok(()),
             Self::By(held) => held.group.map_or(Ok(()), Group::remove),

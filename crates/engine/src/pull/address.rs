@@ -39,6 +39,11 @@ pub async fn address_of(url: &str, means: &Means<'_>) -> Option<Address> {
     Some(Address { host, ..address })
 }
 
+/// The host of a repository's address.
+pub(super) fn host_in(url: &str) -> Option<String> {
+    parsed(url).map(|(_, address)| address.host)
+}
+
 /// The host that `ssh -G` tells; two forges have one of their own for ssh over another port.
 fn hostname(said: &str) -> Option<String> {
     let host = said.lines().find_map(|l| l.strip_prefix("hostname "))?;

@@ -1,102 +1,118 @@
-//! Owns how GitHub's program is asked: always for the repository that was pushed to, never for the one that it would
-//! find in the checkout. It must not judge what it says; a request from another repository is not ours.
+//! Owns what GitHub is asked through its program: always for the repository that was pushed to. Its API is asked, whose
+//! answers are the same for every release of the program; what its verbs ask for besides, a forge may not know any more.
+//! It must not judge what it says; a request from another repository is not ours.
 
 use std::path::Path;
 
 use serde::Deserialize;
+use serde_json::json;
 use turno_core::pull::{Page, Pushed};
 
-use super::{Error, Means, Wanted, body, no_url, page_of, run, url_in};
-use crate::process::Input;
+use super::address::host_in;
+use super::api::{Answer, Api, Ask, part};
+use super::{Error, Means, Wanted, page_of};
 
-/// One that is open, as `gh pr list` tells it.
+/// A repository.
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct GhOpen {
+struct Repository {
+    full_name: String,
+    html_url: String,
+}
+
+/// A pull request.
+#[derive(Debug, Deserialize)]
+struct Request {
     number: u64,
-    url: String,
-    #[serde(default)]
-    is_cross_repository: Foreign,
+    html_url: String,
+    head: Side,
+    base: Side,
 }
 
-/// Whether it comes from another repository, whose branch may have the same name.
-#[derive(Debug, Default, Deserialize, PartialEq, Eq)]
-#[serde(from = "bool")]
-enum Foreign {
-    #[default]
-    No,
-    Yes,
+/// A branch that a pull request comes from, or goes to.
+#[derive(Debug, Deserialize)]
+struct Side {
+    #[serde(rename = "ref")]
+    branch: String,
+    /// Whose it is; of a fork that was deleted nobody's.
+    repo: Option<Owner>,
 }
 
-impl From<bool> for Foreign {
-    fn from(yes: bool) -> Self {
-        if yes { Self::Yes } else { Self::No }
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+struct Owner {
+    full_name: String,
+}
+
+impl Request {
+    /// Whether it comes from that branch of the very repository that it goes to; a fork's may have the same name.
+    fn is_from(&self, branch: &str) -> bool {
+        self.head.branch == branch && self.head.repo.is_some() && self.head.repo == self.base.repo
     }
 }
 
 pub(super) async fn open(program: &Path, wanted: &Wanted<'_>, means: &Means<'_>) -> Result<Page, Error> {
-    if let Some((number, page)) = there(program, wanted, means).await? {
-        let number = number.to_string();
-        let args = ["pr", "edit", &number, "--title", wanted.title, "--body-file", "-"];
-        asked(program, &args, body(wanted), wanted, means).await?;
-        return Ok(page);
-    }
+    let mut api = Api {
+        program,
+        host: wanted.at.map(|at| at.host.clone()),
+        means,
+    };
+    // It may have another name by now, which only a look follows.
+    let named = match wanted.at {
+        Some(at) => at.path.split('/').map(part).collect::<Vec<_>>().join("/"),
+        None => "{owner}/{repo}".to_owned(),
+    };
+    let repo: Repository = api.ask(&format!("repos/{named}"), Ask::Get).await?.fitting()?;
+    api.host = api.host.or_else(|| host_in(&repo.html_url));
     let Pushed { branch, base, .. } = wanted.pushed;
-    let args = [
-        "pr",
-        "create",
-        "--head",
-        branch,
-        "--base",
-        base,
-        "--title",
-        wanted.title,
-        "--body-file",
-        "-",
-    ];
-    let said = asked(program, &args, body(wanted), wanted, means).await?;
-    match url_in(&said) {
-        Some(page) => Ok(page),
-        None => match there(program, wanted, means).await? {
-            Some((_, page)) => Ok(page),
-            None => Err(no_url("gh pr create", &said)),
-        },
+    let (title, body) = (wanted.title, wanted.body);
+    let path: Vec<String> = repo.full_name.split('/').map(part).collect();
+    let path = format!("repos/{}/pulls", path.join("/"));
+    let head = format!(
+        "{}:{branch}",
+        repo.full_name.split('/').next().unwrap_or_default()
+    );
+    let listed = format!("{path}?state=open&per_page=100&head={}", part(&head));
+    let there = async || -> Result<Option<Request>, Error> {
+        let all: Vec<Request> = api.ask(&listed, Ask::Get).await?.fitting()?;
+        Ok(all.into_iter().find(|request| request.is_from(branch)))
+    };
+    if let Some(open) = there().await? {
+        let mut wish = json!({"title": title, "body": body});
+        if open.base.branch != *base {
+            wish["base"] = json!(base);
+        }
+        let one = format!("{path}/{}", open.number);
+        let updated: Request = api.ask(&one, Ask::Patch(wish)).await?.fitting()?;
+        return page(&updated);
+    }
+    let wish = json!({"title": title, "body": body, "head": branch, "base": base});
+    match api.ask::<Request>(&path, Ask::Post(wish)).await? {
+        Answer::Fits(made) => page(&made),
+        Answer::Other(error) => there().await?.map_or(Err(error), |open| page(&open)),
     }
 }
 
-async fn there(program: &Path, wanted: &Wanted<'_>, means: &Means<'_>) -> Result<Option<(u64, Page)>, Error> {
-    let fields = "number,url,isCrossRepository";
-    let args = [
-        "pr",
-        "list",
-        "--head",
-        &wanted.pushed.branch,
-        "--state",
-        "open",
-        "--json",
-        fields,
-    ];
-    let said = asked(program, &args, Input::Nothing, wanted, means).await?;
-    let open: Vec<GhOpen> = serde_json::from_str(&said).map_err(|_| no_url("gh pr list", &said))?;
-    let ours = open.into_iter().find(|o| o.is_cross_repository == Foreign::No);
-    ours.map(|o| {
-        Ok((
-            o.number,
-            page_of(&o.url).ok_or_else(|| no_url("gh pr list", &said))?,
-        ))
+fn page(request: &Request) -> Result<Page, Error> {
+    page_of(&request.html_url).ok_or_else(|| Error::NoUrl {
+        what: "gh api".to_owned(),
+        words: request.html_url.clone(),
     })
-    .transpose()
 }
 
-async fn asked(
-    program: &Path,
-    args: &[&str],
-    input: Input,
-    wanted: &Wanted<'_>,
-    means: &Means<'_>,
-) -> Result<String, Error> {
-    let repo = wanted.at.map(|at| format!("{}/{}", at.host, at.path));
-    let repo = repo.iter().flat_map(|repo| ["--repo", repo.as_str()]);
-    let args: Vec<&str> = args.iter().copied().chain(repo).collect();
-    run(program.into(), &args, input, means).await
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_of_a_fork_is_not_ours() {
+        let one = |branch: &str, from: &str| -> Request {
+            let text = format!(
+                r#"{{"number":3,"html_url":"https://github.com/a/b/pull/3","head":{{"ref":"{branch}","repo":{from}}},"base":{{"ref":"main","repo":{{"full_name":"a/b"}}}}}}"#
+            );
+            serde_json::from_str(&text).unwrap()
+        };
+        assert!(one("x", r#"{"full_name":"a/b"}"#).is_from("x"));
+        assert!(!one("y", r#"{"full_name":"a/b"}"#).is_from("x"));
+        assert!(!one("x", r#"{"full_name":"c/b"}"#).is_from("x"));
+        assert!(!one("x", "null").is_from("x"), "of a fork that was deleted");
+    }
 }

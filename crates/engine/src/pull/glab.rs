@@ -1,102 +1,83 @@
-//! Owns how GitLab's program is asked: always for the repository that was pushed to, never for the one that it would
-//! find in the checkout. It must not judge what it says; a request from another project is not ours.
+//! Owns what GitLab is asked through its program: always for the project that was pushed to. Its API is asked: the
+//! flags of its verbs differ from release to release. It must not judge what it says; a request from another project is
+//! not ours.
 
 use std::path::Path;
 
 use serde::Deserialize;
+use serde_json::json;
 use turno_core::pull::{Page, Pushed};
 
-use super::{Error, Means, Wanted, no_url, page_of, run, url_in};
-use crate::process::Input;
+use super::address::host_in;
+use super::api::{Answer, Api, Ask, part};
+use super::{Error, Means, Wanted, page_of};
 
-/// One that is open, as `glab mr list` tells it.
+/// A project.
 #[derive(Debug, Deserialize)]
-struct GlabOpen {
+struct Project {
+    id: u64,
+    web_url: String,
+}
+
+/// A merge request.
+#[derive(Debug, Deserialize)]
+struct Request {
     iid: u64,
     web_url: String,
-    source_project_id: u64,
+    source_branch: String,
+    target_branch: String,
+    /// Of a fork that was deleted nobody's.
+    source_project_id: Option<u64>,
     target_project_id: u64,
 }
 
+impl Request {
+    /// Whether it comes from that branch of the very project that it goes to; a fork's may have the same name.
+    fn is_from(&self, branch: &str) -> bool {
+        self.source_branch == branch && self.source_project_id == Some(self.target_project_id)
+    }
+}
+
 pub(super) async fn open(program: &Path, wanted: &Wanted<'_>, means: &Means<'_>) -> Result<Page, Error> {
-    if let Some((number, page)) = there(program, wanted, means).await? {
-        let number = number.to_string();
-        let args = [
-            "mr",
-            "update",
-            &number,
-            "--title",
-            wanted.title,
-            "--description",
-            wanted.body,
-        ];
-        asked(program, &args, &["--repo"], wanted, means).await?;
-        return Ok(page);
-    }
+    let mut api = Api {
+        program,
+        host: wanted.at.map(|at| at.host.clone()),
+        means,
+    };
+    let named = wanted
+        .at
+        .map_or_else(|| ":fullpath".to_owned(), |at| part(&at.path));
+    let project: Project = api.ask(&format!("projects/{named}"), Ask::Get).await?.fitting()?;
+    api.host = api.host.or_else(|| host_in(&project.web_url));
     let Pushed { branch, base, .. } = wanted.pushed;
-    let args = [
-        "mr",
-        "create",
-        "--source-branch",
-        branch,
-        "--target-branch",
-        base,
-        "--title",
-        wanted.title,
-        "--description",
-        wanted.body,
-        "--yes",
-    ];
-    // Without the second it may take the branch for one of another remote of the checkout.
-    let said = asked(program, &args, &["--repo", "--head"], wanted, means).await?;
-    match url_in(&said) {
-        Some(page) => Ok(page),
-        None => match there(program, wanted, means).await? {
-            Some((_, page)) => Ok(page),
-            None => Err(no_url("glab mr create", &said)),
-        },
+    let (title, body) = (wanted.title, wanted.body);
+    let path = format!("projects/{}/merge_requests", project.id);
+    let listed = format!("{path}?state=opened&per_page=100&source_branch={}", part(branch));
+    let there = async || -> Result<Option<Request>, Error> {
+        let all: Vec<Request> = api.ask(&listed, Ask::Get).await?.fitting()?;
+        Ok(all.into_iter().find(|request| request.is_from(branch)))
+    };
+    if let Some(open) = there().await? {
+        let mut wish = json!({"title": title, "description": body});
+        if open.target_branch != *base {
+            wish["target_branch"] = json!(base);
+        }
+        let one = format!("{path}/{}", open.iid);
+        let updated: Request = api.ask(&one, Ask::Put(wish)).await?.fitting()?;
+        return page(&updated);
+    }
+    let wish = json!({"title": title, "description": body, "source_branch": branch, "target_branch": base});
+    match api.ask::<Request>(&path, Ask::Post(wish)).await? {
+        Answer::Fits(made) => page(&made),
+        Answer::Other(error) => there().await?.map_or(Err(error), |open| page(&open)),
     }
 }
 
-async fn there(program: &Path, wanted: &Wanted<'_>, means: &Means<'_>) -> Result<Option<(u64, Page)>, Error> {
-    let args = [
-        "mr",
-        "list",
-        "--source-branch",
-        &wanted.pushed.branch,
-        "--output",
-        "json",
-    ];
-    let said = asked(program, &args, &["--repo"], wanted, means).await?;
-    ours(&said).ok_or_else(|| no_url("glab mr list", &said))
-}
-
-/// The one of a list that comes from the project itself; the branch of a fork may have the same name. `None` when that
-/// is no such list.
-fn ours(said: &str) -> Option<Option<(u64, Page)>> {
-    let open: Vec<GlabOpen> = serde_json::from_str(said).ok()?;
-    let ours = open
-        .into_iter()
-        .find(|o| o.source_project_id == o.target_project_id);
-    match ours {
-        None => Some(None),
-        Some(o) => Some(Some((o.iid, page_of(&o.web_url)?))),
-    }
-}
-
-async fn asked(
-    program: &Path,
-    args: &[&str],
-    names: &[&str],
-    wanted: &Wanted<'_>,
-    means: &Means<'_>,
-) -> Result<String, Error> {
-    let url = wanted.at.map(|at| format!("https://{}/{}", at.host, at.path));
-    let repo = url
-        .iter()
-        .flat_map(|url| names.iter().flat_map(move |name| [*name, url.as_str()]));
-    let args: Vec<&str> = args.iter().copied().chain(repo).collect();
-    run(program.into(), &args, Input::Nothing, means).await
+fn page(request: &Request) -> Result<Page, Error> {
+    page_of(&request.web_url).ok_or_else(|| Error::NoUrl {
+        what: "glab api".to_owned(),
+        words: request.web_url.clone(),
+    })
 }
 
 #[cfg(test)]
@@ -105,16 +86,15 @@ mod tests {
 
     #[test]
     fn a_request_of_a_fork_is_not_ours() {
-        let one = |iid: u64, from: u64| {
-            format!(
-                r#"{{"iid":{iid},"web_url":"https://gitlab.example/a/b/-/merge_requests/{iid}","source_project_id":{from},"target_project_id":7}}"#
-            )
+        let one = |branch: &str, from: &str| -> Request {
+            let text = format!(
+                r#"{{"iid":3,"web_url":"https://gitlab.example/a/b/-/merge_requests/3","source_branch":"{branch}","target_branch":"main","source_project_id":{from},"target_project_id":7}}"#
+            );
+            serde_json::from_str(&text).unwrap()
         };
-        let (fork, own) = (one(3, 9), one(12, 7));
-        assert_eq!(ours(&format!("[{fork}]")), Some(None));
-        let found = ours(&format!("[{fork},{own}]")).unwrap().unwrap();
-        assert_eq!(found.0, 12);
-        let unsaid = r#"[{"iid":1,"web_url":"https://gitlab.example/a/b/-/merge_requests/1"}]"#;
-        assert_eq!(ours(unsaid), None, "unknown is not ours");
+        assert!(one("x", "7").is_from("x"));
+        assert!(!one("y", "7").is_from("x"));
+        assert!(!one("x", "9").is_from("x"));
+        assert!(!one("x", "null").is_from("x"), "of a fork that was deleted");
     }
 }

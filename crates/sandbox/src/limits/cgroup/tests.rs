@@ -19,16 +19,22 @@ fn groups(test: &str) -> Option<Means> {
     }
 }
 
+/// Starts a script in the group. This process stays outside: what other tests start meanwhile is not to be born there.
 fn start_in(group: &Group, script: &str) -> Child {
-    group.join().unwrap();
-    let child = Command::new("/bin/sh")
-        .args(["-c", script])
-        .stdin(Stdio::piped())
-        .stderr(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn();
-    group.leave().unwrap();
-    child.unwrap()
+    let mut child = start(&format!("read moved; {script}"));
+    let pid = i32::try_from(child.id()).unwrap();
+    for (dir, _) in group.seats.dirs() {
+        move_to(dir, pid).unwrap();
+    }
+    io::Write::write_all(child.stdin.as_mut().unwrap(), b"\n").unwrap();
+    child
+}
+
+fn start(script: &str) -> Child {
+    let mut shell = Command::new("/bin/sh");
+    shell.args(["-c", script]).stdin(Stdio::piped());
+    let quiet = shell.stderr(Stdio::null()).stdout(Stdio::piped());
+    quiet.spawn().unwrap()
 }
 
 /// Waits for a line, so that what comes before it has happened.
@@ -138,6 +144,33 @@ fn what_a_dead_supervisor_left_is_removed_when_the_name_is_used_again_and_on_dem
     let group = Group::found(&means, &name("stale")).unwrap();
     assert!(!exists(&group));
     Group::discard(&means, &name("never-made")).unwrap();
+}
+
+#[test]
+fn what_is_started_from_inside_is_born_there_and_nothing_after_leaving() {
+    let _alone = crate::limits::tests::alone();
+    let Some(means) = groups("joining a group") else {
+        return;
+    };
+    let group = Group::make(&means, &name("join"), &Limits::none())
+        .unwrap()
+        .unwrap();
+    group.join().unwrap();
+    let inside = start("read line");
+    group.leave().unwrap();
+    let outside = start("read line");
+    for (dir, _) in group.seats.dirs() {
+        let there = members(dir, 0);
+        let is_there = |child: &Child| there.contains(&i32::try_from(child.id()).unwrap());
+        assert!(is_there(&inside) && !is_there(&outside), "{there:?}");
+        assert!(!there.contains(&own_pid()), "{there:?}");
+    }
+    // What other tests started in between lives on.
+    group.dissolve().unwrap();
+    for mut child in [inside, outside] {
+        drop(child.stdin.take());
+        child.wait().unwrap();
+    }
 }
 
 #[test]
