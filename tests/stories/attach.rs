@@ -236,7 +236,7 @@ fn an_agent_that_a_person_has_open_is_held_to_the_limits_of_an_attempt() {
     until("the agent is at work", || {
         project.shared().join("at-work").exists()
     });
-    let person = Tmux::turno(&project, "person", SIZE, "attach 1.1 --now --park");
+    let person = Tmux::turno(&project, "person", SIZE, "attach 1.1 --now");
     person.shows(&["is opened in slot"]);
     run.shows(&["1.1  you are attached"]);
     types(&person, "echo by hand > hand.txt; mkdir many; cd many");
@@ -245,6 +245,7 @@ fn an_agent_that_a_person_has_open_is_held_to_the_limits_of_an_attempt() {
         "n=0; while [ $n -lt 3000 ]; do : > $n; n=$((n+1)); done; sleep 600",
     );
     person.shows(&["the agent was ended", "more than its 2000 files"]);
+    // Nobody has said that it is what they wanted to leave.
     person.shows(&["its candidate is", "it is kept aside", "LEFT 0"]);
     run.shows(&["LEFT 1"]);
     drop((run, person));

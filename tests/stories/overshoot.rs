@@ -17,7 +17,7 @@ const CAP: u64 = 1_000_000;
 /// What one message costs in millionths of a dollar: 100 tokens in at 5 dollars a million, 5000 out at 25.
 const MESSAGE: u64 = 125_500;
 /// How long one takes: less than a model's, so that more of them come in a time.
-const TAKES: Duration = Duration::from_millis(400);
+const TAKES: Duration = Duration::from_millis(800);
 
 /// Writes something else each time, and never says what that cost.
 const MUTE: &str = r#"

@@ -119,7 +119,7 @@ export function listen() {
     const button = event.target.closest?.("[data-do]");
     if (button) DOES[button.dataset.do]?.(button);
     const opens = event.target.closest?.("[data-open]");
-    if (opens) {
+    if (opens && !event.ctrlKey && !event.metaKey && !event.shiftKey) {
       // A link, for who runs no scripts, leads to the same form on a page of its own.
       event.preventDefault();
       const shown = dialog(opens.dataset.open);

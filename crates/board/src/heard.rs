@@ -203,7 +203,10 @@ impl Ear {
         }
         let mut replay = match std::mem::take(&mut self.goes_on) {
             GoesOn::Here(replay) => replay,
-            GoesOn::Anew | GoesOn::Nowhere => Box::new(begin()?),
+            GoesOn::Anew | GoesOn::Nowhere => {
+                self.ring = Ring::default();
+                Box::new(begin()?)
+            }
         };
         replay.read(|doing| self.ring.take(doing));
         self.file = file;

@@ -194,13 +194,19 @@ async fn visit(scene: &Scene, start: AgentStart, verb: &Attach) -> Result<Event,
         Unopened::NotStarted(failure) => Left::Before(from_engine(failure)),
         Unopened::Lost(failure) => Left::InTheSlot(from_engine(failure)),
     })?;
-    match gone {
-        Gone::Ended => {}
-        Gone::AtLimit(why) => print::warning(&format!(
-            "the agent was ended: {why} (`[limits]`). What is in the slot is kept"
-        )),
-    }
-    let leaving = if verb.park { Leaving::Kept } else { Leaving::GoesOn };
+    let leaving = match gone {
+        Gone::Ended if verb.park => Leaving::Kept,
+        Gone::Ended => Leaving::GoesOn,
+        // Nobody has said that this is what they wanted to leave.
+        Gone::AtLimit(why) => {
+            print::warning(&format!(
+                "the agent was ended: {why} (`[limits]`). What is in the slot is kept, and aside until you say that it \
+                 goes on: turno attach {} --release",
+                verb.task
+            ));
+            Leaving::Kept
+        }
+    };
     let left = attached.leave(leaving).await;
     let (event, notes) = left.map_err(|f| Left::InTheSlot(from_engine(f)))?;
     for note in notes {

@@ -14,7 +14,7 @@ use crate::plan::edit::{self, PlanEdit, PlanVersion};
 use crate::plan::issue_cycle;
 use crate::promotion::TakeBack;
 use crate::remark::{Fate, Subject, fate, takes_tasks};
-use crate::shift::ShiftStage;
+use crate::shift::{Scope, Shift, ShiftStage};
 use crate::step::{cannot_attach, unmet_needs};
 use crate::task::Stage;
 
@@ -498,11 +498,23 @@ fn joins(state: &State, id: IssueId) -> Result<(), Refused> {
         return Err(Refused::HasBegun(id));
     }
     let mut needs: Vec<IssueId> = unmet_needs(state, id).into_iter().collect();
-    needs.retain(|need| !shift.issues.contains(need));
+    needs.retain(|need| !comes(state, shift, *need));
     if needs.is_empty() {
         return Ok(());
     }
     Err(Refused::NeedsFirst { issue: id, needs })
+}
+
+/// Whether a shift works on an issue, or will.
+fn comes(state: &State, shift: &Shift, id: IssueId) -> bool {
+    match state.issues.get(&id).map(|i| &i.stage) {
+        None | Some(IssueStage::Closed { .. }) => false,
+        Some(IssueStage::Backlog) if shift.refused.contains_key(&id) => false,
+        Some(IssueStage::Backlog) => {
+            shift.issues.contains(&id) || matches!(shift.scope, Scope::Backlog { .. })
+        }
+        Some(_) => shift.issues.contains(&id),
+    }
 }
 
 fn open_issue(state: &State, id: IssueId) -> Result<(), Refused> {

@@ -38,8 +38,23 @@ impl<T: DeserializeOwned> FromRequest<Shared> for Filled<T> {
 
 /// What is asked for, in the words of the API.
 fn asked<T: DeserializeOwned>(words: Value) -> Result<Body<T>, Problem> {
-    let body = serde_json::from_value(words);
+    let body = serde_json::from_value(with_plain_lines(words));
     body.map(Body).map_err(|e| Problem::BadRequest(e.to_string()))
+}
+
+/// Browsers end the lines of a form by two characters, and nobody who reads them means the first.
+fn with_plain_lines(words: Value) -> Value {
+    match words {
+        Value::String(text) => text.replace("\r\n", "\n").into(),
+        Value::Array(all) => all.into_iter().map(with_plain_lines).collect(),
+        Value::Object(all) => {
+            let all = all
+                .into_iter()
+                .map(|(name, value)| (name, with_plain_lines(value)));
+            Value::Object(all.collect())
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => words,
+    }
 }
 
 /// Texts of a form, a line each.
@@ -309,4 +324,18 @@ pub(crate) async fn change_plan(
     let words = json!({"version": version, "edits": [edit]});
     drop(plans::edit(State(app), Id(issue), asked(words)?).await?);
     Ok(Redirect::to(&format!("/issues/{issue}/plan")))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::with_plain_lines;
+
+    #[test]
+    fn lines_of_a_form_end_as_those_of_a_file() {
+        let typed = json!({"add": {"text": "one\r\ntwo\r\n", "needs": ["a\r\nb"]}, "line": 3, "stop": false});
+        let meant = json!({"add": {"text": "one\ntwo\n", "needs": ["a\nb"]}, "line": 3, "stop": false});
+        assert_eq!(with_plain_lines(typed), meant);
+    }
 }

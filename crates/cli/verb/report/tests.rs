@@ -310,8 +310,8 @@ fn the_shape_of_the_data_stays() {
     let keys: Vec<&str> = told.as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!(
         keys.join(" "),
-        "project state_dir format shift issues landed parked failed dropped unfinished untried costs attempts spending \
-         budgets waits landings checks tampering guards network decisions lessons since"
+        "project state_dir format shift issues landed parked failed dropped unfinished untried costs visits attempts \
+         spending budgets waits landings checks tampering guards network decisions lessons since"
     );
     assert_eq!(told["format"], 1);
     assert_eq!(told["shift"]["end"]["ended"]["how"], "done");

@@ -167,7 +167,7 @@ mod tests {
 
     #[rstest]
     #[case::nothing("", 0)]
-    #[case::the_first_is_a_guess_at_the_second("m()", 20)]
+    #[case::too_little_is_known("m()", 10)]
     #[case::the_tool_has_not_begun("m()m", 20)]
     #[case::the_tool_works("m()m(", 20)]
     #[case::one_of_two_tools_works("m()m(()", 20)]
