@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use turno_core::State;
 use turno_core::event::Event;
-use turno_core::ids::IssueId;
+use turno_core::ids::{IssueId, PolicyName};
 use turno_core::issue::IssueDraft;
 use turno_core::report::Report;
 use turno_engine::config::{Loaded, Setting};
@@ -118,6 +118,10 @@ impl Workspace for Fake {
 
     fn settings(&self) -> Result<Vec<Setting>, Problem> {
         Ok(Vec::new())
+    }
+
+    fn policies(&self) -> Result<std::collections::BTreeMap<PolicyName, Vec<Setting>>, Problem> {
+        Ok(std::collections::BTreeMap::new())
     }
 
     fn diff(&self, _state: &State, _of: Subject, _most: usize) -> Result<Diff, Problem> {

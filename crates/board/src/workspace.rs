@@ -1,12 +1,13 @@
 //! Owns what the board asks of the workspace that it shows. The binary answers, with the very code of its verbs, so
 //! that what is typed and what is clicked cannot differ. Nothing here starts a program of a person's choice.
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::pin::Pin;
 
 use turno_core::State;
 use turno_core::event::{Discard, StopHow};
-use turno_core::ids::{AttemptId, CommitId, DecisionId, IssueId, RepoName, TaskId};
+use turno_core::ids::{AttemptId, CommitId, DecisionId, IssueId, PolicyName, RepoName, TaskId};
 use turno_core::issue::{IssueDraft, Priority};
 use turno_core::ledger::{Allowance, Level};
 use turno_core::outcome::Finding;
@@ -224,6 +225,12 @@ pub trait Workspace: Debug + Send + Sync + 'static {
     /// # Errors
     /// When a file of it cannot be read.
     fn settings(&self) -> Result<Vec<Setting>, Problem>;
+
+    /// Every key of every policy, and where each value came from.
+    ///
+    /// # Errors
+    /// When a file makes no sense.
+    fn policies(&self) -> Result<BTreeMap<PolicyName, Vec<Setting>>, Problem>;
 
     /// What an issue or a task has changed; at most `most` bytes of it.
     ///

@@ -1,6 +1,7 @@
 //! `turno board`: shows the board to browsers and programs until Ctrl-C. What people ask for through it is done by the
 //! code of the verbs, each time through the door: beside a coordinator, or alone and with the lock for that moment.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use turno_board::{
 };
 use turno_core::State;
 use turno_core::event::{Discard, Event};
-use turno_core::ids::IssueId;
+use turno_core::ids::{IssueId, PolicyName};
 use turno_core::issue::IssueDraft;
 use turno_core::promotion::Assurance;
 use turno_core::remark;
@@ -106,12 +107,12 @@ impl Workspace for Shown {
     }
 
     fn settings(&self) -> Result<Vec<Setting>, Problem> {
-        let places = Places {
-            repo: self.0.repo.root().to_owned(),
-            user: config::env::user_dir(&self.0.env),
-        };
-        let settings = config::settings(&places, &self.0.env, &Overrides::default());
+        let settings = config::settings(&places(&self.0), &self.0.env, &Overrides::default());
         Ok(settings.map_err(Failure::from)?)
+    }
+
+    fn policies(&self) -> Result<BTreeMap<PolicyName, Vec<Setting>>, Problem> {
+        Ok(config::policy_settings(&places(&self.0)).map_err(Failure::from)?)
     }
 
     fn diff(&self, state: &State, of: turno_board::Subject, most: usize) -> Result<Diff, Problem> {
@@ -191,6 +192,14 @@ impl Workspace for Shown {
 }
 
 /// The verb as the board types it.
+/// Where its configuration is.
+fn places(scene: &Scene) -> Places {
+    Places {
+        repo: scene.repo.root().to_owned(),
+        user: config::env::user_dir(&scene.env),
+    }
+}
+
 fn pr_of(issue: IssueId, unproven: Unproven) -> args::Pr {
     args::Pr {
         issue,

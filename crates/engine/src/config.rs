@@ -54,7 +54,7 @@ pub use self::prices::{DEFAULT as DEFAULT_PRICE, Prices};
 pub use self::pull_request::{ForgeChoice, PullRequests};
 pub use self::repos::RepoSetup;
 pub use self::sandbox::{Cache, Confine, SandboxSetup};
-pub use self::shown::{Setting, Shown, settings};
+pub use self::shown::{Setting, Shown, policy_settings, settings};
 pub use self::source::{Files, Layer, Places, Source, TextFile};
 pub use self::traces::Traces;
 

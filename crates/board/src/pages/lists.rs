@@ -7,6 +7,7 @@ use serde_json::json;
 use super::{Shown, Told};
 use crate::api::things;
 use crate::routes::Shared;
+use crate::view::things::SettingView;
 
 /// Every question, those that wait first.
 pub(crate) async fn decisions(State(app): State<Shared>) -> Shown {
@@ -25,11 +26,23 @@ pub(crate) async fn salvage(State(app): State<Shared>) -> Shown {
 /// Each key of the configuration, its value and where that came from.
 pub(crate) async fn config(State(app): State<Shared>) -> Shown {
     let Json(settings) = things::config(State(app.clone())).await?;
-    let settings: Vec<_> = settings
+    let policies = app.heavy(|app| app.workspace.policies()).await?;
+    let policies: Vec<_> = policies
         .iter()
-        .map(|s| json!({"key": s.key, "value": s.value.text(), "source": s.source}))
+        .map(|(name, settings)| {
+            let settings: Vec<_> = settings.iter().map(SettingView::of).collect();
+            json!({"name": name, "settings": rows(&settings)})
+        })
         .collect();
-    Ok(Told::new(&app).and("settings", &settings).page("config.html")?)
+    let told = Told::new(&app)
+        .and("settings", &rows(&settings))
+        .and("policies", &policies);
+    Ok(told.page("config.html")?)
+}
+
+fn rows(settings: &[SettingView]) -> Vec<serde_json::Value> {
+    let row = |s: &SettingView| json!({"key": s.key, "value": s.value.text(), "source": s.source});
+    settings.iter().map(row).collect()
 }
 
 /// The personas: what each is for, who plays it, what it may do and what it is told.

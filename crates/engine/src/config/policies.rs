@@ -103,6 +103,16 @@ struct RowFile {
 /// Reads policies. Files of one name are laid over each other, the embedded one of that name first where there is
 /// one, and under each lies the embedded `feature-dev`, so a file need only say what is different.
 pub(super) fn read(files: &[TextFile]) -> Result<BTreeMap<PolicyName, Policy>, Error> {
+    let mut policies = BTreeMap::new();
+    for (name, layers) in layered(files)? {
+        let policy = policy(name.clone(), &layers)?;
+        policies.insert(name, policy);
+    }
+    Ok(policies)
+}
+
+/// The same before it is made sense of: each value of each policy, and where it came from.
+pub(super) fn layered(files: &[TextFile]) -> Result<BTreeMap<PolicyName, Layers>, Error> {
     let mut names: Vec<&str> = files.iter().map(TextFile::stem).collect();
     names.sort_unstable();
     names.dedup();
@@ -131,8 +141,7 @@ pub(super) fn read(files: &[TextFile]) -> Result<BTreeMap<PolicyName, Policy>, E
         for file in pattern.filter(|_| stem != PATTERN).chain(own()) {
             layers.add_file(file)?;
         }
-        let policy = policy(name.clone(), &layers)?;
-        policies.insert(name, policy);
+        policies.insert(name, layers);
     }
     Ok(policies)
 }
