@@ -5,6 +5,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use turno_agents::dialect::{Cue, Exit, Job, Line, Parting, Protected, Signal};
+use turno_agents::limits::QuotaSaid;
 use turno_agents::{DialectKind, dialect};
 use turno_core::command::Session;
 use turno_core::decision::Reply;
@@ -123,12 +124,17 @@ fuzz_target!(|data: &[u8]| {
             Signal::Notice(line)
             | Signal::ToolStarted(line)
             | Signal::ToolEnded(line)
-            | Signal::Quota(line) => {
+            | Signal::Quota(QuotaSaid { window: line, .. }) => {
                 assert!(line.chars().count() <= SHORT, "{line}");
                 assert!(!line.contains(char::is_control), "{line:?}");
             }
             Signal::Asked { question, .. } => assert!(!question.question.trim().is_empty()),
-            Signal::Session(_) | Signal::Text(_) | Signal::Spent(_) | Signal::Leaving { .. } => {}
+            Signal::Session(_)
+            | Signal::Text(_)
+            | Signal::Spent(_)
+            | Signal::HeldOff(_)
+            | Signal::Heard { .. }
+            | Signal::Leaving { .. } => {}
         }
     }
     assert!(closed <= 1);
