@@ -178,7 +178,7 @@ fn said_in(turn: usize) -> Vec<Value> {
     }
     lines.push(whole(json!({"type": "text", "text": words.repeat(1 + turn % 4)})));
     lines.push(whole(json!({"type": "tool_use", "id": call, "name": "Read",
-        "input": {"file_path": format!("/work/src/part_{}.rs", turn % 90)}})));
+        "input": {"file_path": format!("/home/me/till/src/part_{}.rs", turn % 90)}})));
     lines.push(crumb(json!({"type": "message_stop"})));
     let given = "    let sum: u64 = lines.iter().map(|line| line.price * line.quantity).sum();\n"
         .repeat(10 + turn % 60);

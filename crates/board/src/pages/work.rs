@@ -144,7 +144,7 @@ pub(crate) struct Place {
 }
 
 /// An attempt: its conversation as it goes, and what it was told. Whoever says much is heard for a while the first time,
-/// so all else is sent before that.
+/// so what stands above is sent before that.
 pub(crate) async fn attempt(
     State(app): State<Shared>,
     Id(id): Id<AttemptId>,

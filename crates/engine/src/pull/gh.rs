@@ -85,9 +85,14 @@ pub(super) async fn open(program: &Path, wanted: &Wanted<'_>, means: &Means<'_>)
         return page(&updated);
     }
     let wish = json!({"title": title, "body": body, "head": branch, "base": base});
-    match api.ask::<Request>(&path, Ask::Post(wish)).await? {
-        Answer::Fits(made) => page(&made),
-        Answer::Other(error) => there().await?.map_or(Err(error), |open| page(&open)),
+    let error = match api.ask::<Request>(&path, Ask::Post(wish)).await {
+        Ok(Answer::Fits(made)) => return page(&made),
+        Ok(Answer::Other(error)) | Err(error) => error,
+    };
+    // Somebody may have opened it meanwhile, or it was opened and nobody heard of it.
+    match there().await {
+        Ok(Some(open)) => page(&open),
+        Ok(None) | Err(_) => Err(error),
     }
 }
 
